@@ -1,0 +1,150 @@
+"""End points: the activations of a network, by every sensible name.
+
+A network gives its activations as an `EndPoints`. While the network is built the
+same object stands in `outputs_collections`, where layers, units and blocks leave
+their outputs; a graph collection named there works as in TF-Slim.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Any
+
+import tensorflow as tf
+
+_LEVEL = re.compile(r"C[0-9]+")
+
+
+class EndPoints(dict):
+    """Activations by name: an ordered dict that answers to every sensible name.
+
+    Keys are scopes relative to where the network was called, so they do not change
+    with an outer variable scope: `resnet_v2_50/block1/unit_1/bottleneck_v2/conv1`,
+    `resnet_v2_50/block4`, `predictions`. Looking up accepts besides these
+    the key without the network's scope (`block4`), with outer scopes
+    (`Detection/resnet_v2_50/block4`), and a level: `C2` to `C5` are the last
+    activations at stride 4, 8, 16 and 32.
+
+    Attributes:
+        scope: the network's scope relative to the outer one.
+        outer_scope: the variable scope that was open where the network was called.
+        levels: `{"C2": key, ...}` for the levels that this network has.
+    """
+
+    def __init__(self, *args, scope: str = "", outer_scope: str = "", levels=()):
+        super().__init__(*args)
+        self.scope = scope
+        self.outer_scope = outer_scope
+        self.levels: dict[str, str] = dict(levels)
+
+    def add(self, name: str, value: Any) -> None:
+        """Records the activation `value` of the scope with the full name `name`."""
+        key = name.rstrip("/")
+        if self.outer_scope and key.startswith(self.outer_scope + "/"):
+            key = key[len(self.outer_scope) + 1 :]
+        self[key] = value
+
+    def mark_stride(self, value: Any, stride: int) -> None:
+        """Says the stride of a recorded activation against the network's input."""
+        if stride & (stride - 1):
+            return  # Levels are powers of two.
+        for key in reversed(self):
+            if self[key] is value:
+                self.levels[f"C{stride.bit_length() - 1}"] = key
+                return
+
+    def resolve(self, name: str) -> str | None:
+        """Returns the key that `name` stands for, or None."""
+        if super().__contains__(name):
+            return name
+        if not isinstance(name, str):
+            return None
+        if _LEVEL.fullmatch(name):
+            return self.levels.get(name)
+        for prefix in self._outer_prefixes():
+            if name.startswith(prefix):
+                name = name[len(prefix) :]
+                break
+        scope = self.scope + "/"
+        for key in (name, scope + name, name.removeprefix(scope)):
+            if super().__contains__(key):
+                return key
+        return None
+
+    def _outer_prefixes(self) -> list[str]:
+        parts = self.outer_scope.split("/") if self.outer_scope else []
+        return ["/".join(parts[start:]) + "/" for start in range(len(parts))]
+
+    def __missing__(self, name):
+        key = self.resolve(name)
+        if key is not None:
+            return self[key]
+        if isinstance(name, str) and _LEVEL.fullmatch(name):
+            raise KeyError(
+                f"This network has no level {name!r}; it has {sorted(self.levels)}."
+            )
+        short = {key.removeprefix(self.scope + "/"): key for key in self}
+        wanted = str(name).removeprefix(self.scope + "/")
+        near = difflib.get_close_matches(wanted, short, n=3, cutoff=0.4)
+        nearest = ", ".join(repr(short[key]) for key in near) or "none"
+        raise KeyError(
+            f"No end point {name!r}. Nearest: {nearest}; "
+            f"{len(self)} in all, levels {sorted(self.levels)}."
+        )
+
+    def __contains__(self, name) -> bool:
+        return self.resolve(name) is not None
+
+    def get(self, name, default=None):
+        """Returns the activation that `name` stands for, or `default`."""
+        key = self.resolve(name)
+        return default if key is None else self[key]
+
+    def with_values(self, values: dict[str, Any]) -> EndPoints:
+        """Returns the same end points with other values."""
+        return EndPoints(
+            ((key, values[key]) for key in self),
+            scope=self.scope,
+            outer_scope=self.outer_scope,
+            levels=self.levels,
+        )
+
+
+def collect(collections: Any, name: str, outputs: tf.Tensor) -> tf.Tensor:
+    """Leaves `outputs` in collections under `name`; equal to TF-Slim's
+    `collect_named_outputs` for graph collections.
+
+    Args:
+        collections: None, an `EndPoints`, a graph collection's name, or a list of
+            these.
+        name: full scope of what made the outputs.
+        outputs: a tensor.
+
+    Returns:
+        `outputs`.
+    """
+    for collection in as_collections(collections):
+        if isinstance(collection, EndPoints):
+            collection.add(name, outputs)
+        elif not tf.executing_eagerly():
+            # The attribute from which slim.utils.convert_collection_to_dict reads.
+            outputs.aliases = [*getattr(outputs, "aliases", ()), name.rstrip("/")]
+            tf.compat.v1.add_to_collection(collection, outputs)
+    return outputs
+
+
+def mark_stride(collections: Any, outputs: tf.Tensor, stride: int) -> None:
+    """Says the stride of collected `outputs` to every `EndPoints` in `collections`."""
+    for collection in as_collections(collections):
+        if isinstance(collection, EndPoints):
+            collection.mark_stride(outputs, stride)
+
+
+def as_collections(collections: Any) -> list:
+    """Returns `outputs_collections` in any accepted form as a list."""
+    if collections is None:
+        return []
+    if isinstance(collections, (list, tuple, set)):
+        return list(collections)
+    return [collections]

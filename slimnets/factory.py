@@ -1,0 +1,167 @@
+"""The registry of networks, and building by name.
+
+    net, end_points = slimnets.build("resnet_v2_50", images, num_classes=10)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import fnmatch
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from slimnets import layers
+from slimnets.nets import resnet_v1, resnet_v2, resnet_v2_cifar
+from slimnets.scopes import arg_scope
+
+_NETWORKS: dict[str, NetworkInfo] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkInfo:
+    """What is known of a registered network without building it.
+
+    Attributes:
+        name: the name it is built by.
+        network: the network function.
+        family: the module it comes from, or `custom`.
+        default_image_size: the side of the images it is made for, in pixels.
+        summary: one line of help.
+    """
+
+    name: str
+    network: Callable
+    family: str = "custom"
+    default_image_size: int | None = None
+    summary: str = ""
+
+
+def register_network(
+    network: Callable | None = None, *, name: str | None = None, family: str = "custom"
+) -> Callable:
+    """Registers a network function; also a decorator, with or without arguments.
+
+    Args:
+        network: `network(inputs, num_classes=..., is_training=..., ...)` that returns
+            `(net, end_points)`.
+        name: its name; the function's own by default.
+        family: the group it is listed with.
+
+    Returns:
+        The network function.
+
+    Raises:
+        TypeError: if it is not a function.
+        ValueError: if the name is taken.
+    """
+    if network is None:
+        return functools.partial(register_network, name=name, family=family)
+    if not callable(network):
+        raise TypeError(f"A network is a function of inputs; got {network!r}.")
+    name = name or network.__name__
+    if name in _NETWORKS:
+        raise ValueError(
+            f"A network named {name!r} is registered already, in the family "
+            f"{_NETWORKS[name].family!r}; give this one another name."
+        )
+    _NETWORKS[name] = NetworkInfo(
+        name=name,
+        network=network,
+        family=family,
+        default_image_size=getattr(network, "default_image_size", None),
+        summary=(network.__doc__ or "").strip().partition("\n")[0],
+    )
+    return network
+
+
+def list_networks(pattern: str = "*") -> list[str]:
+    """Returns the registered names that match a shell pattern, in order."""
+    return [name for name in _NETWORKS if fnmatch.fnmatchcase(name, pattern)]
+
+
+def network_info(name: str) -> NetworkInfo:
+    """Returns what is known of a registered network.
+
+    Raises:
+        ValueError: for an unknown name, with the nearest ones.
+    """
+    if name not in _NETWORKS:
+        near = difflib.get_close_matches(str(name), _NETWORKS, n=3)
+        hint = f"Nearest: {', '.join(near)}." if near else "None is near."
+        raise ValueError(
+            f"Unknown network {name!r}. {hint} slimnets.list_networks() names all "
+            f"{len(_NETWORKS)}."
+        )
+    return _NETWORKS[name]
+
+
+def build(
+    name: str,
+    inputs: tf.Tensor,
+    *,
+    num_classes: int | None = None,
+    is_training: bool | tf.Tensor | None = False,
+    **kwargs: Any,
+):
+    """Builds a network by name; see the network's own function.
+
+    Args:
+        name: a registered name.
+        inputs: `[batch, height, width, channels]`.
+        num_classes: number of classes; None or 0 gives features.
+        is_training: a bool, a scalar bool tensor, or None for the open arg scopes'.
+        **kwargs: further arguments of the network's function.
+
+    Returns:
+        `(net, end_points)`.
+
+    Raises:
+        ValueError: for an unknown name, or as the network's function.
+    """
+    network = network_info(name).network
+    return network(inputs, num_classes=num_classes, is_training=is_training, **kwargs)
+
+
+def get_network_fn(
+    name: str,
+    num_classes: int | None,
+    weight_decay: float = 0.0,
+    is_training: bool | tf.Tensor | None = False,
+) -> Callable:
+    """Returns `network_fn(images, **kwargs) -> (net, end_points)`, as research/slim.
+
+    Args:
+        name: a registered name.
+        num_classes: number of classes; None or 0 gives features.
+        weight_decay: of the weights of convolutions and dense layers.
+        is_training: whether the network is built for training.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    network = network_info(name).network
+
+    @functools.wraps(network)
+    def network_fn(images, **kwargs):
+        with arg_scope(
+            [layers.conv2d, layers.fully_connected],
+            weights_regularizer=layers.l2_regularizer(weight_decay),
+        ):
+            return network(
+                images, num_classes=num_classes, is_training=is_training, **kwargs
+            )
+
+    return network_fn
+
+
+def _register_all() -> None:
+    for module in (resnet_v1, resnet_v2, resnet_v2_cifar):
+        for network in module.NETWORKS:
+            register_network(network, family=module.__name__.rpartition(".")[2])
+
+
+_register_all()

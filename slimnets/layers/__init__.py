@@ -1,0 +1,32 @@
+"""Arg-scoped layers on public TensorFlow operations, under TF-Slim's names."""
+
+from slimnets.layers.conv import conv1d, conv2d
+from slimnets.layers.dense import flatten, fully_connected, softmax
+from slimnets.layers.initializers import (
+    variance_scaling_initializer,
+    xavier_initializer,
+)
+from slimnets.layers.noise import dropout
+from slimnets.layers.norm import batch_norm
+from slimnets.layers.pool import avg_pool2d, max_pool2d
+from slimnets.layers.regularizers import l2_regularizer
+
+convolution1d = conv1d
+convolution2d = conv2d
+
+__all__ = [
+    "avg_pool2d",
+    "batch_norm",
+    "conv1d",
+    "conv2d",
+    "convolution1d",
+    "convolution2d",
+    "dropout",
+    "flatten",
+    "fully_connected",
+    "l2_regularizer",
+    "max_pool2d",
+    "softmax",
+    "variance_scaling_initializer",
+    "xavier_initializer",
+]

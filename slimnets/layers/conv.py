@@ -1,0 +1,161 @@
+"""Convolutions, with TF-Slim's arguments, defaults and variable names.
+
+Source: tf_slim/layers/layers.py (`convolution`), here on `tf.nn`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_slim
+
+from slimnets.layers import common, initializers, native
+from slimnets.scopes import add_arg_scope
+
+_FORMATS = {
+    1: (None, "NWC", "NCW"),
+    2: (None, "NHWC", "NCHW"),
+}
+
+
+def _convolution(
+    inputs: tf.Tensor,
+    num_outputs: int,
+    kernel_size: int | Sequence[int],
+    stride: int | Sequence[int] = 1,
+    padding: str = "SAME",
+    data_format: str | None = None,
+    rate: int | Sequence[int] = 1,
+    activation_fn: Callable | None = tf.nn.relu,
+    normalizer_fn: Callable | None = None,
+    normalizer_params: dict[str, Any] | None = None,
+    weights_initializer: Callable = initializers.xavier_initializer(),
+    weights_regularizer: Callable | None = None,
+    biases_initializer: Callable | None = initializers.zeros,
+    biases_regularizer: Callable | None = None,
+    reuse: bool | None = None,
+    variables_collections: Any = None,
+    outputs_collections: Any = None,
+    trainable: bool = True,
+    scope: Any = None,
+    groups: int = 1,
+    *,
+    dims: int,
+) -> tf.Tensor:
+    """Convolves, then normalizes or adds biases, then activates.
+
+    Args:
+        inputs: `[batch, height, width, channels]` (conv1d: `[batch, width,
+            channels]`), or with the channels second for a data_format of `NC...`.
+        num_outputs: number of output channels.
+        kernel_size: an int, or one for each spatial dimension.
+        stride: an int, or one for each spatial dimension.
+        padding: `SAME` or `VALID`.
+        data_format: `NHWC` (default) or `NCHW`; conv1d `NWC` (default) or `NCW`.
+        rate: dilation of the kernel (atrous convolution); unlike in TF-Slim it may
+            be combined with a stride.
+        activation_fn: applied last; None for none.
+        normalizer_fn: used instead of biases, `batch_norm` for example.
+        normalizer_params: keyword arguments for normalizer_fn.
+        weights_initializer: a function of shape and dtype.
+        weights_regularizer: gives a scalar loss of the weights.
+        biases_initializer: None for no biases.
+        biases_regularizer: gives a scalar loss of the biases.
+        reuse: whether the scope's variables exist already; as in
+            `tf.compat.v1.variable_scope`.
+        variables_collections: further collections for the variables, as a list or
+            as a dict `{"weights": [...], "biases": [...]}`.
+        outputs_collections: collections for the outputs.
+        trainable: whether optimizers find the variables.
+        scope: name of the variable scope.
+        groups: number of groups, each of which sees its own share of the channels.
+
+    Returns:
+        `[batch, height / stride, width / stride, num_outputs]`; equal to TF-Slim's.
+
+    Raises:
+        ValueError: if the inputs' rank or channels, or another argument, do not fit.
+    """
+    if data_format not in _FORMATS[dims]:
+        raise ValueError(
+            f"data_format={data_format!r}; allowed are {_FORMATS[dims][1:]}."
+        )
+    padding = padding.upper()
+    if padding not in ("SAME", "VALID"):
+        raise ValueError(f"padding={padding!r}; allowed are 'SAME' and 'VALID'.")
+    with tf.compat.v1.variable_scope(scope, "Conv", [inputs], reuse=reuse) as sc:
+        inputs = tf.convert_to_tensor(inputs)
+        if inputs.shape.rank != dims + 2:
+            raise ValueError(
+                f"{sc.name}: a {dims}-D convolution takes inputs of rank {dims + 2}; "
+                f"got shape {inputs.shape}."
+            )
+        channels_first = bool(data_format) and data_format.startswith("NC")
+        channels = common.channels_of(inputs, 1 if channels_first else -1)
+        if groups < 1 or channels % groups or num_outputs % groups:
+            raise ValueError(
+                f"{sc.name}: groups={groups} must divide the {channels} input and "
+                f"{num_outputs} output channels."
+            )
+        kernel = common.tuple_of(kernel_size, dims, "kernel_size")
+        weights = common.make_variable(
+            "weights",
+            (*kernel, channels // groups, num_outputs),
+            inputs.dtype.base_dtype,
+            weights_initializer,
+            weights_regularizer,
+            trainable,
+            variables_collections,
+        )
+        outputs = native.convolve(
+            inputs,
+            common.value_of(weights, inputs.dtype),
+            common.tuple_of(stride, dims, "stride"),
+            common.tuple_of(rate, dims, "rate"),
+            padding,
+            groups,
+            channels_first,
+        )
+        if normalizer_fn is None and biases_initializer is not None:
+            biases = common.make_variable(
+                "biases",
+                (num_outputs,),
+                inputs.dtype.base_dtype,
+                biases_initializer,
+                biases_regularizer,
+                trainable,
+                variables_collections,
+            )
+            outputs = tf.nn.bias_add(
+                outputs,
+                common.value_of(biases, inputs.dtype),
+                data_format="NC.." if channels_first else None,
+            )
+        return common.finish(
+            outputs,
+            normalizer_fn,
+            normalizer_params,
+            activation_fn,
+            outputs_collections,
+            sc.name,
+        )
+
+
+def _of_dims(dims: int, name: str, like: Callable) -> Callable:
+    @functools.wraps(_convolution)
+    def convolution(*args, **kwargs):
+        return _convolution(*args, dims=dims, **kwargs)
+
+    signature = inspect.signature(_convolution)
+    shown = [p for p in signature.parameters.values() if p.name != "dims"]
+    convolution.__signature__ = signature.replace(parameters=shown)
+    convolution.__name__ = convolution.__qualname__ = name
+    return add_arg_scope(convolution, like=like)
+
+
+conv1d = _of_dims(1, "conv1d", tf_slim.convolution1d)
+conv2d = _of_dims(2, "conv2d", tf_slim.conv2d)

@@ -1,0 +1,116 @@
+"""Convolution by the operation that works, and trains, on the machine at hand.
+
+TensorFlow's CPU kernels have gradients for dilated and for grouped convolutions only
+where oneDNN provides them. That is tried once, on a few numbers, the first time that
+it matters; elsewhere the same values come from space-to-batch and from splitting.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+
+def convolve(
+    inputs: tf.Tensor,
+    weights: tf.Tensor,
+    stride: Sequence[int],
+    rate: Sequence[int],
+    padding: str,
+    groups: int = 1,
+    channels_first: bool = False,
+) -> tf.Tensor:
+    """Convolves over one or two spatial dimensions.
+
+    Args:
+        inputs: `[batch, (height,) width, channels]`, or channels second.
+        weights: `[(kernel height,) kernel width, channels / groups, outputs]`.
+        stride: one int for each spatial dimension.
+        rate: one int for each spatial dimension.
+        padding: `SAME` or `VALID`.
+        groups: number of channel groups.
+        channels_first: whether the channels are dimension 1.
+
+    Returns:
+        The outputs, in the inputs' layout.
+    """
+    if len(stride) == 1:  # A row is an image of height one.
+        axis = 2 if channels_first else 1
+        outputs = convolve(
+            tf.expand_dims(inputs, axis),
+            weights[tf.newaxis],
+            (1, *stride),
+            (1, *rate),
+            padding,
+            groups,
+            channels_first,
+        )
+        return tf.squeeze(outputs, [axis])
+    if groups > 1 and not trains_natively("groups"):
+        axis = 1 if channels_first else -1
+        parts = zip(
+            tf.split(inputs, groups, axis), tf.split(weights, groups, -1), strict=True
+        )
+        outputs = [
+            convolve(part, kernel, stride, rate, padding, 1, channels_first)
+            for part, kernel in parts
+        ]
+        return tf.concat(outputs, axis)
+    if max(rate) > 1 and not trains_natively("rate"):
+        return _by_space_to_batch(
+            inputs, weights, stride, rate, padding, channels_first
+        )
+    return tf.nn.conv2d(
+        inputs,
+        weights,
+        strides=list(stride),
+        padding=padding,
+        data_format="NCHW" if channels_first else "NHWC",
+        dilations=list(rate),
+    )
+
+
+def _by_space_to_batch(inputs, weights, stride, rate, padding, channels_first):
+    """A dilated convolution as dense ones over interleaved pixels, then strided."""
+    if channels_first:
+        inputs = tf.transpose(inputs, [0, 2, 3, 1])
+    height, width, *_ = weights.shape
+    sides = (((height - 1) * rate[0], stride[0]), ((width - 1) * rate[1], stride[1]))
+    before = [(0, 0) if padding == "VALID" else None for _ in sides]
+    if padding == "SAME":
+        sizes = tf.shape(inputs)[1:3]
+        for axis, (reach, step) in enumerate(sides):
+            total = tf.maximum((-(-sizes[axis] // step) - 1) * step + reach + 1, 0)
+            total = tf.maximum(total - sizes[axis], 0)
+            before[axis] = (total // 2, total - total // 2)
+    block_paddings, crops = [], []
+    for axis, (first, last) in enumerate(before):
+        size = tf.shape(inputs)[axis + 1] + first + last
+        extra = -size % rate[axis]
+        block_paddings.append([first, last + extra])
+        crops.append([0, extra])
+    outputs = tf.space_to_batch(inputs, list(rate), tf.stack(block_paddings))
+    outputs = tf.nn.conv2d(outputs, weights, strides=1, padding="VALID")
+    outputs = tf.batch_to_space(outputs, list(rate), tf.stack(crops))
+    outputs = outputs[:, :: stride[0], :: stride[1]]
+    return tf.transpose(outputs, [0, 3, 1, 2]) if channels_first else outputs
+
+
+@functools.cache
+def trains_natively(what: str) -> bool:
+    """Whether this machine has the gradients of tf.nn.conv2d with `groups` or `rate`."""
+    with tf.init_scope(), tf.Graph().as_default():
+        images = tf.ones([1, 4, 4, 4])
+        kernel = tf.ones([2, 2, 2 if what == "groups" else 4, 4])
+        outputs = tf.nn.conv2d(
+            images, kernel, 1, "VALID", dilations=2 if what == "rate" else 1
+        )
+        gradients = tf.gradients(outputs, [images, kernel])
+        with tf.compat.v1.Session() as session:
+            try:
+                session.run(gradients)
+            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+                return False
+    return True

@@ -1,0 +1,268 @@
+"""Batch normalization on TensorFlow's fused operation.
+
+In training the operation itself gives the new moving averages
+(`exponential_avg_factor`), so that an update is one assignment: in graph code it
+waits in UPDATE_OPS, in a tf.function it runs by itself. Under a `tf.distribute`
+strategy the replicas' updates are averaged and all of them hold the same values.
+
+Source: Ioffe & Szegedy 2015; arguments and defaults of tf_slim's `batch_norm`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+import tf_slim
+
+from slimnets import end_points
+from slimnets.layers import common, initializers
+from slimnets.scopes import shares_arg_scope
+
+_UPDATE_OPS = tf.compat.v1.GraphKeys.UPDATE_OPS
+
+
+@shares_arg_scope(tf_slim.batch_norm)
+def batch_norm(
+    inputs: tf.Tensor,
+    decay: float = 0.999,
+    center: bool = True,
+    scale: bool = False,
+    epsilon: float = 0.001,
+    activation_fn: Callable | None = None,
+    param_initializers: dict[str, Callable] | None = None,
+    param_regularizers: dict[str, Callable] | None = None,
+    updates_collections: Any = _UPDATE_OPS,
+    is_training: bool | tf.Tensor | None = True,
+    reuse: bool | None = None,
+    variables_collections: Any = None,
+    outputs_collections: Any = None,
+    trainable: bool = True,
+    batch_weights: tf.Tensor | None = None,
+    fused: bool | None = None,
+    data_format: str = "NHWC",
+    zero_debias_moving_mean: bool = False,
+    scope: Any = None,
+    renorm: bool = False,
+    renorm_clipping: dict | None = None,
+    renorm_decay: float = 0.99,
+    adjustment: Callable | None = None,
+) -> tf.Tensor:
+    """Normalizes every channel over all other dimensions.
+
+    `trainable` and `is_training` are separate: `is_training=False` normalizes with
+    the moving averages and leaves them as they are (frozen statistics), whether gamma
+    and beta are trained or not.
+
+    Args:
+        inputs: `[..., channels]` of rank 2 to 5, or `[batch, channels, ...]` for NCHW.
+        decay: of the moving averages.
+        center: whether to add `beta`.
+        scale: whether to multiply by `gamma`.
+        epsilon: added to the variance.
+        activation_fn: applied last; None for none.
+        param_initializers: initializers of `beta`, `gamma`, `moving_mean` and
+            `moving_variance`.
+        param_regularizers: regularizers of `beta` and `gamma`.
+        updates_collections: graph collections for the moving averages' updates; None
+            runs them with the layer.
+        is_training: a bool, or a scalar bool tensor; None is taken as False.
+        reuse: as in `tf.compat.v1.variable_scope`.
+        variables_collections: further collections for the variables.
+        outputs_collections: collections for the outputs.
+        trainable: whether optimizers find `beta` and `gamma`.
+        batch_weights: `[batch]`, weights of the examples in the statistics; these are
+            computed without the fused operation.
+        fused: accepted for old code; the fused operation is used wherever it exists.
+        data_format: `NHWC` or `NCHW`.
+        zero_debias_moving_mean, renorm, renorm_clipping, renorm_decay, adjustment:
+            not supported beyond their defaults.
+        scope: name of the variable scope.
+
+    Returns:
+        The normalized inputs, same shape and type.
+
+    Raises:
+        ValueError: for inputs of another rank or unknown channels, or an option that
+            is not supported.
+    """
+    _refuse_unsupported(
+        zero_debias_moving_mean=zero_debias_moving_mean,
+        renorm=renorm,
+        adjustment=adjustment is not None,
+    )
+    if data_format not in ("NHWC", "NCHW"):
+        raise ValueError(
+            f"data_format={data_format!r}; allowed are 'NHWC' and 'NCHW'."
+        )
+    with tf.compat.v1.variable_scope(scope, "BatchNorm", [inputs], reuse=reuse) as sc:
+        inputs = tf.convert_to_tensor(inputs)
+        if inputs.shape.rank not in (2, 3, 4, 5):
+            raise ValueError(
+                f"{sc.name}: batch_norm takes inputs of rank 2 to 5; got shape "
+                f"{inputs.shape}."
+            )
+        channels_first = data_format == "NCHW" and inputs.shape.rank > 2
+        channels = common.channels_of(inputs, 1 if channels_first else -1)
+        params = _parameters(
+            channels,
+            _statistics_dtype(inputs.dtype),
+            center,
+            scale,
+            param_initializers or {},
+            param_regularizers or {},
+            trainable,
+            variables_collections,
+        )
+        images, layout = _as_images(inputs, channels_first)
+        normalize = functools.partial(
+            _normalize_fused, images, params, epsilon, decay, layout
+        )
+        if batch_weights is not None or inputs.dtype == tf.float64:
+            normalize = functools.partial(
+                _normalize_plain,
+                *normalize.args,
+                batch_weights=batch_weights,
+            )
+        training = common.static_bool(is_training)
+        if training is None:
+            outputs, mean, variance = tf.cond(
+                is_training,
+                lambda: normalize(True),
+                lambda: (
+                    normalize(False)[0],
+                    tf.convert_to_tensor(params["moving_mean"]),
+                    tf.convert_to_tensor(params["moving_variance"]),
+                ),
+            )
+        else:
+            outputs, mean, variance = normalize(training)
+        if training is not False:
+            updates = [
+                params["moving_mean"].assign(mean, read_value=False),
+                params["moving_variance"].assign(variance, read_value=False),
+            ]
+            outputs = _with_updates(outputs, updates, updates_collections)
+        if images is not inputs:
+            outputs = tf.reshape(outputs, tf.shape(inputs))
+        outputs.set_shape(inputs.shape)
+        if activation_fn is not None:
+            outputs = activation_fn(outputs)
+        return end_points.collect(outputs_collections, sc.name, outputs)
+
+
+def _refuse_unsupported(**options: bool) -> None:
+    asked = [name for name, value in options.items() if value]
+    if asked:
+        raise ValueError(
+            f"batch_norm does not support {', '.join(asked)}; leave it at its default."
+        )
+
+
+def _statistics_dtype(dtype: tf.DType) -> tf.DType:
+    return tf.float32 if dtype.size < 4 else dtype.base_dtype
+
+
+def _parameters(
+    channels, dtype, center, scale, inits, regularizers, trainable, collections
+) -> dict[str, Any]:
+    """Makes gamma, beta, moving_mean and moving_variance, in TF-Slim's order."""
+
+    def parameter(name, initializer, trains, **kwargs):
+        return common.make_variable(
+            name,
+            (channels,),
+            dtype,
+            inits.get(name, initializer),
+            regularizers.get(name),
+            trains,
+            collections,
+            **kwargs,
+        )
+
+    averaged = {"aggregation": tf.VariableAggregation.MEAN}
+    params = {"gamma": None, "beta": None}
+    if scale:
+        params["gamma"] = parameter("gamma", initializers.ones, trainable)
+    if center:
+        params["beta"] = parameter("beta", initializers.zeros, trainable)
+    params["moving_mean"] = parameter(
+        "moving_mean", initializers.zeros, False, **averaged
+    )
+    params["moving_variance"] = parameter(
+        "moving_variance", initializers.ones, False, **averaged
+    )
+    if not scale:
+        params["gamma"] = initializers.ones([channels], dtype)
+    if not center:
+        params["beta"] = initializers.zeros([channels], dtype)
+    return params
+
+
+def _as_images(inputs: tf.Tensor, channels_first: bool) -> tuple[tf.Tensor, str]:
+    """Returns inputs of any rank as rank 4, which the fused operation takes."""
+    if inputs.shape.rank == 4:
+        return inputs, "NCHW" if channels_first else "NHWC"
+    size = tf.shape(inputs)
+    if channels_first:
+        return tf.reshape(inputs, [size[0], inputs.shape[1], -1, 1]), "NCHW"
+    return tf.reshape(inputs, [-1, 1, 1, inputs.shape[-1]]), "NHWC"
+
+
+def _normalize_fused(images, params, epsilon, decay, layout, training):
+    """Returns the normalized images and, in training, the new moving averages."""
+    return tf.compat.v1.nn.fused_batch_norm(
+        images,
+        params["gamma"],
+        params["beta"],
+        mean=params["moving_mean"],
+        variance=params["moving_variance"],
+        epsilon=epsilon,
+        data_format=layout,
+        is_training=training,
+        exponential_avg_factor=1.0 - decay if training else 1.0,
+    )
+
+
+def _normalize_plain(
+    images, params, epsilon, decay, layout, training, batch_weights=None
+):
+    """`_normalize_fused` by separate operations: for float64 and weighted examples."""
+    axes = [0, 1, 2] if layout == "NHWC" else [0, 2, 3]
+    shape = [1, 1, 1, -1] if layout == "NHWC" else [1, -1, 1, 1]
+    mean = tf.convert_to_tensor(params["moving_mean"])
+    variance = tf.convert_to_tensor(params["moving_variance"])
+    if training:
+        values = tf.cast(images, mean.dtype)
+        if batch_weights is None:
+            moments = tf.nn.moments(values, axes)
+        else:
+            weights = tf.reshape(tf.cast(batch_weights, mean.dtype), [-1, 1, 1, 1])
+            moments = tf.nn.weighted_moments(values, axes, weights)
+        mean, variance = moments
+    outputs = tf.nn.batch_normalization(
+        images,
+        *(
+            tf.cast(tf.reshape(value, shape), images.dtype)
+            for value in (mean, variance, params["beta"], params["gamma"])
+        ),
+        epsilon,
+    )
+    if training:
+        mean = params["moving_mean"] * decay + mean * (1.0 - decay)
+        variance = params["moving_variance"] * decay + variance * (1.0 - decay)
+    return outputs, mean, variance
+
+
+def _with_updates(outputs, updates, updates_collections):
+    if tf.executing_eagerly():
+        return outputs
+    updates = [update for update in updates if update is not None]
+    if updates_collections is None:
+        with tf.control_dependencies(updates):
+            return tf.identity(outputs)
+    for collection in end_points.as_collections(updates_collections):
+        tf.compat.v1.get_collection_ref(collection).extend(updates)
+    return outputs

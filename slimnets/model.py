@@ -1,0 +1,351 @@
+"""Model: any network function as a tf.Module for TF2.
+
+The network function stays graph code: it asks the variable scope for variables, and
+the scope's custom getter hands out the Model's own. So the names are the ones that
+graph code has, and one function serves both.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from slimnets import checkpoints, factory
+from slimnets.end_points import EndPoints
+from slimnets.layers import initializers
+from slimnets.scopes import arg_scope, current_arg_scope
+
+_PRECISIONS = {
+    "float32": tf.float32,
+    "bfloat16": tf.bfloat16,
+    "float16": tf.float16,
+}
+
+
+class Model(tf.Module):
+    """A network that owns its variables.
+
+        model = slimnets.Model("resnet_v2_50", num_classes=10)
+        logits = model(images, training=False)
+
+    It works eagerly, where it runs as a tf.function with one trace for each kind of
+    input, inside the caller's own tf.function, and under the strategies of
+    tf.distribute. The arg scope that is open where a Model is made is opened again
+    whenever its network is built.
+
+    Args:
+        network: a registered name, or a function `network(inputs, ...)` that returns
+            outputs or `(outputs, end_points)`.
+        num_classes: number of classes; None or 0 gives features.
+        precision: `float32`, `bfloat16` or `float16`: what the network computes in.
+            Variables, batch statistics and the returned logits are float32.
+        seed: an integer from which, with the variables' names, the initial weights
+            follow; None draws new ones.
+        **kwargs: further arguments of the network function.
+
+    Raises:
+        ValueError: for an unknown network or precision.
+        TypeError: for a network that is neither a name nor a function, or an argument
+            that it does not take.
+    """
+
+    def __init__(
+        self,
+        network: str | Callable,
+        *,
+        num_classes: int | None = None,
+        precision: str = "float32",
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        if isinstance(network, str):
+            info = factory.network_info(network)
+            network_name, function = info.name, info.network
+        elif callable(network):
+            network_name, function = getattr(network, "__name__", "network"), network
+        else:
+            raise TypeError(
+                f"network is a registered name or a function; got {network!r}."
+            )
+        if precision not in _PRECISIONS:
+            raise ValueError(
+                f"precision={precision!r}; allowed are {', '.join(_PRECISIONS)}."
+            )
+        super().__init__(name="model")
+        self.network_name = network_name
+        self.num_classes = num_classes
+        self.precision = precision
+        self.seed = seed
+        self.default_image_size = getattr(function, "default_image_size", None)
+        self._network = function
+        self._open_arg_scope = functools.partial(arg_scope, dict(current_arg_scope()))
+        self._network = _bound(function, network_name, num_classes, kwargs)
+        self._variables: dict[str, tf.Variable] = {}
+        self._notes = _Notes()
+        self._forward = tf.function(self._forward_outputs)
+        self._forward_end_points = tf.function(self._end_point_values)
+        # As an attribute of the instance it is saved by tf.saved_model.save, so that
+        # the loaded object can be called; Python itself calls the class's own.
+        self.__dict__["__call__"] = self._forward
+
+    def __call__(self, images: Any, training: bool | tf.Tensor = False) -> tf.Tensor:
+        """Returns the network's outputs, in float32.
+
+        Args:
+            images: `[batch, height, width, channels]`, or what the network takes.
+            training: whether batch norms use the batch's statistics and update their
+                moving averages, and dropout drops.
+        """
+        self._ensure_built(images)
+        run = self._forward_outputs if _runs_inline() else self._forward
+        return run(images, training)
+
+    def build(self, input_shape: Sequence[int | None] | Any) -> None:
+        """Makes the variables.
+
+        Args:
+            input_shape: `[batch, height, width, channels]`, None where unknown; or a
+                list or tuple of such shapes for a network of several inputs.
+        """
+        specs = tf.nest.map_structure(
+            lambda shape: tf.TensorSpec(shape, tf.float32), _shapes(input_shape)
+        )
+        with tf.init_scope():
+            self._forward.get_concrete_function(specs, False)
+
+    def end_points(
+        self, images: Any, training: bool | tf.Tensor = False
+    ) -> EndPoints:
+        """Returns every activation by name; see `EndPoints`."""
+        self._ensure_built(images)
+        run = self._end_point_values if _runs_inline() else self._forward_end_points
+        values = run(images, training, None)
+        return self._notes.end_points.with_values(values)
+
+    def features(
+        self,
+        images: Any,
+        levels: Sequence[str] = ("C2", "C3", "C4", "C5"),
+        training: bool | tf.Tensor = False,
+    ) -> dict[str, tf.Tensor]:
+        """Returns `{level: activation}`; computes only what these need.
+
+        Raises:
+            KeyError: for a level or end point that the network does not have.
+        """
+        self._ensure_built(images)
+        run = self._end_point_values if _runs_inline() else self._forward_end_points
+        values = run(images, training, tuple(levels))
+        return {level: values[level] for level in levels}
+
+    @property
+    def variables_by_name(self) -> dict[str, tf.Variable]:
+        """The variables under the names that graph code gives them, in its order."""
+        return dict(self._variables)
+
+    @property
+    def variables(self) -> tuple[tf.Variable, ...]:
+        return tuple(self._variables.values())
+
+    @property
+    def trainable_variables(self) -> tuple[tf.Variable, ...]:
+        return tuple(v for v in self._variables.values() if v.trainable)
+
+    @property
+    def non_trainable_variables(self) -> tuple[tf.Variable, ...]:
+        return tuple(v for v in self._variables.values() if not v.trainable)
+
+    def variable_by_name(self, name: str) -> tf.Variable:
+        """Returns one variable. Raises KeyError with the nearest names."""
+        if name not in self._variables:
+            near = difflib.get_close_matches(name, self._variables, n=3)
+            raise KeyError(
+                f"No variable {name!r} among {len(self._variables)}. "
+                f"Nearest: {', '.join(near) or 'none'}."
+            )
+        return self._variables[name]
+
+    def regularization_loss(self) -> tf.Tensor:
+        """Returns the sum of all regularizers' losses; 0 where there are none.
+
+        Raises:
+            RuntimeError: before the variables are made.
+        """
+        if not self._variables:
+            raise RuntimeError(
+                "The model has no variables yet; call it, or model.build(shape), first."
+            )
+        losses = [
+            regularizer(self._variables[name])
+            for name, regularizer in self._notes.regularizers.items()
+        ]
+        losses = [loss for loss in losses if loss is not None]
+        return tf.add_n(losses) if losses else tf.constant(0.0)
+
+    def load(self, path: str, **kwargs: Any):
+        """Loads weights; see `slimnets.load_weights`. Returns its report."""
+        return checkpoints.load_weights(path, self, **kwargs)
+
+    def save(self, path: str, **kwargs: Any) -> str:
+        """Writes a name-keyed checkpoint; see `slimnets.save_weights`."""
+        return checkpoints.save_weights(path, self, **kwargs)
+
+    @property
+    def trace_count(self) -> int:
+        """How often the network function has run to build a graph or eagerly."""
+        return self._notes.runs
+
+    def _ensure_built(self, images: Any) -> None:
+        """In a replica, variables must be made before the replicas part."""
+        if self._variables or tf.distribute.in_cross_replica_context():
+            return
+        context = tf.distribute.get_replica_context()
+        if context is None or context.num_replicas_in_sync == 1:
+            return
+        shapes = tf.nest.map_structure(lambda x: tf.TensorShape(x.shape), images)
+        context.merge_call(lambda strategy: self.build(shapes))
+
+    def _forward_outputs(self, images, training=False):
+        return self._run(images, training)[0]
+
+    def _end_point_values(self, images, training, levels):
+        _, end_points = self._run(images, training)
+        if end_points is None:
+            raise ValueError(f"The network {self.network_name!r} gives no end points.")
+        if levels is None:
+            return dict(end_points)
+        return {level: end_points[level] for level in levels}
+
+    def _run(self, images, training) -> tuple[Any, EndPoints | None]:
+        dtype = _PRECISIONS[self.precision]
+        images = tf.nest.map_structure(lambda x: tf.cast(x, dtype), images)
+        self._notes.runs += 1
+        scope = tf.compat.v1.VariableScope(
+            tf.compat.v1.AUTO_REUSE, custom_getter=self._get_variable
+        )
+        with self._open_arg_scope(), tf.compat.v1.variable_scope(scope):
+            result = self._network(images, training)
+        outputs, end_points = result if isinstance(result, tuple) else (result, None)
+        if end_points is not None and not isinstance(end_points, EndPoints):
+            end_points = EndPoints(end_points)
+        if end_points is not None:
+            self._notes.end_points = end_points.with_values(dict.fromkeys(end_points))
+        self._notes.built = True
+        return tf.nest.map_structure(_widened, outputs), end_points
+
+    def _get_variable(
+        self, getter, name, shape, dtype, initializer, regularizer, trainable, **kwargs
+    ) -> tf.Variable:
+        """The custom getter: one variable for each name, for good."""
+        variable = self._variables.get(name)
+        if variable is None:
+            if self._notes.built:
+                raise RuntimeError(
+                    f"The network asks for a new variable {name!r} after it was built: "
+                    "its structure must not change from call to call."
+                )
+            dtype = tf.float32 if dtype.size < 4 else dtype
+            variable = self._make_variable(
+                name, shape, dtype, initializer, trainable, kwargs["aggregation"]
+            )
+            self._variables[name] = variable
+            if regularizer is not None:
+                self._notes.regularizers[name] = regularizer
+        elif tuple(variable.shape) != tuple(shape):
+            raise ValueError(
+                f"The variable {name!r} has shape {tuple(variable.shape)}, but these "
+                f"inputs need {tuple(shape)}: the model was built for inputs with "
+                "other channels."
+            )
+        return variable
+
+    def _make_variable(self, name, shape, dtype, initializer, trainable, aggregation):
+        initializer = initializers.bind(initializer, name, self.seed)
+        strategy = tf.distribute.get_strategy()
+
+        def make():
+            with strategy.scope():
+                return tf.Variable(
+                    lambda: tf.cast(initializer(shape, dtype=dtype), dtype),
+                    trainable=trainable,
+                    name=name,
+                    dtype=dtype,
+                    aggregation=aggregation,
+                )
+
+        if not tf.inside_function():
+            with tf.name_scope(""):
+                return make()
+        # A tf.function that sees a variable being made traces its body once more. A
+        # thread of its own is outside the trace, and eager.
+        with concurrent.futures.ThreadPoolExecutor(1) as outside:
+            return outside.submit(make).result()
+
+
+class _Notes:
+    """What a Model keeps that TensorFlow should not track."""
+
+    def __init__(self):
+        self.regularizers: dict[str, Callable] = {}
+        self.end_points: EndPoints | None = None
+        self.built = False
+        self.runs = 0
+
+
+def _runs_inline() -> bool:
+    """Whether to run in the caller's function rather than the Model's own.
+
+    Updates of moving averages agree between replicas by a merge call, which cannot
+    stand in a function inside a replica.
+    """
+    if tf.inside_function() or not tf.executing_eagerly():
+        return True
+    context = tf.distribute.get_replica_context()
+    return context is not None and context.num_replicas_in_sync > 1
+
+
+def _widened(outputs: tf.Tensor) -> tf.Tensor:
+    return tf.cast(outputs, tf.float32) if outputs.dtype.size < 4 else outputs
+
+
+def _shapes(input_shape: Any) -> Any:
+    """Returns one tf.TensorShape, or the given structure of them."""
+    if isinstance(input_shape, tf.TensorShape):
+        return input_shape
+    if all(size is None or isinstance(size, int) for size in input_shape):
+        return tf.TensorShape(input_shape)
+    if isinstance(input_shape, dict):
+        return {key: _shapes(shape) for key, shape in input_shape.items()}
+    return type(input_shape)(_shapes(shape) for shape in input_shape)
+
+
+def _bound(
+    function: Callable, name: str, num_classes: int | None, kwargs: dict[str, Any]
+) -> Callable[[Any, Any], Any]:
+    """Returns `network(images, training)` with all other arguments checked and set."""
+    parameters = inspect.signature(function).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    if num_classes is not None:
+        kwargs = {"num_classes": num_classes, **kwargs}
+    for keyword in kwargs:
+        if keyword not in parameters and not takes_any:
+            near = difflib.get_close_matches(keyword, parameters, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise TypeError(
+                f"The network {name!r} does not take {keyword!r}.{hint} "
+                f"It takes: {', '.join(parameters)}."
+            )
+    takes_training = "is_training" in parameters or takes_any
+
+    def network(images, training):
+        if takes_training:
+            return function(images, is_training=training, **kwargs)
+        return function(images, **kwargs)
+
+    return network

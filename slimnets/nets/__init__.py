@@ -1,0 +1,1 @@
+"""Networks: one file per family. `slimnets.list_networks()` names them all."""

@@ -1,0 +1,28 @@
+"""What every test shares; it runs before any test module imports TensorFlow."""
+
+import os
+
+# Without this, TensorFlow's C++ log drowns the report of a failing test.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+
+def pytest_configure(config):
+    """Two logical CPUs, for MirroredStrategy; possible only before the first op."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, two)
+
+
+@pytest.fixture
+def mirrored():
+    """A MirroredStrategy over the two logical CPUs."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
