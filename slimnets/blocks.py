@@ -218,9 +218,7 @@ def stack_blocks(
                     outputs_collections, net, root_stride * state.stride
                 )
             end_points.collect(outputs_collections, sc.name, net)
-            end_points.mark_stride(
-                outputs_collections, net, root_stride * state.stride
-            )
+            end_points.mark_stride(outputs_collections, net, root_stride * state.stride)
             stride, _ = state.advance(block_stride)
             net = subsample(net, stride)
     return net

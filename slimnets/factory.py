@@ -1,6 +1,6 @@
 """The registry of networks, and building by name.
 
-    net, end_points = slimnets.build("resnet_v2_50", images, num_classes=10)
+net, end_points = slimnets.build("resnet_v2_50", images, num_classes=10)
 """
 
 from __future__ import annotations

@@ -119,9 +119,7 @@ class Model(tf.Module):
         with tf.init_scope():
             self._forward.get_concrete_function(specs, False)
 
-    def end_points(
-        self, images: Any, training: bool | tf.Tensor = False
-    ) -> EndPoints:
+    def end_points(self, images: Any, training: bool | tf.Tensor = False) -> EndPoints:
         """Returns every activation by name; see `EndPoints`."""
         self._ensure_built(images)
         run = self._end_point_values if _runs_inline() else self._forward_end_points

@@ -57,13 +57,18 @@ def model_variable(
         )
     if isinstance(collections, dict):
         collections = collections.get(name)
+    # TensorFlow calls a regularizer twice and drops one result; a custom getter that
+    # keeps regularizers, as a Model's does, is given it all the same.
+    own_regularizer = regularizer if scope.custom_getter is None else None
+    known = tf.compat.v1.get_collection_ref(tf.compat.v1.GraphKeys.MODEL_VARIABLES)
+    count = len(known)
     try:
         variable = tf.compat.v1.get_variable(
             name,
             shape=shape,
             dtype=dtype,
             initializer=initializer,
-            regularizer=regularizer,
+            regularizer=None if own_regularizer else regularizer,
             trainable=trainable,
             collections=[*_MODEL_COLLECTIONS],
             use_resource=True,
@@ -71,6 +76,8 @@ def model_variable(
         )
     except ValueError as error:
         raise _explained(error, f"{scope.name}/{name}", scope) from None
+    if own_regularizer and len(known) > count:
+        _regularize(variable, own_regularizer)
     if collections and not tf.executing_eagerly():
         for collection in collections:
             if not any(
@@ -78,6 +85,16 @@ def model_variable(
             ):
                 tf.compat.v1.add_to_collection(collection, variable)
     return variable
+
+
+def _regularize(variable: tf.Variable, regularizer: Callable) -> None:
+    """Adds a new variable's loss to the graph, in the scope TF-Slim gives it."""
+    with tf.name_scope(variable.op.name + "/Regularizer/"):
+        loss = regularizer(variable)
+    if loss is not None:
+        tf.compat.v1.add_to_collection(
+            tf.compat.v1.GraphKeys.REGULARIZATION_LOSSES, loss
+        )
 
 
 def _explained(error: ValueError, name: str, scope) -> ValueError:

@@ -12,6 +12,7 @@ from slimnets import layers, units
 from slimnets.nets import resnet_utils, resnet_v1, resnet_v2
 from tests.helpers import assert_close, run_graph, v1
 
+
 def product(*values):
     return list(itertools.product(*values))
 
@@ -28,9 +29,11 @@ def test_strided_conv_equals_dense_conv_then_subsample(size, stride, rate, rng):
         dense = layers.conv2d(images, 3, 3, rate=rate, scope="c", reuse=True)
         dense = slimnets.subsample(dense, stride)
         weights = v1.trainable_variables()
-        return strided, dense, [
-            tf.gradients(tf.reduce_sum(net**2), weights) for net in (strided, dense)
-        ]
+        return (
+            strided,
+            dense,
+            [tf.gradients(tf.reduce_sum(net**2), weights) for net in (strided, dense)],
+        )
 
     strided, dense, gradients = run_graph(build)
     assert strided.shape == (2, -(-size // stride), -(-(size + 3) // stride), 3)
@@ -98,9 +101,7 @@ def test_a_denser_output_subsampled_equals_the_nominal_one(version, size, stride
     assert_close(subsampled, nominal)
 
 
-@pytest.mark.parametrize(
-    "version,stride", product((1, 2), (None, 4, 8, 16, 32))
-)
+@pytest.mark.parametrize("version,stride", product((1, 2), (None, 4, 8, 16, 32)))
 def test_non_strided_activations_leave_the_logits_unchanged(version, stride, rng):
     images = rng.normal(size=(1, 64, 65, 3)).astype(np.float32)
 
@@ -197,10 +198,13 @@ def test_one_block_of_one_unit_is_an_ordinary_case():
 def test_outputs_collections_as_in_tf_slim():
     with tf.Graph().as_default():
         images = v1.placeholder(tf.float32, [1, 16, 16, 3])
-        with slimnets.arg_scope(
-            [layers.conv2d, units.bottleneck_v2, resnet_utils.stack_blocks_dense],
-            outputs_collections="collected",
-        ), v1.variable_scope("outer"):
+        with (
+            slimnets.arg_scope(
+                [layers.conv2d, units.bottleneck_v2, resnet_utils.stack_blocks_dense],
+                outputs_collections="collected",
+            ),
+            v1.variable_scope("outer"),
+        ):
             net = slimnets.conv2d_same(images, 8, 3, 2, scope="conv1")
             net = resnet_utils.stack_blocks_dense(net, tiny_blocks(2)[:1])
         found = tf_slim.utils.convert_collection_to_dict("collected")
@@ -247,5 +251,10 @@ def test_a_unit_that_cannot_be_added_says_so():
         with pytest.raises(ValueError) as caught:
             slimnets.stack_blocks(net, [block])
     message = str(caught.value)
-    for word in ("block1/unit_1", "8, 8, 4", "8, 8, 6", "nothing is broadcast or padded"):
+    for word in (
+        "block1/unit_1",
+        "8, 8, 4",
+        "8, 8, 6",
+        "nothing is broadcast or padded",
+    ):
         assert word in message

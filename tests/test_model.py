@@ -51,7 +51,9 @@ def test_a_seed_gives_the_same_weights_in_graph_code_and_in_tf2(images):
     other = thin(seed=8)
     other.build(images.shape)
     name = "resnet_v2_50/conv1/weights"
-    assert not np.array_equal(other.variable_by_name(name), model.variable_by_name(name))
+    assert not np.array_equal(
+        other.variable_by_name(name), model.variable_by_name(name)
+    )
 
 
 def test_one_trace_per_signature_and_no_variable_on_a_second_call(images):
@@ -59,9 +61,7 @@ def test_one_trace_per_signature_and_no_variable_on_a_second_call(images):
 
     def network(images, num_classes=None, is_training=True):
         calls.append(is_training)
-        return slimnets.build(
-            "resnet_v2_50", images, is_training=is_training, **THIN
-        )
+        return slimnets.build("resnet_v2_50", images, is_training=is_training, **THIN)
 
     model = slimnets.Model(network)
     first = model(images)

@@ -153,7 +153,11 @@ def test_a_new_thread_starts_with_the_main_threads_scope_and_keeps_to_itself():
         with slimnets.arg_scope([make], size=9):
             looked.set()
             thread.join()
-    assert seen == {"start": (0, 4, "red"), "own": (0, 4, "black"), "end": (0, 4, "red")}
+    assert seen == {
+        "start": (0, 4, "red"),
+        "own": (0, 4, "black"),
+        "end": (0, 4, "red"),
+    }
 
 
 NETWORKS = [

@@ -94,9 +94,7 @@ def batch_norm(
         adjustment=adjustment is not None,
     )
     if data_format not in ("NHWC", "NCHW"):
-        raise ValueError(
-            f"data_format={data_format!r}; allowed are 'NHWC' and 'NCHW'."
-        )
+        raise ValueError(f"data_format={data_format!r}; allowed are 'NHWC' and 'NCHW'.")
     with tf.compat.v1.variable_scope(scope, "BatchNorm", [inputs], reuse=reuse) as sc:
         inputs = tf.convert_to_tensor(inputs)
         if inputs.shape.rank not in (2, 3, 4, 5):
@@ -182,23 +180,33 @@ def _parameters(
             **kwargs,
         )
 
+    # Each pair shares one constant as its initial value.
+    ones, zeros = _shared(initializers.ones), _shared(initializers.zeros)
     averaged = {"aggregation": tf.VariableAggregation.MEAN}
     params = {"gamma": None, "beta": None}
     if scale:
-        params["gamma"] = parameter("gamma", initializers.ones, trainable)
+        params["gamma"] = parameter("gamma", ones, trainable)
     if center:
-        params["beta"] = parameter("beta", initializers.zeros, trainable)
-    params["moving_mean"] = parameter(
-        "moving_mean", initializers.zeros, False, **averaged
-    )
-    params["moving_variance"] = parameter(
-        "moving_variance", initializers.ones, False, **averaged
-    )
+        params["beta"] = parameter("beta", zeros, trainable)
+    params["moving_mean"] = parameter("moving_mean", zeros, False, **averaged)
+    params["moving_variance"] = parameter("moving_variance", ones, False, **averaged)
     if not scale:
         params["gamma"] = initializers.ones([channels], dtype)
     if not center:
         params["beta"] = initializers.zeros([channels], dtype)
     return params
+
+
+def _shared(initializer: Callable) -> Callable:
+    """Returns an initializer that gives one tensor however often it is called."""
+    made = []
+
+    def shared(shape, dtype=tf.float32, partition_info=None):
+        if not made:
+            made.append(initializer(shape, dtype))
+        return made[0]
+
+    return shared
 
 
 def _as_images(inputs: tf.Tensor, channels_first: bool) -> tuple[tf.Tensor, str]:

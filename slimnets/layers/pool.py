@@ -83,9 +83,7 @@ def _pool(
     outputs_collections: Any,
 ) -> tf.Tensor:
     if data_format not in ("NHWC", "NCHW"):
-        raise ValueError(
-            f"data_format={data_format!r}; allowed are 'NHWC' and 'NCHW'."
-        )
+        raise ValueError(f"data_format={data_format!r}; allowed are 'NHWC' and 'NCHW'.")
     with tf.name_scope(scope) as name:
         inputs = tf.convert_to_tensor(inputs)
         if inputs.shape.rank != 4:

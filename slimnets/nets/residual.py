@@ -257,11 +257,15 @@ class Row:
         return [
             self.block(
                 f"block{index}",
-                max(int(base_depth * depth_multiplier), min(min_base_depth, base_depth)),
+                max(
+                    int(base_depth * depth_multiplier), min(min_base_depth, base_depth)
+                ),
                 num_units,
                 stride,
             )
-            for index, (base_depth, num_units, stride) in enumerate(self.stages, start=1)
+            for index, (base_depth, num_units, stride) in enumerate(
+                self.stages, start=1
+            )
         ]
 
 

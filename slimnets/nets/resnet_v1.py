@@ -29,7 +29,6 @@ from slimnets.nets.residual import (
 from slimnets.units import bottleneck_v1 as bottleneck
 
 
-
 def resnet_v1(
     inputs: tf.Tensor,
     blocks: Sequence[Block],

@@ -28,6 +28,7 @@ from slimnets.nets.residual import (
 )
 from slimnets.units import bottleneck_v2 as bottleneck
 
+
 def resnet_v2(
     inputs: tf.Tensor,
     blocks: Sequence[Block],

@@ -1,0 +1,248 @@
+"""Layers: TF-Slim's names, collections and defaults; values of plain operations."""
+
+import inspect
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_slim
+
+import slimnets
+from slimnets import layers
+from slimnets.layers import initializers, native
+from tests.helpers import assert_close, run_graph, v1
+
+NAMES = (
+    "avg_pool2d batch_norm conv1d conv2d dropout flatten fully_connected max_pool2d "
+    "softmax"
+).split()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_arguments_and_defaults_are_tf_slims(name):
+    theirs_name = {"conv1d": "convolution1d"}.get(name, name)
+    theirs = inspect.signature(getattr(tf_slim, theirs_name)).parameters
+    ours = inspect.signature(getattr(layers, name)).parameters
+    assert list(ours)[: len(theirs)] == list(theirs)
+    for key, parameter in theirs.items():
+        plain = (bool, int, float, str, type(None))
+        if isinstance(parameter.default, plain):
+            assert ours[key].default == parameter.default, key
+
+
+def names_and_collections(build):
+    with tf.Graph().as_default() as graph:
+        build(graph)
+        return {
+            "variables": [v.op.name for v in v1.global_variables()],
+            "trainable": [v.op.name for v in v1.trainable_variables()],
+            "model": [
+                v.op.name for v in v1.get_collection(v1.GraphKeys.MODEL_VARIABLES)
+            ],
+            "mine": [v.op.name for v in v1.get_collection("mine")],
+            "losses": len(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES)),
+        }
+
+
+WEIGHT_LAYERS = {
+    "conv1d": ([2, 9, 3], (4, 3), "Conv"),
+    "conv2d": ([2, 9, 8, 3], (4, 3), "Conv"),
+    "fully_connected": ([2, 3], (4,), "fully_connected"),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHT_LAYERS)
+@pytest.mark.parametrize("trainable", [True, False])
+def test_variables_and_collections(name, trainable):
+    shape, args, scope = WEIGHT_LAYERS[name]
+
+    def build(graph):
+        inputs = v1.placeholder(tf.float32, shape)
+        layer = getattr(layers, name)
+        kwargs = {
+            "weights_regularizer": layers.l2_regularizer(0.1),
+            "variables_collections": {"biases": ["mine"]},
+            "trainable": trainable,
+        }
+        layer(inputs, *args, **kwargs)
+        layer(inputs, *args, normalizer_fn=layers.batch_norm, **kwargs)
+        layer(inputs, *args, biases_initializer=None, scope="own", **kwargs)
+        layer(inputs, *args, biases_initializer=None, scope="own", reuse=True, **kwargs)
+
+    normed = [f"{scope}_1/BatchNorm/{n}" for n in ("beta", "moving_mean")]
+    weights = [f"{scope}/weights", f"{scope}/biases", f"{scope}_1/weights"]
+    found = names_and_collections(build)
+    variables = [*weights, *normed, f"{scope}_1/BatchNorm/moving_variance"]
+    assert found["variables"] == found["model"] == [*variables, "own/weights"]
+    assert found["trainable"] == (
+        [*weights, normed[0], "own/weights"] if trainable else [normed[0]]
+    )
+    assert found["mine"] == [f"{scope}/biases"]
+    assert found["losses"] == 3
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("stride,rate", [(1, 1), (2, 1), (1, 2), ((1, 2), 1), (2, 3)])
+def test_conv2d_equals_the_plain_operation(padding, stride, rate, rng):
+    x = rng.normal(size=(2, 9, 10, 3)).astype(np.float32)
+
+    def build():
+        net = layers.conv2d(
+            x,
+            4,
+            [3, 2],
+            stride,
+            padding,
+            rate=rate,
+            activation_fn=None,
+            biases_initializer=v1.random_normal_initializer(),
+        )
+        weights, biases = v1.trainable_variables()
+        strides = list(stride) if isinstance(stride, tuple) else stride
+        return net, tf.nn.conv2d(x, weights, strides, padding, dilations=rate) + biases
+
+    assert_close(*run_graph(build))
+
+
+@pytest.mark.parametrize("stride,rate", [(1, 1), (2, 1), (1, 2)])
+def test_conv1d_equals_the_plain_operation(stride, rate, rng):
+    x = rng.normal(size=(2, 9, 3)).astype(np.float32)
+
+    def build():
+        net = layers.conv1d(x, 4, 3, stride, rate=rate, activation_fn=None)
+        weights = v1.trainable_variables()[0]
+        return net, tf.nn.conv1d(x, weights, stride, "SAME", dilations=rate)
+
+    assert_close(*run_graph(build))
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("size,stride,rate", [(9, 1, 2), (10, 2, 3), (11, 3, 2)])
+def test_space_to_batch_equals_the_native_dilation(padding, size, stride, rate, rng):
+    x = tf.constant(rng.normal(size=(2, size, size + 1, 3)), tf.float32)
+    w = tf.constant(rng.normal(size=(3, 3, 3, 4)), tf.float32)
+    args = (x, w, (stride, stride), (rate, rate), padding)
+    expected = tf.nn.conv2d(x, w, stride, padding, dilations=rate)
+    assert_close(native._by_space_to_batch(*args, channels_first=False), expected)
+
+
+@pytest.mark.parametrize("what", ["rate", "groups"])
+def test_fallbacks_have_the_same_values_and_gradients(what, rng, monkeypatch):
+    x = tf.constant(rng.normal(size=(2, 8, 9, 4)), tf.float32)
+    groups = 2 if what == "groups" else 1
+    w = tf.constant(rng.normal(size=(3, 3, 4 // groups, 6)), tf.float32)
+    rate = (2, 2) if what == "rate" else (1, 1)
+    results = []
+    for native_works in (True, False):
+        monkeypatch.setattr(native, "trains_natively", lambda _: native_works)  # noqa: B023
+        with tf.GradientTape() as tape:
+            tape.watch([x, w])
+            y = native.convolve(x, w, (1, 1), rate, "SAME", groups)
+            loss = tf.reduce_sum(y**2)
+        try:
+            results.append((y, *tape.gradient(loss, [x, w])))
+        except tf.errors.OpError:
+            assert native_works  # This machine needs the fallback.
+            return
+    for actual, desired in zip(*results, strict=True):
+        assert_close(actual, desired)
+
+
+def test_pools_equal_numpy(rng):
+    x = rng.normal(size=(1, 5, 6, 2)).astype(np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 2), axis=(1, 2))
+    windows = windows[:, ::2, ::2]
+
+    def build():
+        x_ = tf.constant(x)
+        return layers.max_pool2d(x_, [3, 2]), layers.avg_pool2d(x_, [3, 2])
+
+    largest, mean = run_graph(build)
+    assert_close(largest, windows.max((-1, -2)))
+    assert_close(mean, windows.mean((-1, -2)))
+
+
+def test_fully_connected_keeps_leading_dimensions(rng):
+    x = rng.normal(size=(2, 3, 4)).astype(np.float32)
+
+    def build():
+        net = layers.fully_connected(x, 5)
+        assert net.shape == (2, 3, 5)
+        return net, tf.nn.relu(tf.einsum("abc,cd->abd", x, v1.trainable_variables()[0]))
+
+    assert_close(*run_graph(build))
+
+
+def test_flatten_and_softmax():
+    with tf.Graph().as_default():
+        assert layers.flatten(v1.placeholder(tf.float32, [None, 2, 3])).shape[1] == 6
+        assert layers.flatten(v1.placeholder(tf.float32, [4, None, 3])).shape[0] == 4
+    x = np.array([[[1.0, 2.0], [3.0, 3.0]]], np.float32)
+    probabilities = run_graph(lambda: layers.softmax(tf.constant(x)))
+    assert_close(probabilities, np.exp(x) / np.exp(x).sum(-1, keepdims=True))
+
+
+@pytest.mark.parametrize("as_tensor", [False, True])
+def test_dropout_drops_in_training_only(as_tensor):
+    ones = np.ones([100, 100], np.float32)
+
+    def build(training):
+        flag = v1.placeholder_with_default(training, []) if as_tensor else training
+        return layers.dropout(ones, 0.8, is_training=flag)
+
+    np.testing.assert_array_equal(run_graph(lambda: build(False) * 1), ones)
+    dropped = run_graph(lambda: build(True))
+    assert set(np.unique(dropped)) == {0.0, np.float32(1.25)}
+    assert abs((dropped == 0).mean() - 0.2) < 0.02
+
+
+@pytest.mark.parametrize("seed", [None, 3])
+@pytest.mark.parametrize(
+    "mode,fan", [("FAN_IN", 18), ("FAN_OUT", 450), ("FAN_AVG", 234)]
+)
+@pytest.mark.parametrize("uniform", [False, True])
+def test_variance_scaling_has_the_variance_of_its_fan(mode, fan, uniform, seed):
+    init = initializers.VarianceScaling(2.0, mode, uniform)
+
+    def build():
+        if seed is None:
+            return init([3, 3, 2, 50]) * 1, init([3, 3, 2, 50]) * 1
+        return init([3, 3, 2, 50], name="a"), init([3, 3, 2, 50], name="a")
+
+    with tf.Graph().as_default(), v1.Session() as session:
+        if seed is not None:
+            v1.set_random_seed(seed)
+        first, second = session.run(build())
+    assert np.array_equal(first, second) == (seed is not None)
+    assert abs(first.var() / (2.0 / fan) - 1) < 0.25
+    assert abs(first.mean()) < 3 * first.std() / np.sqrt(first.size)
+
+
+BAD = {
+    "rank": (lambda x: layers.conv2d(x[0], 3, 3), "rank 4"),
+    "padding": (lambda x: layers.conv2d(x, 3, 3, padding="SOME"), "SOME"),
+    "format": (lambda x: layers.conv2d(x, 3, 3, data_format="NWC"), "NWC"),
+    "kernel": (lambda x: layers.conv2d(x, 3, [3, 3, 3]), "kernel_size"),
+    "stride": (lambda x: layers.conv2d(x, 3, 3, stride=0), "stride=0"),
+    "groups": (lambda x: layers.conv2d(x, 3, 3, groups=2), "groups=2"),
+    "pool": (lambda x: layers.max_pool2d(x[0], 3), "rank 4"),
+    "dense": (lambda x: layers.fully_connected(x[0, 0, 0], 3), "rank 2"),
+    "decay": (lambda x: layers.l2_regularizer(-1.0), "-1.0"),
+    "mode": (lambda x: layers.variance_scaling_initializer(mode="FAN"), "FAN_IN"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_arguments_raise_and_say_what_is_allowed(case):
+    call, words = BAD[case]
+    with tf.Graph().as_default(), pytest.raises(ValueError, match=words):
+        call(v1.placeholder(tf.float32, [1, 8, 8, 3]))
+
+
+def test_ops_of_a_layer_live_in_its_scope():
+    with tf.Graph().as_default() as graph:
+        images = v1.placeholder(tf.float32, [1, 8, 8, 3], name="images")
+        with slimnets.arg_scope([layers.conv2d], normalizer_fn=layers.batch_norm):
+            layers.conv2d(images, 4, 3, scope="layer")
+        outside = [op.name for op in graph.get_operations()]
+        assert [n for n in outside if not n.startswith("layer/")] == ["images"]

@@ -1,0 +1,74 @@
+"""Who may import whom: only downwards in DESIGN's list, read from the imports."""
+
+import ast
+import pathlib
+
+import pytest
+
+import slimnets
+
+PACKAGE = pathlib.Path(slimnets.__file__).parent
+
+# From the top down; rooms of one line do not import each other.
+LAYERS = [
+    ["__main__"],
+    ["cli"],
+    ["tasks"],
+    ["training", "export", "inspection"],
+    ["data"],
+    ["model", "slim"],
+    ["checkpoints"],
+    ["factory", "features"],
+    ["nets"],
+    ["units"],
+    ["blocks"],
+    ["layers"],
+    ["variables", "scopes", "end_points", "version"],
+]
+RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
+EXTRAS = {"torch", "h5py", "tf2onnx", "onnx", "matplotlib", "safetensors", "sklearn"}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imports(path):
+    """Every (module, is at module level) that a file imports."""
+    tree = ast.parse(path.read_text())
+    top = set(map(id, tree.body))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, id(node) in top
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            for alias in node.names:
+                whole = node.module == "slimnets"
+                yield (
+                    f"slimnets.{alias.name}" if whole else node.module,
+                    id(node) in top,
+                )
+
+
+def room_of(path):
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0].removesuffix(".py")
+
+
+def test_every_room_is_in_the_list():
+    assert {room_of(path) for path in FILES} - {"__init__"} <= set(RANK)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down(path):
+    room = room_of(path)
+    for module, at_top in imports(path):
+        root, _, rest = module.partition(".")
+        assert not module.startswith("tensorflow.python"), module
+        if root == "slimnets" and rest and room != "__init__":
+            other = rest.split(".")[0]
+            assert other == room or RANK[other] > RANK[room], f"{room} -> {other}"
+        if root == "tf_slim":
+            assert room in ("scopes", "layers", "slim")
+        if root == "absl" and module != "absl.logging":
+            assert room == "cli", module
+        if root in EXTRAS:
+            assert not at_top, f"{module} is an extra: import it where it is used"
