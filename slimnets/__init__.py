@@ -1,36 +1,44 @@
 """slimnets: a functional network factory with arg scopes for TensorFlow."""
 
-from slimnets import layers, nets
-from slimnets.blocks import Block, conv2d_same, stack_blocks, subsample
-from slimnets.checkpoints import load_weights, save_weights
-from slimnets.end_points import EndPoints
-from slimnets.factory import (
-    build,
-    get_network_fn,
-    list_networks,
-    network_info,
-    register_network,
-)
-from slimnets.model import Model
-from slimnets.scopes import add_arg_scope, arg_scope, current_arg_scope
+import importlib
+from typing import Any
 
-__all__ = [
-    "Block",
-    "EndPoints",
-    "Model",
-    "add_arg_scope",
-    "arg_scope",
-    "build",
-    "conv2d_same",
-    "current_arg_scope",
-    "get_network_fn",
-    "layers",
-    "list_networks",
-    "load_weights",
-    "nets",
-    "network_info",
-    "register_network",
-    "save_weights",
-    "stack_blocks",
-    "subsample",
-]
+from slimnets.version import __version__
+
+# Imported when they are first asked for, so that `slimnets --help` does not wait for
+# TensorFlow, and the command can keep TensorFlow's start-up lines off the screen.
+_HOMES = {
+    "Block": "blocks",
+    "EndPoints": "end_points",
+    "Model": "model",
+    "add_arg_scope": "scopes",
+    "arg_scope": "scopes",
+    "build": "factory",
+    "conv2d_same": "blocks",
+    "current_arg_scope": "scopes",
+    "get_network_fn": "factory",
+    "list_networks": "factory",
+    "load_weights": "checkpoints",
+    "network_info": "factory",
+    "register_network": "factory",
+    "save_weights": "checkpoints",
+    "stack_blocks": "blocks",
+    "subsample": "blocks",
+}
+_MODULES = ("layers", "nets")
+
+__all__ = ["__version__", *sorted([*_HOMES, *_MODULES])]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -11,6 +11,8 @@ Source: tf_slim/nets/resnet_utils.py; [1] Chen et al., DeepLab, arXiv:1606.00915
 from __future__ import annotations
 
 import collections
+import functools
+import inspect
 import itertools
 import operator
 from collections.abc import Callable, Iterable, Sequence
@@ -178,7 +180,9 @@ def stack_blocks(
     """Stacks blocks and controls the density of their output.
 
     It knows nothing of what a unit is: it calls `unit_fn(net, rate=..., **unit)` in
-    the scope `block/unit_i` and keeps the arithmetic of stride and rate.
+    the scope `block/unit_i` and keeps the arithmetic of stride and rate. A unit
+    function with a parameter `next_rate` is also given the rate for what it convolves
+    after its stride.
 
     Args:
         net: `[batch, height, width, channels]`.
@@ -213,6 +217,8 @@ def stack_blocks(
                     stride, rate = state.advance(unit.get("stride", 1))
                     if "stride" in unit:
                         unit = {**unit, "stride": stride}
+                    if _takes_next_rate(block.unit_fn):
+                        unit = {**unit, "next_rate": state.rate}
                     net = block.unit_fn(net, rate=rate, **unit)
                 end_points.mark_stride(
                     outputs_collections, net, root_stride * state.stride
@@ -222,6 +228,11 @@ def stack_blocks(
             stride, _ = state.advance(block_stride)
             net = subsample(net, stride)
     return net
+
+
+@functools.cache
+def _takes_next_rate(unit_fn: Callable) -> bool:
+    return "next_rate" in inspect.signature(unit_fn).parameters
 
 
 class _Stride:

@@ -15,7 +15,15 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets import layers
-from slimnets.nets import resnet_v1, resnet_v2, resnet_v2_cifar
+from slimnets.nets import (
+    bit,
+    point_cloud,
+    resnet_cifar,
+    resnet_keras,
+    resnet_torch,
+    resnet_v1,
+    resnet_v2,
+)
 from slimnets.scopes import arg_scope
 
 _NETWORKS: dict[str, NetworkInfo] = {}
@@ -31,6 +39,7 @@ class NetworkInfo:
         family: the module it comes from, or `custom`.
         default_image_size: the side of the images it is made for, in pixels.
         summary: one line of help.
+        weights: whose weights load into it: `tf-slim`, `torch`, `keras`, `bit`.
     """
 
     name: str
@@ -38,6 +47,7 @@ class NetworkInfo:
     family: str = "custom"
     default_image_size: int | None = None
     summary: str = ""
+    weights: str = ""
 
 
 def register_network(
@@ -74,6 +84,7 @@ def register_network(
         family=family,
         default_image_size=getattr(network, "default_image_size", None),
         summary=(network.__doc__ or "").strip().partition("\n")[0],
+        weights=getattr(getattr(network, "row", None), "weights", ""),
     )
     return network
 
@@ -158,8 +169,19 @@ def get_network_fn(
     return network_fn
 
 
+_FAMILIES = (
+    resnet_v1,
+    resnet_v2,
+    resnet_cifar,
+    resnet_torch,
+    resnet_keras,
+    bit,
+    point_cloud,
+)
+
+
 def _register_all() -> None:
-    for module in (resnet_v1, resnet_v2, resnet_v2_cifar):
+    for module in _FAMILIES:
         for network in module.NETWORKS:
             register_network(network, family=module.__name__.rpartition(".")[2])
 

@@ -11,14 +11,15 @@ import concurrent.futures
 import difflib
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from slimnets import checkpoints, factory
+from slimnets import checkpoints, factory, variables
 from slimnets.end_points import EndPoints
-from slimnets.layers import initializers
+from slimnets.layers import common, initializers
 from slimnets.scopes import arg_scope, current_arg_scope
 
 _PRECISIONS = {
@@ -98,20 +99,23 @@ class Model(tf.Module):
         """Returns the network's outputs, in float32.
 
         Args:
-            images: `[batch, height, width, channels]`, or what the network takes.
+            images: `[batch, height, width, channels]`, or what the network takes: a
+                tensor, or a list, tuple or dict of tensors.
             training: whether batch norms use the batch's statistics and update their
                 moving averages, and dropout drops.
         """
         self._ensure_built(images)
-        run = self._forward_outputs if _runs_inline() else self._forward
-        return run(images, training)
+        if _runs_inline() or self._must_give_losses(images, training):
+            return self._forward_outputs(images, training)
+        self._notes.keep_losses([])
+        return self._forward(images, training)
 
     def build(self, input_shape: Sequence[int | None] | Any) -> None:
         """Makes the variables.
 
         Args:
             input_shape: `[batch, height, width, channels]`, None where unknown; or a
-                list or tuple of such shapes for a network of several inputs.
+                list, tuple or dict of such shapes for a network of several inputs.
         """
         specs = tf.nest.map_structure(
             lambda shape: tf.TensorSpec(shape, tf.float32), _shapes(input_shape)
@@ -172,6 +176,10 @@ class Model(tf.Module):
     def regularization_loss(self) -> tf.Tensor:
         """Returns the sum of all regularizers' losses; 0 where there are none.
 
+        To the losses of variables come those of activations, if the network has any
+        and this is where it was last called with training: the same tf.function and
+        replica, or eager code.
+
         Raises:
             RuntimeError: before the variables are made.
         """
@@ -184,6 +192,7 @@ class Model(tf.Module):
             for name, regularizer in self._notes.regularizers.items()
         ]
         losses = [loss for loss in losses if loss is not None]
+        losses += self._notes.kept_losses()
         return tf.add_n(losses) if losses else tf.constant(0.0)
 
     def load(self, path: str, **kwargs: Any):
@@ -209,6 +218,15 @@ class Model(tf.Module):
         shapes = tf.nest.map_structure(lambda x: tf.TensorShape(x.shape), images)
         context.merge_call(lambda strategy: self.build(shapes))
 
+    def _must_give_losses(self, images, training) -> bool:
+        """Whether an eager call runs without a function of its own, from which the
+        losses of activations could not come out."""
+        if common.static_bool(training) is False:
+            return False
+        if not self._notes.built:
+            self._forward.get_concrete_function(images, training)
+        return self._notes.has_losses
+
     def _forward_outputs(self, images, training=False):
         return self._run(images, training)[0]
 
@@ -227,8 +245,15 @@ class Model(tf.Module):
         scope = tf.compat.v1.VariableScope(
             tf.compat.v1.AUTO_REUSE, custom_getter=self._get_variable
         )
-        with self._open_arg_scope(), tf.compat.v1.variable_scope(scope):
+        with (
+            self._open_arg_scope(),
+            tf.compat.v1.variable_scope(scope),
+            variables.collecting_losses() as losses,
+        ):
             result = self._network(images, training)
+        self._notes.has_losses |= bool(losses)
+        in_training = common.static_bool(training) is not False
+        self._notes.keep_losses(losses if in_training else [])
         outputs, end_points = result if isinstance(result, tuple) else (result, None)
         if end_points is not None and not isinstance(end_points, EndPoints):
             end_points = EndPoints(end_points)
@@ -293,7 +318,23 @@ class _Notes:
         self.regularizers: dict[str, Callable] = {}
         self.end_points: EndPoints | None = None
         self.built = False
+        self.has_losses = False
         self.runs = 0
+        # By thread, because replicas of a strategy have one each.
+        self._last = threading.local()
+
+    def keep_losses(self, losses: list[tf.Tensor]) -> None:
+        """Remembers the losses of activations of this thread's last call."""
+        self._last.losses, self._last.graph = losses, _graph()
+
+    def kept_losses(self) -> list[tf.Tensor]:
+        """Those of the last call, if it was in the graph that is open, or eager."""
+        here = getattr(self._last, "graph", self) is _graph()
+        return self._last.losses if here else []
+
+
+def _graph() -> tf.Graph | None:
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
 
 
 def _runs_inline() -> bool:

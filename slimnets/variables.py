@@ -7,7 +7,9 @@ Every variable of every layer comes from `model_variable`, by
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -16,6 +18,8 @@ _MODEL_COLLECTIONS = (
     tf.compat.v1.GraphKeys.GLOBAL_VARIABLES,
     tf.compat.v1.GraphKeys.MODEL_VARIABLES,
 )
+
+_local = threading.local()
 
 
 def model_variable(
@@ -85,6 +89,32 @@ def model_variable(
             ):
                 tf.compat.v1.add_to_collection(collection, variable)
     return variable
+
+
+def add_regularization_loss(loss: tf.Tensor) -> None:
+    """Adds a scalar loss of activations to what training adds to its loss.
+
+    In graph code it goes to REGULARIZATION_LOSSES, beside the variables' losses; in a
+    `slimnets.Model` to its `regularization_loss()`.
+    """
+    losses = getattr(_local, "losses", None)
+    if losses is not None:
+        losses.append(loss)
+    elif not tf.executing_eagerly():
+        tf.compat.v1.add_to_collection(
+            tf.compat.v1.GraphKeys.REGULARIZATION_LOSSES, loss
+        )
+
+
+@contextlib.contextmanager
+def collecting_losses() -> Iterator[list[tf.Tensor]]:
+    """Yields a list that gets what this thread adds by `add_regularization_loss`."""
+    outer = getattr(_local, "losses", None)
+    _local.losses = []
+    try:
+        yield _local.losses
+    finally:
+        _local.losses = outer
 
 
 def _regularize(variable: tf.Variable, regularizer: Callable) -> None:

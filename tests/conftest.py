@@ -17,9 +17,13 @@ def pytest_configure(config):
     tf.config.set_logical_device_configuration(cpu, two)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def mirrored():
-    """A MirroredStrategy over the two logical CPUs."""
+    """A MirroredStrategy over the two logical CPUs.
+
+    One for all tests: two in a process would number their collectives alike, and wait
+    for each other's tensors.
+    """
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 

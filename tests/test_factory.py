@@ -1,5 +1,6 @@
 """The registry, building by name, and the contracts that hold for every network."""
 
+import functools
 import inspect
 
 import numpy as np
@@ -8,8 +9,10 @@ import tensorflow as tf
 
 import slimnets
 from slimnets import factory, layers
+from slimnets.blocks import reachable_strides
 from slimnets.nets import resnet_v2
-from tests.helpers import v1
+from slimnets.nets.rows import Row, network_of
+from tests.helpers import assert_close, run_graph, v1
 
 NETWORKS = slimnets.list_networks()
 THIN = {"depth_multiplier": 0.125, "num_classes": 3}
@@ -25,7 +28,7 @@ def registry(monkeypatch):
 
 
 def test_names_are_listed_by_pattern():
-    assert slimnets.list_networks("resnet_v2_??") == ["resnet_v2_50"]
+    assert slimnets.list_networks("resnet_v2_5?") == ["resnet_v2_50"]
     assert {"resnet_v1_200", "resnet_v2_cifar_1001"} <= set(NETWORKS)
     assert slimnets.list_networks("nothing") == []
 
@@ -74,7 +77,23 @@ def test_get_network_fn_has_the_default_size_and_the_weight_decay():
         assert scales == {0.5}
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+ROWS = [
+    name
+    for name in NETWORKS
+    if hasattr(slimnets.network_info(name).network, "row")
+    and isinstance(slimnets.network_info(name).network.row, Row)
+]
+
+
+def thin(name):
+    """The same kinds of layers, at most two units a block, few channels."""
+    return functools.partial(
+        network_of(slimnets.network_info(name).network.row.thin()),
+        depth_multiplier=0.125,
+    )
+
+
+@pytest.mark.parametrize("name", ROWS)
 def test_the_signature_is_research_slims(name):
     network = slimnets.network_info(name).network
     assert network.__name__ == name and network.default_image_size
@@ -96,24 +115,19 @@ def test_the_signature_is_research_slims(name):
     assert defaults["store_non_strided_activations"] is False
 
 
-SHALLOW = [n for n in NETWORKS if not n.endswith(("1001", "200", "164", "152"))]
-
-
-@pytest.mark.parametrize("name", SHALLOW)
+@pytest.mark.parametrize("name", ROWS)
 def test_every_network_keeps_its_contracts(name, rng):
-    """Odd sizes, unknown sizes, features, keys that no outer scope changes."""
-    kwargs = {"depth_multiplier": 0.125, "is_training": False}
+    """Odd and unknown sizes, features, keys that no outer scope changes."""
+    network = functools.partial(thin(name), is_training=False)
     with tf.Graph().as_default():
-        net, end_points = slimnets.build(name, placeholder(1), num_classes=5, **kwargs)
+        net, end_points = network(placeholder(1), num_classes=5)
         assert net.shape.as_list() == [None, 5]
         assert end_points[f"{name}/logits"].shape.as_list() == [None, 1, 1, 5]
         assert end_points["predictions"].shape.as_list() == [None, 5]
     keys = []
     for classes in (None, 0):
         with tf.Graph().as_default(), v1.variable_scope(f"Outer{classes}/inner"):
-            net, end_points = slimnets.build(
-                name, placeholder(3, 37), num_classes=classes, **kwargs
-            )
+            net, end_points = network(placeholder(3, 37), num_classes=classes)
             assert net.shape.as_list()[1:3] == [1, 1]
             assert "logits" not in end_points
             keys.append(list(end_points))
@@ -126,25 +140,77 @@ def test_every_network_keeps_its_contracts(name, rng):
     assert info.default_image_size == info.network.row.image_size
 
 
-@pytest.mark.parametrize("name", SHALLOW)
+@pytest.mark.parametrize("name", ROWS)
 def test_every_network_trains(name, rng):
-    images = rng.normal(size=(4, 33, 33, 3)).astype(np.float32)
-    model = slimnets.Model(name, seed=0, **THIN)
-    model.build(images.shape)
+    """One step: a finite loss, and a gradient for every trainable variable."""
+    size = 41 if slimnets.network_info(name).default_image_size > 32 else 17
+    images = rng.normal(size=(4, size, size - 4, 3)).astype(np.float32)
 
-    @tf.function
-    def step():
-        with tf.GradientTape() as tape:
-            logits = model(images, training=True)
-            loss = tf.reduce_mean(
-                tf.nn.sparse_softmax_cross_entropy_with_logits([0, 1, 2, 0], logits)
-            )
-        return loss, tape.gradient(loss, model.trainable_variables)
+    def build():
+        v1.set_random_seed(1)
+        logits, _ = thin(name)(images, num_classes=3, is_training=True)
+        loss = tf.reduce_mean(
+            tf.nn.sparse_softmax_cross_entropy_with_logits([0, 1, 2, 0], logits)
+        )
+        variables = v1.trainable_variables()
+        gradients = tf.gradients(loss, variables)
+        names = [v.op.name for v in variables]
+        assert None not in gradients, names[gradients.index(None)]
+        return loss, dict(zip(names, gradients, strict=True))
 
-    loss, gradients = step()
+    loss, gradients = run_graph(build)
     assert np.isfinite(loss)
-    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
-        assert gradient is not None and np.any(gradient), variable.name
+    assert not [name for name, value in gradients.items() if not np.any(value)]
+
+
+# Every family's way of striding, in one network each.
+STRIDED = (
+    "resnet_v1_18",
+    "resnet_v2_34",
+    "resnet_v1_50",
+    "resnet_v2_50",
+    "resnet_v1_cifar_20",
+    "resnet_v2_cifar_29",
+    "wrn_16_8",
+    "resnet18",
+    "resnet50",
+    "resnet50d",
+    "resnext50_32x4d",
+    "seresnet50",
+    "resnetrs50",
+    "keras_resnet50",
+    "keras_resnet50_v2",
+    "bit_r50x1",
+)
+
+
+@pytest.mark.parametrize("size", [64, 69])
+@pytest.mark.parametrize("name", STRIDED)
+def test_a_denser_output_subsampled_equals_the_nominal_one(name, size, rng):
+    images = rng.normal(size=(1, size, size - 5, 3)).astype(np.float32)
+    network = functools.partial(thin(name), images, is_training=False)
+    row = slimnets.network_info(name).network.row
+    nominal_stride = reachable_strides(row.blocks(), row.root.total_stride)[-1]
+    strides = [s for s in (2, 8, 16) if row.root.total_stride <= s < nominal_stride]
+
+    def build():
+        v1.set_random_seed(1)
+        nominal, _ = network(global_pool=False)
+        dense = [
+            network(global_pool=False, output_stride=stride, reuse=True)[0]
+            for stride in strides
+        ]
+        return nominal, [
+            slimnets.subsample(net, nominal_stride // stride)
+            for net, stride in zip(dense, strides, strict=True)
+        ]
+
+    nominal, subsampled = run_graph(build)
+    assert strides
+    for value in subsampled:
+        assert value.shape == nominal.shape
+        if row.dense_is_exact:
+            assert_close(value, nominal)
 
 
 def test_reuse_shares_variables():
@@ -215,13 +281,81 @@ def test_the_callers_scopes_win_over_a_networks_defaults():
         assert v1.get_collection(v1.GraphKeys.UPDATE_OPS)
 
 
-def test_small_image_networks_have_nine_n_plus_two_layers():
-    counts = {}
-    for name, layers_ in (("resnet_v2_cifar_164", 164), ("resnet_v2_cifar_29", 29)):
+OPTIONS = {
+    "frozen": {"norm": "frozen"},
+    "group": {"norm": "group", "depth_multiplier": 0.5},
+    "sync": {"norm": "sync"},
+    "activation": {"activation_fn": tf.nn.silu},
+    "drop path": {"drop_path_rate": 0.5},
+    "dropout": {"dropout_keep_prob": 0.5},
+    "sigmoid": {"prediction_fn": tf.nn.sigmoid},
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("name", ["resnet_v2_50", "resnet50", "resnet_v2_18"])
+def test_options_of_a_network(name, option, rng):
+    images = rng.normal(size=(4, 33, 33, 3)).astype(np.float32)
+    network = network_of(slimnets.network_info(name).network.row.thin())
+    kwargs = {"depth_multiplier": 0.125, **OPTIONS[option]}
+    with tf.Graph().as_default() as graph:
+        logits, end_points = network(images, num_classes=3, **kwargs)
+        names = [v.op.name for v in v1.global_variables()]
+        trainable = [v.op.name for v in v1.trainable_variables()]
+        updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS)
+        kinds = {op.type for op in graph.get_operations()}
+        with v1.Session() as session:
+            session.run(v1.global_variables_initializer())
+            values, predictions = session.run([logits, end_points["predictions"]])
+    assert np.isfinite(values).all()
+    if option == "frozen":
+        assert not updates
+        assert not [n for n in trainable if "Norm" in n or "preact" in n]
+    if option == "group":
+        assert not [n for n in names if "moving_" in n]
+    if option == "activation":
+        assert "Relu" not in kinds
+    if option in ("drop path", "dropout"):
+        assert "RandomUniform" in kinds
+    if option == "sigmoid":
+        assert_close(predictions, 1 / (1 + np.exp(-values)), 1e-4)
+
+
+def test_zero_init_residual_makes_units_begin_as_their_shortcuts(rng):
+    images = rng.normal(size=(2, 33, 33, 3)).astype(np.float32)
+    network = functools.partial(thin("resnet50"), zero_init_residual=True)
+
+    def build():
+        _, end_points = network(images, is_training=False)
+        first = end_points["block1/unit_1/bottleneck_v1"]
+        return first, end_points["block1/unit_2/bottleneck_v1"]
+
+    first, second = run_graph(build)
+    np.testing.assert_array_equal(first, second)
+    with tf.Graph().as_default(), pytest.raises(ValueError, match="zero_init_residual"):
+        thin("resnet_v2_50")(placeholder(), zero_init_residual=True)
+    with (
+        tf.Graph().as_default(),
+        pytest.raises(ValueError, match="batch, frozen"),
+    ):
+        thin("resnet_v2_50")(placeholder(), norm="layer")
+
+
+def test_small_image_networks_have_the_papers_depths_and_sizes():
+    """Layers by name, and parameters of the papers' re-implementations."""
+    counted = {
+        "resnet_v1_cifar_20": (20, 269_722),
+        "resnet_v1_cifar_32": (32, 464_154),
+        "resnet_v1_cifar_44": (44, 658_586),
+        "resnet_v1_cifar_56": (56, 853_018),
+        "resnet_v1_cifar_110": (110, 1_727_962),
+        "resnet_v2_cifar_164": (164, 1_703_258),
+        "wrn_28_10": (26, 36_479_194),
+    }
+    for name, (depth, parameters) in counted.items():
         with tf.Graph().as_default():
             slimnets.build(name, placeholder(3, 32), num_classes=10)
-            weights = [v for v in v1.trainable_variables() if "weights" in v.op.name]
-            assert sum("shortcut" not in v.op.name for v in weights) == layers_
-            counts[name] = sum(v.shape.num_elements() for v in v1.trainable_variables())
-    # Re-implementations of the paper count 1,703,258, up to a few hundred.
-    assert abs(counts["resnet_v2_cifar_164"] - 1_703_258) < 700
+            variables = v1.trainable_variables()
+        weights = [v.op.name for v in variables if v.op.name.endswith("weights")]
+        assert sum("shortcut" not in name for name in weights) == depth
+        assert sum(v.shape.num_elements() for v in variables) == parameters

@@ -90,9 +90,16 @@ def test_functools_wraps_keeps_the_name_and_signature():
 
 
 SHARED = (
-    "avg_pool2d batch_norm conv2d convolution2d dropout flatten fully_connected "
-    "max_pool2d softmax"
-).split()
+    "avg_pool2d",
+    "batch_norm",
+    "conv2d",
+    "convolution2d",
+    "dropout",
+    "flatten",
+    "fully_connected",
+    "max_pool2d",
+    "softmax",
+)
 
 
 @pytest.mark.parametrize("name", SHARED)
@@ -128,9 +135,11 @@ def test_old_code_says_slim_batch_norm_and_means_slimnets():
 def test_tf_slims_own_functions_may_be_scoped():
     with slimnets.arg_scope([tf_slim.one_hot_encoding], num_classes=4):
         assert tf_slim.one_hot_encoding([1]).shape == [1, 4]
-    with pytest.raises(ValueError, match="num_classes"):
-        with slimnets.arg_scope([tf_slim.one_hot_encoding], num_clases=4):
-            pass
+    with (
+        pytest.raises(ValueError, match="num_classes"),
+        slimnets.arg_scope([tf_slim.one_hot_encoding], num_clases=4),
+    ):
+        pass
 
 
 def test_a_new_thread_starts_with_the_main_threads_scope_and_keeps_to_itself():

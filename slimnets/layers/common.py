@@ -65,6 +65,11 @@ def make_variable(
     )
 
 
+def statistics_dtype(dtype: tf.DType) -> tf.DType:
+    """The type in which statistics of activations of type `dtype` are kept."""
+    return tf.float32 if dtype.size < 4 else dtype.base_dtype
+
+
 def value_of(variable: tf.Variable, dtype: tf.DType) -> tf.Tensor:
     """Reads `variable` in the type that the layer computes in."""
     value = tf.convert_to_tensor(variable)

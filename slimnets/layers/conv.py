@@ -33,7 +33,7 @@ def _convolution(
     activation_fn: Callable | None = tf.nn.relu,
     normalizer_fn: Callable | None = None,
     normalizer_params: dict[str, Any] | None = None,
-    weights_initializer: Callable = initializers.xavier_initializer(),
+    weights_initializer: Callable = initializers.XAVIER,
     weights_regularizer: Callable | None = None,
     biases_initializer: Callable | None = initializers.zeros,
     biases_regularizer: Callable | None = None,
@@ -43,6 +43,8 @@ def _convolution(
     trainable: bool = True,
     scope: Any = None,
     groups: int = 1,
+    biases_before_norm: bool = False,
+    standardize_epsilon: float | None = None,
     *,
     dims: int,
 ) -> tf.Tensor:
@@ -73,6 +75,11 @@ def _convolution(
         trainable: whether optimizers find the variables.
         scope: name of the variable scope.
         groups: number of groups, each of which sees its own share of the channels.
+        biases_before_norm: whether there are biases where a normalizer follows too,
+            as in Keras Applications' networks.
+        standardize_epsilon: if given, the weights of each output channel are brought
+            to mean 0 and variance 1 before use (weight standardization,
+            arXiv:1903.10520); added to the variance.
 
     Returns:
         `[batch, height / stride, width / stride, num_outputs]`; equal to TF-Slim's.
@@ -111,6 +118,8 @@ def _convolution(
             trainable,
             variables_collections,
         )
+        if standardize_epsilon is not None:
+            weights = _standardized(weights, standardize_epsilon)
         outputs = native.convolve(
             inputs,
             common.value_of(weights, inputs.dtype),
@@ -120,7 +129,8 @@ def _convolution(
             groups,
             channels_first,
         )
-        if normalizer_fn is None and biases_initializer is not None:
+        biased = normalizer_fn is None or biases_before_norm
+        if biased and biases_initializer is not None:
             biases = common.make_variable(
                 "biases",
                 (num_outputs,),
@@ -143,6 +153,12 @@ def _convolution(
             outputs_collections,
             sc.name,
         )
+
+
+def _standardized(weights: tf.Variable, epsilon: float) -> tf.Tensor:
+    axes = list(range(weights.shape.rank - 1))
+    mean, variance = tf.nn.moments(tf.convert_to_tensor(weights), axes)
+    return (weights - mean) * tf.math.rsqrt(variance + epsilon)
 
 
 def _of_dims(dims: int, name: str, like: Callable) -> Callable:

@@ -20,7 +20,7 @@ def fully_connected(
     activation_fn: Callable | None = tf.nn.relu,
     normalizer_fn: Callable | None = None,
     normalizer_params: dict[str, Any] | None = None,
-    weights_initializer: Callable = initializers.xavier_initializer(),
+    weights_initializer: Callable = initializers.XAVIER,
     weights_regularizer: Callable | None = None,
     biases_initializer: Callable | None = initializers.zeros,
     biases_regularizer: Callable | None = None,

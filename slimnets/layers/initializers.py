@@ -134,3 +134,6 @@ def bind(initializer, name: str, seed: int | None = None):
             initializer = dataclasses.replace(initializer, seed=seed)
         return functools.partial(initializer, name=name)
     return initializer
+
+
+XAVIER = xavier_initializer()

@@ -100,7 +100,7 @@ def _by_space_to_batch(inputs, weights, stride, rate, padding, channels_first):
 
 @functools.cache
 def trains_natively(what: str) -> bool:
-    """Whether this machine has the gradients of tf.nn.conv2d with `groups` or `rate`."""
+    """Whether tf.nn.conv2d with `groups` or `rate` has its gradients here."""
     with tf.init_scope(), tf.Graph().as_default():
         images = tf.ones([1, 4, 4, 4])
         kernel = tf.ones([2, 2, 2 if what == "groups" else 4, 4])

@@ -1,4 +1,8 @@
-"""Dropout. Source: tf_slim/layers/layers.py."""
+"""Dropout and drop path.
+
+Source: tf_slim/layers/layers.py; drop path: Huang et al., Deep Networks with
+Stochastic Depth, arXiv:1603.09382.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import tf_slim
 
 from slimnets import end_points
 from slimnets.layers import common
-from slimnets.scopes import shares_arg_scope
+from slimnets.scopes import add_arg_scope, shares_arg_scope
 
 
 @shares_arg_scope(tf_slim.dropout)
@@ -46,3 +50,36 @@ def dropout(
         else:
             outputs = dropped() if training else tf.identity(inputs)
         return end_points.collect(outputs_collections, name, outputs)
+
+
+@add_arg_scope
+def drop_path(
+    inputs: tf.Tensor,
+    rate: float = 0.0,
+    is_training: bool | tf.Tensor = True,
+    scope: str | None = None,
+) -> tf.Tensor:
+    """Sets whole examples to zero with probability `rate` and scales up the rest.
+
+    Args:
+        inputs: `[batch, ...]`, a residual branch.
+        rate: probability that an example's branch is dropped.
+        is_training: a bool, or a scalar bool tensor; outside training the inputs are
+            returned.
+        scope: name of the name scope.
+
+    Raises:
+        ValueError: unless `0 <= rate < 1`.
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"rate={rate!r}; allowed is 0 <= rate < 1.")
+    if rate == 0:
+        return inputs
+    ones = [1] * (inputs.shape.rank - 1)
+    return dropout(
+        inputs,
+        keep_prob=1.0 - rate,
+        noise_shape=tf.stack([tf.shape(inputs)[0], *ones]),
+        is_training=is_training,
+        scope=scope or "drop_path",
+    )

@@ -49,6 +49,7 @@ def batch_norm(
     renorm_clipping: dict | None = None,
     renorm_decay: float = 0.99,
     adjustment: Callable | None = None,
+    sync: bool = False,
 ) -> tf.Tensor:
     """Normalizes every channel over all other dimensions.
 
@@ -80,6 +81,8 @@ def batch_norm(
         zero_debias_moving_mean, renorm, renorm_clipping, renorm_decay, adjustment:
             not supported beyond their defaults.
         scope: name of the variable scope.
+        sync: whether, under a `tf.distribute` strategy, the statistics are of all
+            replicas' examples together.
 
     Returns:
         The normalized inputs, same shape and type.
@@ -106,7 +109,7 @@ def batch_norm(
         channels = common.channels_of(inputs, 1 if channels_first else -1)
         params = _parameters(
             channels,
-            _statistics_dtype(inputs.dtype),
+            common.statistics_dtype(inputs.dtype),
             center,
             scale,
             param_initializers or {},
@@ -118,11 +121,12 @@ def batch_norm(
         normalize = functools.partial(
             _normalize_fused, images, params, epsilon, decay, layout
         )
-        if batch_weights is not None or inputs.dtype == tf.float64:
+        if batch_weights is not None or sync or inputs.dtype == tf.float64:
             normalize = functools.partial(
                 _normalize_plain,
                 *normalize.args,
                 batch_weights=batch_weights,
+                sync=sync,
             )
         training = common.static_bool(is_training)
         if training is None:
@@ -157,10 +161,6 @@ def _refuse_unsupported(**options: bool) -> None:
         raise ValueError(
             f"batch_norm does not support {', '.join(asked)}; leave it at its default."
         )
-
-
-def _statistics_dtype(dtype: tf.DType) -> tf.DType:
-    return tf.float32 if dtype.size < 4 else dtype.base_dtype
 
 
 def _parameters(
@@ -235,7 +235,7 @@ def _normalize_fused(images, params, epsilon, decay, layout, training):
 
 
 def _normalize_plain(
-    images, params, epsilon, decay, layout, training, batch_weights=None
+    images, params, epsilon, decay, layout, training, batch_weights=None, sync=False
 ):
     """`_normalize_fused` by separate operations: for float64 and weighted examples."""
     axes = [0, 1, 2] if layout == "NHWC" else [0, 2, 3]
@@ -249,7 +249,7 @@ def _normalize_plain(
         else:
             weights = tf.reshape(tf.cast(batch_weights, mean.dtype), [-1, 1, 1, 1])
             moments = tf.nn.weighted_moments(values, axes, weights)
-        mean, variance = moments
+        mean, variance = _across_replicas(*moments) if sync else moments
     outputs = tf.nn.batch_normalization(
         images,
         *(
@@ -262,6 +262,16 @@ def _normalize_plain(
         mean = params["moving_mean"] * decay + mean * (1.0 - decay)
         variance = params["moving_variance"] * decay + variance * (1.0 - decay)
     return outputs, mean, variance
+
+
+def _across_replicas(mean, variance):
+    """Returns the moments of all replicas' examples, of which each has as many."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return mean, variance
+    square = variance + mean**2
+    mean, square = context.all_reduce(tf.distribute.ReduceOp.MEAN, [mean, square])
+    return mean, square - mean**2
 
 
 def _with_updates(outputs, updates, updates_collections):

@@ -1,4 +1,7 @@
-"""Pooling over the spatial dimensions. Source: tf_slim/layers/layers.py."""
+"""Pooling over the spatial dimensions.
+
+Source: tf_slim/layers/layers.py; blur pool: Zhang 2019, arXiv:1904.11486.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import tf_slim
 
 from slimnets import end_points
 from slimnets.layers import common
-from slimnets.scopes import shares_arg_scope
+from slimnets.scopes import add_arg_scope, shares_arg_scope
 
 
 @shares_arg_scope(tf_slim.max_pool2d)
@@ -70,6 +73,37 @@ def avg_pool2d(
         data_format,
         outputs_collections,
     )
+
+
+@add_arg_scope
+def blur_pool2d(
+    inputs: tf.Tensor,
+    stride: int = 2,
+    rate: int = 1,
+    outputs_collections: Any = None,
+    scope: str | None = None,
+) -> tf.Tensor:
+    """Blurs with the 3x3 binomial filter, edges reflected, then subsamples.
+
+    Args:
+        inputs: `[batch, height, width, channels]`.
+        stride: of the outputs.
+        rate: distance between the pixels that are mixed.
+        outputs_collections: collections for the outputs.
+        scope: name of the name scope.
+    """
+    with tf.name_scope(scope or "BlurPool2D") as name:
+        sides = [rate, rate]
+        padded = tf.pad(inputs, [[0, 0], sides, sides, [0, 0]], "REFLECT")
+        for axis in (1, 2):
+            size = tf.shape(inputs)[axis]
+            parts = [
+                tf.gather(padded, tf.range(start, start + size), axis=axis)
+                for start in (0, rate, 2 * rate)
+            ]
+            padded = 0.25 * parts[0] + 0.5 * parts[1] + 0.25 * parts[2]
+        outputs = padded[:, ::stride, ::stride]
+        return end_points.collect(outputs_collections, name, outputs)
 
 
 def _pool(

@@ -1,99 +1,25 @@
 """The generator behind every residual network: root, blocks, head.
 
-Families differ in rows: their root, their blocks, their arg scope.
+Families differ in rows: their root, their blocks, their arg scope (nets/rows.py).
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from slimnets import layers
-from slimnets.blocks import Block, check_output_stride, conv2d_same, stack_blocks
-from slimnets.end_points import EndPoints, as_collections
+from slimnets.blocks import Block, check_output_stride, stack_blocks
+from slimnets.end_points import EndPoints
+from slimnets.nets import common
+from slimnets.nets.roots import Root, build_root
 from slimnets.scopes import Scope, arg_scope, current_arg_scope, default_arg_scope
 
-
-def resnet_arg_scope(
-    weight_decay: float = 0.0001,
-    batch_norm_decay: float = 0.997,
-    batch_norm_epsilon: float = 1e-5,
-    batch_norm_scale: bool = True,
-    activation_fn: Callable | None = tf.nn.relu,
-    use_batch_norm: bool = True,
-    batch_norm_updates_collections: Any = tf.compat.v1.GraphKeys.UPDATE_OPS,
-) -> Scope:
-    """Returns TF-Slim's arg scope for ResNets, on top of what is open.
-
-    Args:
-        weight_decay: of the convolutions' weights, as an L2 loss.
-        batch_norm_decay: of the moving averages.
-        batch_norm_epsilon: added to the variances.
-        batch_norm_scale: whether batch norms have a `gamma`.
-        activation_fn: of the convolutions.
-        use_batch_norm: whether convolutions are normalized rather than biased.
-        batch_norm_updates_collections: graph collections for the updates.
-    """
-    with (
-        arg_scope(
-            [layers.conv2d],
-            weights_regularizer=layers.l2_regularizer(weight_decay),
-            weights_initializer=layers.variance_scaling_initializer(),
-            activation_fn=activation_fn,
-            normalizer_fn=layers.batch_norm if use_batch_norm else None,
-        ),
-        arg_scope(
-            [layers.batch_norm],
-            decay=batch_norm_decay,
-            epsilon=batch_norm_epsilon,
-            scale=batch_norm_scale,
-            updates_collections=batch_norm_updates_collections,
-        ),
-        # SAME padding for pool1 keeps features aligned in dense prediction; the
-        # paper's code pads VALID: arg_scope([max_pool2d], padding="VALID").
-        arg_scope([layers.max_pool2d], padding="SAME") as scope,
-    ):
-        return scope
-
-
-@dataclasses.dataclass(frozen=True)
-class Root:
-    """What comes before the blocks: a convolution and perhaps a pool.
-
-    Attributes:
-        depth: channels of the convolution.
-        kernel_size: of the convolution.
-        stride: of the convolution.
-        pool: size of a max pool of stride 2, or None.
-    """
-
-    depth: int = 64
-    kernel_size: int = 7
-    stride: int = 2
-    pool: int | None = 3
-
-    @property
-    def total_stride(self) -> int:
-        return self.stride * (2 if self.pool else 1)
-
-
-ROOT = Root()
-
-# (base depth, units, stride) of each block, stride in the last unit, by depth: table 1
-# of arXiv:1512.03385; 200 from arXiv:1603.05027.
-STAGES = {
-    layers: tuple(zip((64, 128, 256, 512), units, (2, 2, 2, 1), strict=True))
-    for layers, units in {
-        50: (3, 4, 6, 3),
-        101: (3, 4, 23, 3),
-        152: (3, 8, 36, 3),
-        200: (3, 24, 36, 3),
-    }.items()
-}
+_NORMS = ("batch", "frozen", "sync", "group")
 
 
 def residual_network(
@@ -112,8 +38,13 @@ def residual_network(
     spatial_squeeze: bool = True,
     store_non_strided_activations: bool = False,
     reuse: Any = None,
+    norm: str = "batch",
+    activation_fn: Callable | None = None,
+    prediction_fn: Callable | None = None,
+    dropout_keep_prob: float = 1.0,
+    zero_init_residual: bool = False,
 ) -> tuple[tf.Tensor, EndPoints]:
-    """Builds a residual network. The public parameters are as of `resnet_v2`.
+    """Builds a residual network. Other parameters as of `resnet_v2` and `network_of`.
 
     Args:
         default_name: the scope's name when `scope` is None.
@@ -126,37 +57,43 @@ def residual_network(
     check_images(inputs, scope or default_name)
     root_stride = root.total_stride if root else 1
     check_output_stride(output_stride, blocks, root_stride)
-    if num_classes is not None and num_classes < 0:
-        raise ValueError(
-            f"num_classes={num_classes}; allowed is None or 0 for features, or more."
-        )
+    common.check_num_classes(num_classes)
+    unit_fns = list(dict.fromkeys(block.unit_fn for block in blocks))
     with (
         tf.compat.v1.variable_scope(scope, default_name, [inputs], reuse=reuse) as sc,
         default_arg_scope(default_scope),
+        _options(unit_fns, norm, activation_fn, zero_init_residual),
+        common.training(is_training),
+        _frozen(norm),
     ):
-        end_points = EndPoints(scope=_relative(sc.name, outer), outer_scope=outer)
-        unit_fns = {block.unit_fn for block in blocks}
-        with _collecting(end_points, [layers.conv2d, stack_blocks, *unit_fns]):
-            with _training(is_training):
-                net = inputs
-                if root:
-                    net = _build_root(net, root, preactivation, end_points, sc.name)
-                net = stack_blocks(
-                    net,
-                    blocks,
-                    output_stride and output_stride // root_stride,
-                    store_non_strided_activations,
-                    root_stride=root_stride,
-                )
-                if preactivation:
-                    # v2 units end un-normalized, so the network's last norm is here.
-                    net = layers.batch_norm(
-                        net, activation_fn=tf.nn.relu, scope="postnorm"
-                    )
-                    end_points.add(f"{sc.name}/postnorm", net)
-                net = _head(
-                    net, num_classes, global_pool, spatial_squeeze, end_points, sc.name
-                )
+        end_points = EndPoints(
+            scope=common.relative_name(sc.name, outer), outer_scope=outer
+        )
+        with common.collecting(end_points, [layers.conv2d, stack_blocks, *unit_fns]):
+            net = inputs
+            if root:
+                net = build_root(net, root, preactivation, end_points, sc.name)
+            net = stack_blocks(
+                net,
+                blocks,
+                output_stride and output_stride // root_stride,
+                store_non_strided_activations,
+                root_stride=root_stride,
+            )
+            if preactivation:
+                # v2 units end un-normalized, so the network's last norm lives here.
+                net = _like_units(unit_fns[-1])(net, scope="postnorm")
+                end_points.add(f"{sc.name}/postnorm", net)
+            net = build_head(
+                net,
+                num_classes,
+                end_points,
+                sc.name,
+                global_pool,
+                spatial_squeeze,
+                prediction_fn,
+                dropout_keep_prob,
+            )
     return net, end_points
 
 
@@ -170,144 +107,110 @@ def check_images(inputs: tf.Tensor, name: str) -> None:
         )
 
 
-def _relative(name: str, outer: str) -> str:
-    return name[len(outer) + 1 :] if outer else name
-
-
-def _collecting(end_points: EndPoints, functions: list[Callable]):
-    """A scope in which `functions` leave their outputs in `end_points` too.
-
-    Collections that the caller has named for them stay.
-    """
+def _options(
+    unit_fns: list[Callable],
+    norm: str,
+    activation_fn: Callable | None,
+    zero_init_residual: bool,
+) -> contextlib.ExitStack:
+    """The arg scopes that a network function's options stand for."""
+    if norm not in _NORMS:
+        raise ValueError(f"norm={norm!r}; allowed are {', '.join(_NORMS)}.")
     stack = contextlib.ExitStack()
-    scope = current_arg_scope()
-    for function in functions:
-        key = getattr(function, "_key_op", None)
-        if key is None:
-            continue  # A plain unit function of the caller's collects nothing.
-        named = scope.get(key, {}).get("outputs_collections")
-        collections = [end_points, *as_collections(named)]
-        stack.enter_context(arg_scope([function], outputs_collections=collections))
+
+    def set_for(functions, **kwargs):
+        stack.enter_context(arg_scope(functions, **kwargs))
+
+    if norm == "sync":
+        set_for([layers.batch_norm], sync=True)
+    elif norm == "frozen":
+        set_for([layers.batch_norm], trainable=False)
+    elif norm == "group":
+        set_for([layers.conv2d], normalizer_fn=layers.group_norm)
+        set_for(_accepting(unit_fns, "normalizer_fn"), normalizer_fn=layers.group_norm)
+    if activation_fn is not None:
+        set_for([layers.conv2d], activation_fn=activation_fn)
+        set_for(_accepting(unit_fns, "activation_fn"), activation_fn=activation_fn)
+    if zero_init_residual:
+        units = _accepting(unit_fns, "zero_init_residual")
+        if not units:
+            raise ValueError(
+                "zero_init_residual needs units that end in a norm; these are "
+                f"{', '.join(unit.__name__ for unit in unit_fns)}."
+            )
+        set_for(units, zero_init_residual=True)
     return stack
 
 
-def _training(is_training):
-    """The scope of `is_training`; None leaves to the caller's scopes what they say."""
-    if is_training is None:
-        return contextlib.nullcontext()
-    return arg_scope([layers.batch_norm, layers.dropout], is_training=is_training)
+def _accepting(functions: list[Callable], keyword: str) -> list[Callable]:
+    return [f for f in functions if keyword in inspect.signature(f).parameters]
 
 
-def _build_root(net, root, preactivation, end_points, scope_name):
-    # Pre-activation units normalize and activate what the root gives.
-    plain = {"activation_fn": None, "normalizer_fn": None} if preactivation else {}
-    net = conv2d_same(
-        net, root.depth, root.kernel_size, root.stride, scope="conv1", **plain
+def _frozen(norm: str) -> contextlib.AbstractContextManager:
+    """The scope in which statistics stay as they are, whatever is_training says."""
+    if norm == "frozen":
+        return arg_scope([layers.batch_norm], is_training=False)
+    return contextlib.nullcontext()
+
+
+def _like_units(unit_fn: Callable) -> Callable:
+    """The normalization and activation that pre-activation units begin with."""
+    scoped = current_arg_scope().get(getattr(unit_fn, "_key_op", None), {})
+    normalizer_fn = scoped.get("normalizer_fn", layers.batch_norm)
+    activation_fn = scoped.get("activation_fn", tf.nn.relu)
+    return lambda net, scope: normalizer_fn(
+        net, activation_fn=activation_fn, scope=scope
     )
-    end_points.mark_stride(net, root.stride)
-    if root.pool:
-        net = layers.max_pool2d(net, root.pool, stride=2, scope="pool1")
-        end_points.add(f"{scope_name}/pool1", net)
-        end_points.mark_stride(net, root.total_stride)
-    return net
 
 
-def _head(net, num_classes, global_pool, spatial_squeeze, end_points, scope_name):
+def build_head(
+    net: tf.Tensor,
+    num_classes: int | None,
+    end_points: EndPoints,
+    scope_name: str,
+    global_pool: bool = True,
+    spatial_squeeze: bool = True,
+    prediction_fn: Callable | None = None,
+    dropout_keep_prob: float = 1.0,
+) -> tf.Tensor:
+    """Pools, makes logits by a 1x1 convolution, and predictions; all recorded.
+
+    Args:
+        net: `[batch, height, width, channels]`.
+        num_classes: None or 0 for no logits.
+        end_points: where everything is recorded.
+        scope_name: full name of the network's scope.
+        global_pool: whether to average over height and width.
+        spatial_squeeze: whether pooled logits are `[batch, num_classes]`.
+        prediction_fn: makes predictions of logits; softmax by default.
+        dropout_keep_prob: of the features before the logits.
+
+    Returns:
+        The logits, or the features.
+    """
     if global_pool:
         net = tf.reduce_mean(net, [1, 2], keepdims=True, name="pool5")
         end_points["global_pool"] = net
     if not num_classes:
         return net
+    if dropout_keep_prob < 1.0:
+        net = layers.dropout(net, dropout_keep_prob, scope="dropout")
+    # The logits are a plain linear map, whatever the units' convolutions are.
     net = layers.conv2d(
-        net, num_classes, 1, activation_fn=None, normalizer_fn=None, scope="logits"
+        net,
+        num_classes,
+        1,
+        activation_fn=None,
+        normalizer_fn=None,
+        standardize_epsilon=None,
+        scope="logits",
     )
     if spatial_squeeze and global_pool:
         net = tf.squeeze(net, [1, 2], name="SpatialSqueeze")
         end_points.add(f"{scope_name}/spatial_squeeze", net)
-    end_points["predictions"] = layers.softmax(net, scope="predictions")
+    if prediction_fn is None:
+        end_points["predictions"] = layers.softmax(net, scope="predictions")
+    else:
+        with tf.name_scope("predictions"):
+            end_points["predictions"] = prediction_fn(net)
     return net
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """A named residual network, as data.
-
-    Attributes:
-        name: of the network, and of its scope by default.
-        stages: `(base depth, number of units, stride)` of each block.
-        block: makes a block: `block(scope, base_depth, num_units, stride)`.
-        preactivation: whether normalization comes first in units.
-        root: what comes before the blocks.
-        arg_scope: gives the family's arg scope.
-        image_size: the side of the images it is made for, in pixels.
-        summary: one line of help.
-    """
-
-    name: str
-    stages: tuple[tuple[int, int, int], ...]
-    block: Callable[[str, int, int, int], Block]
-    preactivation: bool
-    root: Root = Root()
-    arg_scope: Callable[[], Scope] = resnet_arg_scope
-    image_size: int = 224
-    summary: str = ""
-
-    def blocks(self, depth_multiplier: float = 1.0, min_base_depth: int = 8):
-        """Returns the blocks, every base depth scaled down to min_base_depth."""
-        return [
-            self.block(
-                f"block{index}",
-                max(
-                    int(base_depth * depth_multiplier), min(min_base_depth, base_depth)
-                ),
-                num_units,
-                stride,
-            )
-            for index, (base_depth, num_units, stride) in enumerate(
-                self.stages, start=1
-            )
-        ]
-
-
-def network_of(row: Row) -> Callable:
-    """Returns the network function that a row stands for."""
-
-    def network(
-        inputs: tf.Tensor,
-        num_classes: int | None = None,
-        is_training: bool | tf.Tensor | None = True,
-        global_pool: bool = True,
-        output_stride: int | None = None,
-        spatial_squeeze: bool = True,
-        reuse: Any = None,
-        scope: Any = row.name,
-        *,
-        store_non_strided_activations: bool = False,
-        depth_multiplier: float = 1.0,
-        min_base_depth: int = 8,
-    ) -> tuple[tf.Tensor, EndPoints]:
-        return residual_network(
-            inputs,
-            row.blocks(depth_multiplier, min_base_depth),
-            scope=scope,
-            default_name=row.name,
-            default_scope=row.arg_scope(),
-            root=row.root,
-            preactivation=row.preactivation,
-            num_classes=num_classes,
-            is_training=is_training,
-            global_pool=global_pool,
-            output_stride=output_stride,
-            spatial_squeeze=spatial_squeeze,
-            store_non_strided_activations=store_non_strided_activations,
-            reuse=reuse,
-        )
-
-    network.__name__ = network.__qualname__ = row.name
-    network.__doc__ = (
-        f"{row.summary}\n\nArguments and result as of `resnet_v2`; depth_multiplier "
-        "scales the units' base depths, down to min_base_depth."
-    )
-    network.default_image_size = row.image_size
-    network.row = row
-    return network

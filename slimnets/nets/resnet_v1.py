@@ -18,14 +18,11 @@ import tensorflow as tf
 
 from slimnets.blocks import Block
 from slimnets.end_points import EndPoints
-from slimnets.nets.residual import (
-    ROOT,
-    STAGES,
-    Row,
-    network_of,
-    residual_network,
-    resnet_arg_scope,
-)
+from slimnets.nets.arg_scopes import resnet_arg_scope
+from slimnets.nets.residual import residual_network
+from slimnets.nets.roots import Root
+from slimnets.nets.rows import SLIM_STRIDES, Row, network_of, stages
+from slimnets.units import basic_v1
 from slimnets.units import bottleneck_v1 as bottleneck
 
 
@@ -53,7 +50,7 @@ def resnet_v1(
         scope=scope,
         default_name="resnet_v1",
         default_scope=resnet_arg_scope(),
-        root=ROOT if include_root_block else None,
+        root=Root() if include_root_block else None,
         preactivation=False,
         num_classes=num_classes,
         is_training=is_training,
@@ -82,16 +79,23 @@ def resnet_v1_block(scope: str, base_depth: int, num_units: int, stride: int) ->
     return Block(scope, bottleneck, units)
 
 
-resnet_v1_50, resnet_v1_101, resnet_v1_152, resnet_v1_200 = NETWORKS = tuple(
-    network_of(
-        Row(
-            name=f"resnet_v1_{layers}",
-            stages=stages,
-            block=resnet_v1_block,
-            preactivation=False,
-            root=ROOT,
-            summary=f"ResNet-{layers} v1 with TF-Slim's names and checkpoints.",
-        )
+def _row(layers: int) -> Row:
+    return Row(
+        name=f"resnet_v1_{layers}",
+        stages=stages(layers, SLIM_STRIDES),
+        unit_fn=basic_v1 if layers < 50 else bottleneck,
+        preactivation=False,
+        stride_in="last",
+        summary=f"ResNet-{layers} v1 in TF-Slim's manner.",
+        weights="tf-slim" if layers >= 50 else "",
     )
-    for layers, stages in STAGES.items()
-)
+
+
+NETWORKS = (
+    resnet_v1_18,
+    resnet_v1_34,
+    resnet_v1_50,
+    resnet_v1_101,
+    resnet_v1_152,
+    resnet_v1_200,
+) = tuple(network_of(_row(layers)) for layers in (18, 34, 50, 101, 152, 200))

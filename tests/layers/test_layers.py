@@ -13,9 +13,16 @@ from slimnets.layers import initializers, native
 from tests.helpers import assert_close, run_graph, v1
 
 NAMES = (
-    "avg_pool2d batch_norm conv1d conv2d dropout flatten fully_connected max_pool2d "
-    "softmax"
-).split()
+    "avg_pool2d",
+    "batch_norm",
+    "conv1d",
+    "conv2d",
+    "dropout",
+    "flatten",
+    "fully_connected",
+    "max_pool2d",
+    "softmax",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,51 @@
+"""Packaging of slimnets; tool settings live in pyproject.toml."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "([^"]+)"$',
+    (ROOT / "slimnets" / "version.py").read_text(encoding="utf-8"),
+    re.MULTILINE,
+).group(1)
+
+setup(
+    name="slimnets",
+    version=VERSION,
+    description="A functional network factory with arg scopes for TensorFlow",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    # configs/ is the one source of the experiments; an installed slimnets carries
+    # it as slimnets/configs, so that its commands run outside a checkout too.
+    packages=[*find_packages(include=["slimnets", "slimnets.*"]), "slimnets.configs"],
+    package_dir={"slimnets.configs": "configs"},
+    package_data={
+        "slimnets.configs": ["*.flags"],
+        "slimnets.data": ["embedded/*"],
+    },
+    install_requires=[
+        "tensorflow>=2.16,<2.22",
+        "tf-slim==1.1.0",
+        "numpy",
+        "absl-py",
+        "tensorboard",
+        "tqdm",
+    ],
+    extras_require={
+        "test": ["pytest", "ruff", "build"],
+        "weights": ["h5py", "safetensors"],
+    },
+    entry_points={"console_scripts": ["slimnets = slimnets.cli.main:entry_point"]},
+    classifiers=[
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

@@ -1,0 +1,107 @@
+"""Writes name-keyed checkpoints that are either whole or not there."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+def save_weights(
+    path: str | os.PathLike,
+    source: Any,
+    metadata: Mapping[str, Any] | None = None,
+) -> str:
+    """Writes a checkpoint with the prefix `path`; `metadata` goes to `path`.json.
+
+    Everything is first written under a temporary name in the same directory, then
+    moved into place, so that a reader never finds half a checkpoint.
+
+    Args:
+        path: the prefix, such as `runs/digits/model.ckpt-900`; its directory is made.
+        source: a dict from names to variables or arrays, or an object with such a dict
+            as `.variables_by_name` (a Model).
+        metadata: whatever JSON can hold; None writes no JSON file, and removes one that
+            an earlier checkpoint of that prefix left.
+
+    Returns:
+        The prefix.
+
+    Raises:
+        ValueError: if there is nothing to write, or a variable belongs to a graph.
+        TypeError: if `source` is neither kind, or `metadata` is not for JSON.
+    """
+    prefix = os.fspath(path)
+    named = variables_of(source)
+    if not named:
+        raise ValueError(f"Nothing to write to {prefix}: the source has no variables.")
+    document = None if metadata is None else _to_json(metadata)
+    arrays = {name: _value(name, named[name]) for name in sorted(named)}
+    directory = os.path.dirname(prefix) or "."
+    os.makedirs(directory, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".saving-") as temporary:
+        draft = os.path.join(temporary, "draft")
+        _write_tensors(draft, arrays)
+        if document is not None:
+            with open(f"{draft}.json", "w", encoding="utf-8") as file:
+                file.write(document)
+        _move_into_place(draft, prefix)
+    return prefix
+
+
+def variables_of(source: Any) -> Mapping[str, Any]:
+    """The dict from names to variables that `source` is or has; else TypeError."""
+    named = source if isinstance(source, Mapping) else _variables_by_name(source)
+    if not isinstance(named, Mapping):
+        raise TypeError(
+            "Expected a dict from names to variables, or an object with one as "
+            f"`variables_by_name` (a Model); got {type(source).__name__}."
+        )
+    return named
+
+
+def _variables_by_name(source: Any) -> Any:
+    named = getattr(source, "variables_by_name", None)
+    return named() if callable(named) else named
+
+
+def _to_json(metadata: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(dict(metadata), indent=2, sort_keys=True) + "\n"
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"The metadata cannot be written as JSON: {error}.") from None
+
+
+def _value(name: str, variable: Any) -> np.ndarray:
+    with tf.init_scope():
+        try:
+            return np.asarray(tf.convert_to_tensor(variable))
+        except (NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{name!r} has no value to write: a variable of a graph is saved with "
+                f"tf.compat.v1.train.Saver inside its session ({error})."
+            ) from error
+
+
+def _write_tensors(prefix: str, arrays: Mapping[str, np.ndarray]) -> None:
+    with tf.init_scope(), tf.device("CPU:0"):
+        tf.raw_ops.SaveV2(
+            prefix=prefix,
+            tensor_names=list(arrays),
+            shape_and_slices=[""] * len(arrays),
+            tensors=[tf.convert_to_tensor(array) for array in arrays.values()],
+        )
+
+
+def _move_into_place(draft: str, prefix: str) -> None:
+    # A checkpoint is there once its index is: that goes first when one is replaced
+    # and comes last when it is written.
+    for old in (f"{prefix}.index", f"{prefix}.json"):
+        if os.path.exists(old):
+            os.remove(old)
+    for suffix in (".data-00000-of-00001", ".json", ".index"):
+        if os.path.exists(draft + suffix):
+            os.replace(draft + suffix, prefix + suffix)

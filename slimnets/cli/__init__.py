@@ -1,0 +1,1 @@
+"""The `slimnets` command: one thin file per sub-command."""

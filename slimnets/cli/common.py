@@ -1,0 +1,96 @@
+"""What sub-commands share: their errors, their flags, and a quiet TensorFlow."""
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+
+from absl import flags
+
+DEBUG_HINT = " (--debug shows all)"
+
+
+class UsageError(Exception):
+    """The command was called wrongly; its text is one line."""
+
+
+def define_debug(flag_values: flags.FlagValues) -> None:
+    """Defines --debug, which every command has."""
+    flags.DEFINE_boolean(
+        "debug",
+        False,
+        "Show tracebacks and what TensorFlow prints when it starts.",
+        flag_values=flag_values,
+    )
+
+
+def define_dataset(flag_values: flags.FlagValues, default: str | None) -> None:
+    """Defines the flags that say which images a network sees, and how."""
+    flags.DEFINE_string(
+        "dataset_name",
+        default,
+        "Name of the dataset: digits or shapes.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "preprocessing_name",
+        None,
+        "How images become the network's input; the dataset's own by default.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_integer(
+        "eval_image_size",
+        None,
+        "Height and width of the images in evaluation.",
+        lower_bound=1,
+        flag_values=flag_values,
+    )
+
+
+def require(flag_values: flags.FlagValues, command: str, *names: str) -> None:
+    """Raises UsageError unless every flag of `names` has a value."""
+    for name in names:
+        if flag_values[name].value in (None, ""):
+            raise UsageError(f"{command} needs --{name} (slimnets {command} --help)")
+
+
+@contextlib.contextmanager
+def quiet_tensorflow(debug: bool) -> Iterator[None]:
+    """Keeps the lines that TensorFlow's C++ code prints at its start off the screen.
+
+    They go to file descriptor 2 before any setting can reach them. What is printed in
+    this context is thrown away, unless `debug` is set or an exception leaves it.
+    """
+    if debug:
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            _restore(screen)
+            kept.seek(0)
+            shutil.copyfileobj(kept, sys.stderr.buffer)
+            raise
+        finally:
+            _restore(screen)
+            os.close(screen)
+
+
+def _restore(screen: int) -> None:
+    sys.stderr.flush()
+    os.dup2(screen, 2)
+
+
+def start_tensorflow(debug: bool) -> None:
+    """Imports TensorFlow and starts its devices, quietly unless `debug`."""
+    with quiet_tensorflow(debug):
+        import tensorflow as tf
+
+        tf.constant(0)

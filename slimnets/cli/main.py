@@ -1,0 +1,125 @@
+"""Finds the sub-command, parses its flags, and turns errors into exit codes.
+
+Nothing here imports TensorFlow: help and wrong flags answer at once.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from absl import flags
+
+from slimnets.cli import configs
+from slimnets.cli.common import DEBUG_HINT, UsageError
+from slimnets.cli.usage import command_help, overview
+from slimnets.version import __version__
+
+# Each lives in slimnets/cli/NAME_command.py, which gives `define_flags(flag_values)`,
+# `run(flag_values, arguments)`, `ARGUMENTS` and, as its docstring, the help.
+COMMANDS = {
+    "list": "name the networks that there are",
+    "train": "train a network on a dataset, or go on with a run",
+    "evaluate": "measure the accuracy of a checkpoint",
+}
+
+OK, FAILURE, BAD_USAGE = 0, 1, 2
+
+
+def entry_point() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs `slimnets ARGUMENTS` and returns the exit code.
+
+    0 is success, 1 a failure, 2 wrong usage or input, 128 + N the end by signal N.
+    """
+    debug = False
+    try:
+        work = _find_work(list(arguments))
+        debug = work.debug
+        work.run()
+        sys.stdout.flush()
+        return OK
+    except BrokenPipeError:
+        # Whoever read our output has left; so that the interpreter's last flush does
+        # not complain, it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except KeyboardInterrupt as interrupt:
+        _print_error(str(interrupt) or "interrupted")
+        return 128 + getattr(interrupt, "signum", signal.SIGINT)
+    except UsageError as error:
+        _print_error(str(error))
+        return BAD_USAGE
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        else:
+            _print_error(_one_line(error))
+        wrong_input = isinstance(error, (FileNotFoundError, ValueError))
+        return BAD_USAGE if wrong_input else FAILURE
+
+
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """What there is to do, and whether its errors come with a traceback."""
+
+    run: Callable[[], None]
+    debug: bool = False
+
+
+def _find_work(arguments: list[str]) -> _Work:
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        return _Work(lambda: print(overview(COMMANDS)))
+    name, *rest = arguments
+    if name == "--version":
+        return _Work(lambda: print(__version__))
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(COMMANDS)}"
+        raise UsageError(f"{name!r} is not a command; {hint}")
+    command = importlib.import_module(f"slimnets.cli.{name}_command")
+    flag_values = flags.FlagValues()
+    flag_values.set_gnu_getopt(True)
+    command.define_flags(flag_values)
+    if any(argument in ("--help", "-help", "-h") for argument in rest):
+        return _Work(lambda: print(command_help(name, command, flag_values)))
+    positional = _parse(name, flag_values, rest)
+    if len(positional) > len(command.ARGUMENTS):
+        raise UsageError(
+            f"{name} does not take {positional[len(command.ARGUMENTS)]!r}; a flag "
+            f"begins with -- (slimnets {name} --help names all)"
+        )
+    return _Work(lambda: command.run(flag_values, positional), flag_values.debug)
+
+
+def _parse(name: str, flag_values: flags.FlagValues, rest: list[str]) -> list[str]:
+    try:
+        return flag_values([f"slimnets {name}", *configs.resolve(rest)])[1:]
+    except flags.Error as error:
+        raise UsageError(
+            f"{_one_line(error)} (slimnets {name} --help names all)"
+        ) from None
+
+
+def _one_line(error: Exception) -> str:
+    """The error's first line; for one that is no sentence, its type too."""
+    # A KeyError's text is its argument's repr.
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else ""
+    lines = (text or str(error)).strip().splitlines() or [""]
+    if not lines[0]:
+        return f"{type(error).__name__}{DEBUG_HINT}"
+    return lines[0] + (DEBUG_HINT if len(lines) > 1 else "")
+
+
+def _print_error(message: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        print(f"slimnets: {message}", file=sys.stderr)

@@ -1,0 +1,60 @@
+"""The text of --help, at most 80 columns wide."""
+
+import textwrap
+from collections.abc import Mapping
+from types import ModuleType
+
+from absl import flags
+
+WIDTH = 80
+
+
+def overview(commands: Mapping[str, str]) -> str:
+    """What `slimnets --help` prints."""
+    width = max(map(len, commands))
+    lines = [f"  {name:{width}}  {summary}" for name, summary in commands.items()]
+    return "\n".join(
+        [
+            "slimnets: a functional network factory with arg scopes for TensorFlow",
+            "",
+            "usage: slimnets COMMAND [--flag=value ...]",
+            "",
+            *lines,
+            "",
+            "slimnets COMMAND --help tells a command's flags; slimnets --version.",
+        ]
+    )
+
+
+def command_help(name: str, command: ModuleType, flag_values: flags.FlagValues) -> str:
+    """What `slimnets NAME --help` prints: the module's docstring and its flags."""
+    arguments = "".join(f" [{argument}]" for argument in command.ARGUMENTS)
+    parts = [
+        f"usage: slimnets {name}{arguments} [--flag=value ...]",
+        "",
+        (command.__doc__ or "").strip(),
+        "",
+        "flags:",
+        *(_flag_help(flag_values[flag]) for flag in flag_values),
+        _entry(
+            "--flagfile=FILE",
+            "Read flags from a file, one a line; the name of a "
+            "config that slimnets carries will do.",
+        ),
+    ]
+    return "\n".join(parts)
+
+
+def _flag_help(flag: flags.Flag) -> str:
+    if flag.boolean:
+        return _entry(f"--[no]{flag.name}", flag.help)
+    help_text = flag.help
+    if flag.default is not None:
+        help_text = f"{help_text} (default: {flag.default})"
+    return _entry(f"--{flag.name}=VALUE", help_text)
+
+
+def _entry(title: str, text: str) -> str:
+    indent = " " * 6
+    body = textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return f"  {title}\n{body}"

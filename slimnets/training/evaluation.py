@@ -1,0 +1,151 @@
+"""Exact accuracy of a network on a split of a dataset."""
+
+import dataclasses
+import os
+import time
+from typing import Any
+
+import tensorflow as tf
+
+from slimnets.checkpoints import CheckpointReader, load_weights, read_checkpoint
+from slimnets.data import Dataset, evaluation_batches, get_dataset
+from slimnets.model import Model
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """How many of the images of a split were classified correctly.
+
+    Attributes:
+        correct: the number of images whose largest logit is that of their label.
+        total: the number of images.
+        split: their split's name.
+        seconds: how long it took.
+    """
+
+    correct: int
+    total: int
+    split: str
+    seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        """The share of correct images, from 0 to 1."""
+        return self.correct / self.total
+
+    def __str__(self) -> str:
+        return (
+            f"accuracy {100 * self.accuracy:.2f} % "
+            f"({self.correct} of {self.total} {self.split} images)"
+        )
+
+
+def evaluate(
+    model: Model,
+    dataset: Dataset,
+    *,
+    image_size: int,
+    split: str | None = None,
+    batch_size: int = 100,
+    preprocessing: str | None = None,
+) -> Evaluation:
+    """Classifies every image of the split once, as the network does in inference.
+
+    Args:
+        model: its logits are `[batch, dataset.num_classes]`.
+        dataset: what to read.
+        image_size: height and width of the network's input.
+        split: the split; None for the dataset's own choice.
+        batch_size: images at a time; it does not change the result.
+        preprocessing: a name; None for the dataset's own.
+
+    Raises:
+        ValueError: for an unknown split or preprocessing.
+    """
+    split = split or dataset.test_split
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, *dataset.input_shape(image_size)], tf.float32),
+            tf.TensorSpec([None], tf.int64),
+        ]
+    )
+    def count_correct(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        found = tf.argmax(model(images, training=False), axis=-1)
+        return tf.math.count_nonzero(tf.equal(found, labels))
+
+    started = time.monotonic()
+    correct = total = 0
+    for images, labels in evaluation_batches(
+        dataset,
+        split=split,
+        batch_size=batch_size,
+        image_size=image_size,
+        preprocessing=preprocessing,
+    ):
+        correct += int(count_correct(images, labels))
+        total += int(labels.shape[0])
+    return Evaluation(correct, total, split, time.monotonic() - started)
+
+
+def evaluate_checkpoint(
+    path: str | os.PathLike,
+    *,
+    model_name: str | None = None,
+    dataset_name: str | None = None,
+    split: str | None = None,
+    batch_size: int = 100,
+    image_size: int | None = None,
+    preprocessing: str | None = None,
+) -> tuple[Evaluation, str]:
+    """Evaluates a checkpoint; what is None comes from its metadata.
+
+    Args:
+        path: see `checkpoints.read_checkpoint`.
+        model_name: a registered network.
+        dataset_name: a registered dataset.
+        split: the split; None for the dataset's own choice.
+        batch_size: images at a time; it does not change the result.
+        image_size: height and width of the network's input; without metadata the
+            network's default.
+        preprocessing: a name; without metadata the dataset's own.
+
+    Returns:
+        The evaluation, and the prefix of the checkpoint that was found.
+
+    Raises:
+        FileNotFoundError: if there is no checkpoint.
+        ValueError: if it cannot be read, does not fit the network, or has no metadata
+            and a name is not given.
+    """
+    reader = read_checkpoint(path)
+    dataset = get_dataset(_known(dataset_name, reader, "dataset_name"))
+    model = Model(
+        _known(model_name, reader, "model_name"),
+        num_classes=dataset.num_classes,
+        precision=reader.metadata.get("precision", "float32"),
+    )
+    size = image_size or reader.metadata.get("image_size") or model.default_image_size
+    if size is None:
+        raise ValueError(f"{model.network_name} has no default image size; give one.")
+    model.build([None, *dataset.input_shape(size)])
+    load_weights(reader.prefix, model)
+    evaluation = evaluate(
+        model,
+        dataset,
+        image_size=size,
+        split=split,
+        batch_size=batch_size,
+        preprocessing=preprocessing or reader.metadata.get("preprocessing_name"),
+    )
+    return evaluation, reader.prefix
+
+
+def _known(value: Any, reader: CheckpointReader, name: str) -> Any:
+    value = value or reader.metadata.get(name)
+    if value is None:
+        raise ValueError(
+            f"{reader.prefix} has no metadata beside it that tells its {name}: "
+            f"give {name}."
+        )
+    return value

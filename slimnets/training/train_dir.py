@@ -1,0 +1,82 @@
+"""The directory of a run: its checkpoints, and which of them is the latest."""
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets.checkpoints import load_weights, read_checkpoint, save_weights
+
+STATE = "checkpoint"
+STEP = "global_step"
+
+
+class TrainDir:
+    """Saves and restores the named variables of a run, `model.ckpt-STEP` each time.
+
+    Args:
+        path: the directory.
+        variables: every variable that the run needs to go on, by name.
+        metadata: a function of the step that gives what is written beside the weights.
+        keep: how many of the latest checkpoints stay.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        variables: Mapping[str, tf.Variable],
+        metadata: Callable[[int], Mapping[str, Any]],
+        keep: int,
+    ):
+        self.path = path
+        self._variables = variables
+        self._metadata = metadata
+        self._keep = keep
+
+    def save(self, step: int) -> str:
+        """Writes the checkpoint of `step`, and drops those beyond `keep`."""
+        prefix = os.path.join(self.path, f"model.ckpt-{step}")
+        named = {**self._variables, STEP: np.int64(step)}
+        kept = [name for name in self._kept() if name != os.path.basename(prefix)]
+        save_weights(prefix, named, self._metadata(step))
+        kept.append(os.path.basename(prefix))
+        self._write_state(kept[-self._keep :])
+        for name in kept[: -self._keep]:
+            for suffix in (".index", ".json", ".data-00000-of-00001"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(os.path.join(self.path, name + suffix))
+        return prefix
+
+    def restore(self) -> int:
+        """Loads the latest checkpoint and returns its step.
+
+        Raises:
+            FileNotFoundError, ValueError: as `load_weights`.
+        """
+        reader = read_checkpoint(self.path)
+        if STEP not in reader:
+            raise ValueError(f"{reader.prefix} has no {STEP}: no run wrote it.")
+        load_weights(reader.prefix, self._variables)
+        return int(reader[STEP])
+
+    def _kept(self) -> list[str]:
+        state = tf.train.get_checkpoint_state(self.path)
+        paths = state.all_model_checkpoint_paths if state else []
+        return [os.path.basename(path) for path in paths]
+
+    def _write_state(self, names: list[str]) -> None:
+        # The text form of TensorFlow's CheckpointState, with paths relative to it.
+        lines = [f'model_checkpoint_path: "{names[-1]}"']
+        lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
+        draft = os.path.join(self.path, f".{STATE}")
+        with open(draft, "w", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+        os.replace(draft, os.path.join(self.path, STATE))
+
+
+def has_checkpoint(path: str) -> bool:
+    """Whether `path` is the directory of a run that can go on."""
+    return os.path.exists(os.path.join(path, STATE))
