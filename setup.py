@@ -28,6 +28,7 @@ setup(
     package_data={
         "slimnets.configs": ["*.flags"],
         "slimnets.data": ["embedded/*"],
+        "slimnets.nets": ["counts.json"],
     },
     install_requires=[
         "tensorflow>=2.16,<2.22",

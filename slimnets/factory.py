@@ -9,6 +9,8 @@ import dataclasses
 import difflib
 import fnmatch
 import functools
+import importlib.resources
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +50,21 @@ class NetworkInfo:
     default_image_size: int | None = None
     summary: str = ""
     weights: str = ""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """`parameters`, `trainable` and `multiply_adds` with `num_classes` classes.
+
+        As committed in nets/counts.json, at the default size; empty for a network
+        that is not slimnets' own.
+        """
+        return _counts().get(self.name, {}) if self.family != "custom" else {}
+
+
+@functools.cache
+def _counts() -> dict[str, dict[str, int]]:
+    file = importlib.resources.files("slimnets.nets") / "counts.json"
+    return json.loads(file.read_text())
 
 
 def register_network(
@@ -159,7 +176,7 @@ def get_network_fn(
     @functools.wraps(network)
     def network_fn(images, **kwargs):
         with arg_scope(
-            [layers.conv2d, layers.fully_connected],
+            [layers.conv1d, layers.conv2d, layers.fully_connected],
             weights_regularizer=layers.l2_regularizer(weight_decay),
         ):
             return network(

@@ -1,5 +1,7 @@
-"""Names the networks that there are, each with the side of its images.
+"""Lists the networks, with their sizes and whose weights load into them.
 
+Parameters are all of them, moving averages too; multiply-adds are of one example
+at the default size: the side of an image in pixels, or the points of a cloud.
 PATTERN is a shell pattern, such as 'resnet_v2_*'.
 """
 
@@ -32,16 +34,34 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         raise UsageError(f"no network is called {pattern!r}{hint}")
     infos = [factory.network_info(name) for name in names]
     if flag_values.format == "json":
-        rows = [
-            {
-                "name": info.name,
-                "family": info.family,
-                "default_image_size": info.default_image_size,
-            }
-            for info in infos
-        ]
-        print(json.dumps(rows, indent=2))
+        print(json.dumps([_described(info) for info in infos], indent=2))
         return
-    width = max(len(info.name) for info in infos)
-    for info in infos:
-        print(f"{info.name:{width}}  {info.default_image_size or ''}".rstrip())
+    rows = [_HEADINGS, *map(_columns, infos)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            f"{cell:>{width}}" if heading in _NUMBERS else f"{cell:{width}}"
+            for cell, width, heading in zip(row, widths, _HEADINGS, strict=True)
+        ]
+        print("  ".join(cells).rstrip())
+
+
+_HEADINGS = ("family", "name", "parameters", "mult-adds", "size", "weights")
+_NUMBERS = _HEADINGS[2:5]
+
+
+def _described(info) -> dict:
+    keys = ("name", "family", "default_image_size", "weights", "summary")
+    return {key: getattr(info, key) for key in keys} | info.counts
+
+
+def _columns(info) -> tuple[str, ...]:
+    counts = info.counts
+    return (
+        info.family,
+        info.name,
+        f"{counts['parameters'] / 1e6:.2f} M" if counts else "",
+        f"{counts['multiply_adds'] / 1e9:.2f} G" if counts else "",
+        str(info.default_image_size or ""),
+        info.weights,
+    )

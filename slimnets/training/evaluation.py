@@ -14,11 +14,11 @@ from slimnets.model import Model
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """How many of the images of a split were classified correctly.
+    """How many of the examples of a split were classified correctly.
 
     Attributes:
-        correct: the number of images whose largest logit is that of their label.
-        total: the number of images.
+        correct: the number of examples whose largest logit is that of their label.
+        total: the number of examples.
         split: their split's name.
         seconds: how long it took.
     """
@@ -30,13 +30,13 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """The share of correct images, from 0 to 1."""
+        """The share of correct examples, from 0 to 1."""
         return self.correct / self.total
 
     def __str__(self) -> str:
         return (
             f"accuracy {100 * self.accuracy:.2f} % "
-            f"({self.correct} of {self.total} {self.split} images)"
+            f"({self.correct} of {self.total} {self.split} examples)"
         )
 
 
@@ -56,7 +56,7 @@ def evaluate(
         dataset: what to read.
         image_size: height and width of the network's input.
         split: the split; None for the dataset's own choice.
-        batch_size: images at a time; it does not change the result.
+        batch_size: examples at a time; it does not change the result.
         preprocessing: a name; None for the dataset's own.
 
     Raises:
@@ -105,7 +105,7 @@ def evaluate_checkpoint(
         model_name: a registered network.
         dataset_name: a registered dataset.
         split: the split; None for the dataset's own choice.
-        batch_size: images at a time; it does not change the result.
+        batch_size: examples at a time; it does not change the result.
         image_size: height and width of the network's input; without metadata the
             network's default.
         preprocessing: a name; without metadata the dataset's own.

@@ -107,7 +107,7 @@ def test_a_failure_is_one_line_and_exit_code_1(call, monkeypatch, tmp_path):
 
 def test_list_takes_a_pattern(call):
     code, out, _ = call("list", "resnet_v2_*0", "--format=text")
-    names = [line.split()[0] for line in out.splitlines()]
+    names = [line.split()[1] for line in out.splitlines()]
     assert code == 0 and "resnet_v2_50" in names and "resnet_v1_50" not in names
 
 
@@ -131,7 +131,7 @@ def test_every_config_takes_a_step(call, tmp_path, path):
         "train", f"--flagfile={path}", f"--train_dir={tmp_path}",
         "--max_number_of_steps=1",
     )  # fmt: skip
-    assert code == 0 and " test images" in out.splitlines()[-1]
+    assert code == 0 and " test examples" in out.splitlines()[-1]
 
 
 # Whole processes.
@@ -156,7 +156,7 @@ def test_train_stops_on_ctrl_c_and_evaluate_needs_no_more_flags(tmp_path):
     done = slimnets("evaluate", "--checkpoint_path=run", cwd=tmp_path)
     assert done.returncode == 0 and done.stderr == ""
     last = done.stdout.splitlines()[-1]
-    assert last.startswith("accuracy ") and "of 360 test images" in last
+    assert last.startswith("accuracy ") and "of 360 test examples" in last
     assert str(tmp_path / "run") in last
 
 
