@@ -21,11 +21,15 @@ from slimnets.cli.usage import command_help, overview
 from slimnets.version import __version__
 
 # Each lives in slimnets/cli/NAME_command.py, which gives `define_flags(flag_values)`,
-# `run(flag_values, arguments)`, `ARGUMENTS` and, as its docstring, the help.
+# `run(flag_values, arguments)` (which may return an exit code), `ARGUMENTS` and, as its
+# docstring, the help.
 COMMANDS = {
     "list": "name the networks that there are",
+    "summary": "show a network as a table of its layers",
+    "lint": "look for wiring in a graph that was not meant",
     "train": "train a network on a dataset, or go on with a run",
     "evaluate": "measure the accuracy of a checkpoint",
+    "convert": "write weights in another framework's format",
 }
 
 OK, FAILURE, BAD_USAGE = 0, 1, 2
@@ -45,9 +49,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         work = _find_work(list(arguments))
         debug = work.debug
-        work.run()
+        code = work.run()
         sys.stdout.flush()
-        return OK
+        return code or OK
     except BrokenPipeError:
         # Whoever read our output has left; so that the interpreter's last flush does
         # not complain, it goes nowhere.
@@ -72,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
 class _Work:
     """What there is to do, and whether its errors come with a traceback."""
 
-    run: Callable[[], None]
+    run: Callable[[], int | None]
     debug: bool = False
 
 

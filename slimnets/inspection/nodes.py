@@ -1,0 +1,177 @@
+"""Graphs as plain nodes: one form for what tf.Graph, files and functions hold."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+_VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """An operation.
+
+    Attributes:
+        name: with its scopes.
+        op: its type.
+        inputs: names of the nodes whose outputs it reads.
+        controls: names of the nodes that must run before it.
+        attributes: as in a NodeDef.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    controls: tuple[str, ...]
+    attributes: Any
+
+    @property
+    def is_variable(self) -> bool:
+        return self.op in _VARIABLES
+
+    @property
+    def scope(self) -> str:
+        return self.name.rpartition("/")[0]
+
+
+class Nodes:
+    """The nodes of one graph or function, and who reads whom.
+
+    Attributes:
+        inference: whether the graph is known to be for inference.
+    """
+
+    def __init__(self, node_defs: Iterable[Any], inference: bool = False):
+        self.by_name = {d.name: _node(d) for d in node_defs}
+        self.inference = inference
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.by_name.values())
+
+    @functools.cached_property
+    def readers(self) -> dict[str, list[Node]]:
+        """For each name the nodes that read its outputs."""
+        return self._inverse("inputs")
+
+    @functools.cached_property
+    def successors(self) -> dict[str, list[Node]]:
+        """For each name the nodes that read it or wait for it."""
+        found = self._inverse("inputs")
+        for name, nodes in self._inverse("controls").items():
+            found[name] += nodes
+        return found
+
+    def _inverse(self, attribute: str) -> dict[str, list[Node]]:
+        found = collections.defaultdict(list)
+        for node in self:
+            for name in getattr(node, attribute):
+                found[name].append(node)
+        return found
+
+
+def _node(node_def: Any) -> Node:
+    inputs = [name for name in node_def.input if not name.startswith("^")]
+    controls = [name[1:] for name in node_def.input if name.startswith("^")]
+    # In a graph an input is NODE:INDEX, in a function NODE:OUTPUT:INDEX.
+    return Node(
+        node_def.name,
+        node_def.op,
+        tuple(name.partition(":")[0] for name in inputs),
+        tuple(controls),
+        node_def.attr,
+    )
+
+
+def read_nodes(source: Any) -> list[Nodes]:
+    """Returns the graphs of a tf.Graph, a GraphDef, or a file.
+
+    Args:
+        source: a tf.Graph; a GraphDef; or the path of a GraphDef (.pb or .pbtxt), a
+            SavedModel's folder, or a TensorBoard log or its folder.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is none of these.
+    """
+    if isinstance(source, tf.Graph):
+        return [Nodes(source.as_graph_def().node)]
+    if isinstance(source, tf.compat.v1.GraphDef):
+        return [Nodes(source.node)]
+    path = pathlib.Path(os.fspath(source))
+    if not path.exists():
+        raise FileNotFoundError(f"There is no {path}.")
+    if path.is_dir():
+        if (path / "saved_model.pb").exists():
+            return _saved_model(path)
+        logs = sorted(path.glob("**/*tfevents*"))
+        if not logs:
+            raise ValueError(
+                f"{path} is neither a SavedModel nor a folder of TensorBoard logs."
+            )
+        return [nodes for log in logs for nodes in _log(log)]
+    if "tfevents" in path.name:
+        return _log(path)
+    return [_graph_file(path)]
+
+
+def _graph_file(path: pathlib.Path) -> Nodes:
+    graph = tf.compat.v1.GraphDef()
+    try:
+        if path.suffix in (".pbtxt", ".txt"):
+            from google.protobuf import text_format
+
+            text_format.Parse(path.read_text(), graph)
+        else:
+            graph.ParseFromString(path.read_bytes())
+    except Exception as error:  # protobuf's errors have no common public type.
+        raise ValueError(f"{path} is not a GraphDef: {error}") from None
+    if not graph.node:
+        raise ValueError(f"{path} is not a GraphDef, or an empty one.")
+    frozen = not any(node.op in _VARIABLES for node in graph.node)
+    return Nodes(graph.node, inference=frozen)
+
+
+def _saved_model(path: pathlib.Path) -> list[Nodes]:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((path / "saved_model.pb").read_bytes())
+    found = []
+    for meta in saved.meta_graphs:
+        found.append(Nodes(meta.graph_def.node))
+        functions = {f.signature.name: f for f in meta.graph_def.library.function}
+        for name in _called(functions, meta.graph_def.node):
+            found.append(Nodes(functions[name].node_def, inference=True))
+    return found
+
+
+def _called(functions: dict[str, Any], node_defs: Sequence[Any]) -> list[str]:
+    """Names of the functions that a graph calls, and those that they call."""
+    waiting, found = list(node_defs), []
+    while waiting:
+        node = waiting.pop()
+        name = node.attr["f"].func.name if "PartitionedCall" in node.op else ""
+        if name in functions and name not in found:
+            found.append(name)
+            waiting.extend(functions[name].node_def)
+    return found
+
+
+def _log(path: pathlib.Path) -> list[Nodes]:
+    found = []
+    for event in tf.compat.v1.train.summary_iterator(str(path)):
+        if event.graph_def:
+            graph = tf.compat.v1.GraphDef()
+            graph.ParseFromString(event.graph_def)
+            found.append(Nodes(graph.node))
+    if not found:
+        raise ValueError(f"{path} has no graph in it.")
+    return found
