@@ -39,7 +39,7 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "test": ["pytest", "ruff", "build"],
+        "test": ["pytest", "pytest-xdist", "ruff", "build"],
         "weights": ["h5py", "safetensors"],
     },
     entry_points={"console_scripts": ["slimnets = slimnets.cli.main:entry_point"]},
