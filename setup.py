@@ -39,7 +39,8 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "test": ["pytest", "pytest-xdist", "ruff", "build"],
+        "test": ["pytest", "pytest-xdist", "ruff", "build", "pycocotools"],
+        "detection": ["pycocotools"],
         "weights": ["h5py", "safetensors"],
     },
     entry_points={"console_scripts": ["slimnets = slimnets.cli.main:entry_point"]},

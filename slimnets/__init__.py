@@ -16,7 +16,11 @@ _HOMES = {
     "build": "factory",
     "conv2d_same": "blocks",
     "current_arg_scope": "scopes",
+    "feature_info": "features",
+    "feature_pyramid": "necks",
     "get_network_fn": "factory",
+    "keras_layer": "keras_layers",
+    "lint_graph": "inspection",
     "list_networks": "factory",
     "load_weights": "checkpoints",
     "network_info": "factory",
@@ -24,8 +28,9 @@ _HOMES = {
     "save_weights": "checkpoints",
     "stack_blocks": "blocks",
     "subsample": "blocks",
+    "summarize": "inspection",
 }
-_MODULES = ("layers", "nets")
+_MODULES = ("features", "layers", "nets")  # features is a function too.
 
 __all__ = ["__version__", *sorted([*_HOMES, *_MODULES])]
 

@@ -16,7 +16,7 @@ import inspect
 import itertools
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -168,6 +168,88 @@ def check_output_stride(
         )
 
 
+class PlannedUnit(NamedTuple):
+    """How a unit is built: its own arguments, and what striding has come to.
+
+    Attributes:
+        kwargs: the unit's arguments, without the stride.
+        stride: to build it with.
+        rate: of atrous convolution, before its stride.
+        next_rate: the same after its stride.
+        output_stride: of its output, against the blocks' input.
+    """
+
+    kwargs: dict[str, Any]
+    stride: int
+    rate: int
+    next_rate: int
+    output_stride: int
+
+
+class PlannedBlock(NamedTuple):
+    """How a block is built.
+
+    Attributes:
+        block: what was planned.
+        units: its units.
+        subsample: by how much its end point is subsampled for the next block.
+    """
+
+    block: Block
+    units: list[PlannedUnit]
+    subsample: int
+
+
+def plan_blocks(
+    blocks: Sequence[Block],
+    output_stride: int | None = None,
+    store_non_strided_activations: bool = False,
+    multi_grid: Sequence[int] | None = None,
+) -> list[PlannedBlock]:
+    """Returns the stride and rate of every unit; arguments as of `stack_blocks`.
+
+    Raises:
+        ValueError: if the output stride cannot be reached, a unit is not one, or the
+            multi-grid is not of the last block's units.
+    """
+    check_output_stride(output_stride, blocks)
+    grids = [[1] * len(block.units) for block in blocks]
+    if multi_grid is not None:
+        grids[-1] = _checked_grid(multi_grid, blocks[-1])
+    state = _Stride(output_stride)
+    planned = []
+    for block, grid in zip(blocks, grids, strict=True):
+        units = block.unit_kwargs()
+        after = 1
+        if store_non_strided_activations:
+            # Moved from the last unit to the block's end.
+            after = units[-1].get("stride", 1)
+            units[-1] = {**units[-1], "stride": 1}
+        planned_units = []
+        for unit, factor in zip(units, grid, strict=True):
+            stride, rate = state.advance(unit.get("stride", 1))
+            planned_units.append(
+                PlannedUnit(
+                    unit, stride, rate * factor, state.rate * factor, state.stride
+                )
+            )
+        subsampled, _ = state.advance(after)
+        planned.append(PlannedBlock(block, planned_units, subsampled))
+    return planned
+
+
+def _checked_grid(multi_grid: Sequence[int], block: Block) -> list[int]:
+    grid = list(multi_grid)
+    if len(grid) != len(block.units) or any(
+        not isinstance(factor, int) or factor < 1 for factor in grid
+    ):
+        raise ValueError(
+            f"multi_grid={multi_grid!r}; allowed is one integer >= 1 for each of the "
+            f"{len(block.units)} units of {block.name}, the last block."
+        )
+    return grid
+
+
 @add_arg_scope
 def stack_blocks(
     net: tf.Tensor,
@@ -176,6 +258,7 @@ def stack_blocks(
     store_non_strided_activations: bool = False,
     outputs_collections: Any = None,
     root_stride: int = 1,
+    multi_grid: Sequence[int] | None = None,
 ) -> tf.Tensor:
     """Stacks blocks and controls the density of their output.
 
@@ -195,38 +278,33 @@ def stack_blocks(
         outputs_collections: collections for the blocks' outputs.
         root_stride: stride of `net` against the network's input, for the levels in
             end points.
+        multi_grid: factors of the last block's rates, one for each unit (Chen et al.,
+            arXiv:1706.05587, section 3.2.1); whatever the output stride.
 
     Returns:
         The last block's output, at the output stride.
 
     Raises:
-        ValueError: if the output stride cannot be reached, or a unit is not one.
+        ValueError: if the output stride cannot be reached, a unit is not one, or the
+            multi-grid is not of the last block's units.
     """
-    check_output_stride(output_stride, blocks)
-    state = _Stride(output_stride)
-    for block in blocks:
-        units = block.unit_kwargs()
-        block_stride = 1
-        if store_non_strided_activations:
-            # Moved from the last unit to the block's end.
-            block_stride = units[-1].get("stride", 1)
-            units[-1] = {**units[-1], "stride": 1}
+    for block, units, subsampled in plan_blocks(
+        blocks, output_stride, store_non_strided_activations, multi_grid
+    ):
         with tf.compat.v1.variable_scope(block.name, "block", [net]) as sc:
             for index, unit in enumerate(units, start=1):
+                kwargs = dict(unit.kwargs)
+                if "stride" in kwargs:
+                    kwargs["stride"] = unit.stride
+                if _takes_next_rate(block.unit_fn):
+                    kwargs["next_rate"] = unit.next_rate
                 with tf.compat.v1.variable_scope(f"unit_{index}", values=[net]):
-                    stride, rate = state.advance(unit.get("stride", 1))
-                    if "stride" in unit:
-                        unit = {**unit, "stride": stride}
-                    if _takes_next_rate(block.unit_fn):
-                        unit = {**unit, "next_rate": state.rate}
-                    net = block.unit_fn(net, rate=rate, **unit)
-                end_points.mark_stride(
-                    outputs_collections, net, root_stride * state.stride
-                )
+                    net = block.unit_fn(net, rate=unit.rate, **kwargs)
+                stride = root_stride * unit.output_stride
+                end_points.mark_stride(outputs_collections, net, stride)
             end_points.collect(outputs_collections, sc.name, net)
-            end_points.mark_stride(outputs_collections, net, root_stride * state.stride)
-            stride, _ = state.advance(block_stride)
-            net = subsample(net, stride)
+            end_points.mark_stride(outputs_collections, net, stride)
+            net = subsample(net, subsampled)
     return net
 
 

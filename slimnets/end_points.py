@@ -30,13 +30,23 @@ class EndPoints(dict):
         scope: the network's scope relative to the outer one.
         outer_scope: the variable scope that was open where the network was called.
         levels: `{"C2": key, ...}` for the levels that this network has.
+        normalized: the same for levels that a pre-activation unit normalizes and
+            activates next: the key of what it then has.
     """
 
-    def __init__(self, *args, scope: str = "", outer_scope: str = "", levels=()):
+    def __init__(
+        self,
+        *args,
+        scope: str = "",
+        outer_scope: str = "",
+        levels=(),
+        normalized=(),
+    ):
         super().__init__(*args)
         self.scope = scope
         self.outer_scope = outer_scope
         self.levels: dict[str, str] = dict(levels)
+        self.normalized: dict[str, str] = dict(normalized)
 
     def add(self, name: str, value: Any) -> None:
         """Records the activation `value` of the scope with the full name `name`."""
@@ -51,8 +61,25 @@ class EndPoints(dict):
             return  # Levels are powers of two.
         for key in reversed(self):
             if self[key] is value:
-                self.levels[f"C{stride.bit_length() - 1}"] = key
+                level = f"C{stride.bit_length() - 1}"
+                if self[self.levels.get(level, key)] is not value:
+                    self.normalized.pop(level, None)  # Of an activation before.
+                self.levels[level] = key
                 return
+
+    def mark_normalized(self, value: Any, name: str, normalized: Any) -> None:
+        """Records what follows on `value` by normalization and activation.
+
+        Args:
+            value: an activation; if it is a level's, so is what follows on it.
+            name: full name of the scope of `normalized`.
+            normalized: `value`, normalized and activated.
+        """
+        self.add(name, normalized)
+        key = next(reversed(self))
+        for level, of in self.levels.items():
+            if self[of] is value:
+                self.normalized[level] = key
 
     def resolve(self, name: str) -> str | None:
         """Returns the key that `name` stands for, or None."""
@@ -108,6 +135,7 @@ class EndPoints(dict):
             scope=self.scope,
             outer_scope=self.outer_scope,
             levels=self.levels,
+            normalized=self.normalized,
         )
 
 
@@ -139,6 +167,15 @@ def mark_stride(collections: Any, outputs: tf.Tensor, stride: int) -> None:
     for collection in as_collections(collections):
         if isinstance(collection, EndPoints):
             collection.mark_stride(outputs, stride)
+
+
+def mark_normalized(
+    collections: Any, value: tf.Tensor, name: str, normalized: tf.Tensor
+) -> None:
+    """Says what follows on `value` to every `EndPoints` in `collections`."""
+    for collection in as_collections(collections):
+        if isinstance(collection, EndPoints):
+            collection.mark_normalized(value, name, normalized)
 
 
 def as_collections(collections: Any) -> list:

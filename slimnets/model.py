@@ -8,17 +8,19 @@ graph code has, and one function serves both.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import difflib
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from slimnets import checkpoints, factory, variables
 from slimnets.end_points import EndPoints
+from slimnets.features import features as features_of
 from slimnets.layers import common, initializers
 from slimnets.scopes import arg_scope, current_arg_scope
 
@@ -27,6 +29,10 @@ _PRECISIONS = {
     "bfloat16": tf.bfloat16,
     "float16": tf.float16,
 }
+
+# Network functions are graph code, with no control flow for AutoGraph to convert: that
+# would only cost time and bury what an error says.
+_as_written = tf.autograph.experimental.do_not_convert
 
 
 class Model(tf.Module):
@@ -84,17 +90,13 @@ class Model(tf.Module):
         self.precision = precision
         self.seed = seed
         self.default_image_size = getattr(function, "default_image_size", None)
-        self._network = function
         self._open_arg_scope = functools.partial(arg_scope, dict(current_arg_scope()))
         self._network = _bound(function, network_name, num_classes, kwargs)
         self._variables: dict[str, tf.Variable] = {}
-        self._notes = _Notes()
-        self._forward = tf.function(self._forward_outputs)
-        self._forward_end_points = tf.function(self._end_point_values)
-        # As an attribute of the instance it is saved by tf.saved_model.save, so that
-        # the loaded object can be called; Python itself calls the class's own.
-        self.__dict__["__call__"] = self._forward
+        self._notes = _Notes(function, kwargs)
+        self._forget_traces()
 
+    @_as_written
     def __call__(self, images: Any, training: bool | tf.Tensor = False) -> tf.Tensor:
         """Returns the network's outputs, in float32.
 
@@ -107,7 +109,6 @@ class Model(tf.Module):
         self._ensure_built(images)
         if _runs_inline() or self._must_give_losses(images, training):
             return self._forward_outputs(images, training)
-        self._notes.keep_losses([])
         return self._forward(images, training)
 
     def build(self, input_shape: Sequence[int | None] | Any) -> None:
@@ -123,6 +124,7 @@ class Model(tf.Module):
         with tf.init_scope():
             self._forward.get_concrete_function(specs, False)
 
+    @_as_written
     def end_points(self, images: Any, training: bool | tf.Tensor = False) -> EndPoints:
         """Returns every activation by name; see `EndPoints`."""
         self._ensure_built(images)
@@ -130,21 +132,86 @@ class Model(tf.Module):
         values = run(images, training, None)
         return self._notes.end_points.with_values(values)
 
+    @_as_written
     def features(
         self,
         images: Any,
         levels: Sequence[str] = ("C2", "C3", "C4", "C5"),
         training: bool | tf.Tensor = False,
+        normalized: bool = False,
     ) -> dict[str, tf.Tensor]:
         """Returns `{level: activation}`; computes only what these need.
+
+        Args:
+            images: as of a call.
+            levels: levels, or other names that the end points answer to.
+            training: as of a call.
+            normalized: whether the features of pre-activation networks are those
+                after the following norm and activation.
 
         Raises:
             KeyError: for a level or end point that the network does not have.
         """
         self._ensure_built(images)
         run = self._end_point_values if _runs_inline() else self._forward_end_points
-        values = run(images, training, tuple(levels))
-        return {level: values[level] for level in levels}
+        return dict(run(images, training, tuple(levels), normalized))
+
+    @property
+    def network_function(self) -> Callable:
+        """The network function, without the arguments that the Model gives it."""
+        return self._notes.function
+
+    @property
+    def network_options(self) -> dict[str, Any]:
+        """The further arguments that the Model gives it."""
+        return dict(self._notes.options)
+
+    def adopt_variables(self, variables_: Mapping[str, tf.Variable]) -> None:
+        """Uses other variables from now on, and forgets what has been traced.
+
+        Args:
+            variables_: for each of the Model's names a variable of the same shape.
+
+        Raises:
+            ValueError: if names or shapes are not the Model's.
+        """
+        wanted = {name: v.shape for name, v in self._variables.items()}
+        given = {name: v.shape for name, v in variables_.items()}
+        if given != wanted:
+            different = sorted(wanted.items() ^ given.items(), key=str)
+            raise ValueError(
+                f"These are not the Model's variables; what differs: {different[:4]}."
+            )
+        self._variables.update({name: variables_[name] for name in wanted})
+        self._forget_traces()
+
+    def _forget_traces(self) -> None:
+        self._forward = tf.function(self._forward_outputs, autograph=False)
+        self._forward_end_points = tf.function(self._end_point_values, autograph=False)
+        # As an attribute of the instance it is saved by tf.saved_model.save, so that
+        # the loaded object can be called; Python itself calls the class's own.
+        self.__dict__["__call__"] = self._forward
+
+    def output_shape(self, input_shape: Any) -> tf.TensorShape:
+        """Returns the shape of the outputs for inputs of a shape; as of `build`."""
+        specs = tf.nest.map_structure(
+            lambda shape: tf.TensorSpec(shape, tf.float32), _shapes(input_shape)
+        )
+        with tf.init_scope():
+            return self._forward.get_concrete_function(specs, False).output_shapes
+
+    def build_in_graph(self, images: Any, training: bool | tf.Tensor = False) -> Any:
+        """Builds the same network in the default graph, with variables of its own.
+
+        Args:
+            images: the inputs, tensors of that graph.
+            training: as of a call.
+
+        Returns:
+            What the network function does.
+        """
+        with self._open_arg_scope():
+            return self._network(images, training)
 
     @property
     def variables_by_name(self) -> dict[str, tf.Variable]:
@@ -173,12 +240,13 @@ class Model(tf.Module):
             )
         return self._variables[name]
 
+    @_as_written
     def regularization_loss(self) -> tf.Tensor:
         """Returns the sum of all regularizers' losses; 0 where there are none.
 
-        To the losses of variables come those of activations, if the network has any
-        and this is where it was last called with training: the same tf.function and
-        replica, or eager code.
+        To the losses of variables come those of activations, if the network has any:
+        of the last call with training, if that was here, in the same tf.function and
+        replica or in eager code.
 
         Raises:
             RuntimeError: before the variables are made.
@@ -230,30 +298,33 @@ class Model(tf.Module):
     def _forward_outputs(self, images, training=False):
         return self._run(images, training)[0]
 
-    def _end_point_values(self, images, training, levels):
+    def _end_point_values(self, images, training, levels, normalized=False):
         _, end_points = self._run(images, training)
         if end_points is None:
             raise ValueError(f"The network {self.network_name!r} gives no end points.")
         if levels is None:
             return dict(end_points)
-        return {level: end_points[level] for level in levels}
+        return features_of(end_points, levels, normalized=normalized)
 
     def _run(self, images, training) -> tuple[Any, EndPoints | None]:
         dtype = _PRECISIONS[self.precision]
         images = tf.nest.map_structure(lambda x: tf.cast(x, dtype), images)
         self._notes.runs += 1
+        outside = _Outside()
         scope = tf.compat.v1.VariableScope(
-            tf.compat.v1.AUTO_REUSE, custom_getter=self._get_variable
+            tf.compat.v1.AUTO_REUSE,
+            custom_getter=functools.partial(self._get_variable, outside),
         )
         with (
+            contextlib.closing(outside),
             self._open_arg_scope(),
             tf.compat.v1.variable_scope(scope),
             variables.collecting_losses() as losses,
         ):
             result = self._network(images, training)
         self._notes.has_losses |= bool(losses)
-        in_training = common.static_bool(training) is not False
-        self._notes.keep_losses(losses if in_training else [])
+        if common.static_bool(training) is not False:
+            self._notes.keep_losses(losses)
         outputs, end_points = result if isinstance(result, tuple) else (result, None)
         if end_points is not None and not isinstance(end_points, EndPoints):
             end_points = EndPoints(end_points)
@@ -263,7 +334,16 @@ class Model(tf.Module):
         return tf.nest.map_structure(_widened, outputs), end_points
 
     def _get_variable(
-        self, getter, name, shape, dtype, initializer, regularizer, trainable, **kwargs
+        self,
+        outside,
+        getter,
+        name,
+        shape,
+        dtype,
+        initializer,
+        regularizer,
+        trainable,
+        **kwargs,
     ) -> tf.Variable:
         """The custom getter: one variable for each name, for good."""
         variable = self._variables.get(name)
@@ -275,7 +355,13 @@ class Model(tf.Module):
                 )
             dtype = tf.float32 if dtype.size < 4 else dtype
             variable = self._make_variable(
-                name, shape, dtype, initializer, trainable, kwargs["aggregation"]
+                outside,
+                name,
+                shape,
+                dtype,
+                initializer,
+                trainable,
+                kwargs["aggregation"],
             )
             self._variables[name] = variable
             if regularizer is not None:
@@ -288,7 +374,9 @@ class Model(tf.Module):
             )
         return variable
 
-    def _make_variable(self, name, shape, dtype, initializer, trainable, aggregation):
+    def _make_variable(
+        self, outside, name, shape, dtype, initializer, trainable, aggregation
+    ):
         initializer = initializers.bind(initializer, name, self.seed)
         strategy = tf.distribute.get_strategy()
 
@@ -305,16 +393,35 @@ class Model(tf.Module):
         if not tf.inside_function():
             with tf.name_scope(""):
                 return make()
-        # A tf.function that sees a variable being made traces its body once more. A
-        # thread of its own is outside the trace, and eager.
-        with concurrent.futures.ThreadPoolExecutor(1) as outside:
-            return outside.submit(make).result()
+        return outside.run(make)
+
+
+class _Outside:
+    """Runs functions eagerly, outside of the tf.function that is being traced.
+
+    A tf.function that sees a variable being made traces its body once more. A thread
+    of its own is outside of the trace.
+    """
+
+    def __init__(self):
+        self._thread: concurrent.futures.ThreadPoolExecutor | None = None
+
+    def run(self, function: Callable) -> Any:
+        if self._thread is None:
+            self._thread = concurrent.futures.ThreadPoolExecutor(1)
+        return self._thread.submit(function).result()
+
+    def close(self) -> None:
+        if self._thread is not None:
+            self._thread.shutdown()
 
 
 class _Notes:
     """What a Model keeps that TensorFlow should not track."""
 
-    def __init__(self):
+    def __init__(self, function: Callable, options: dict[str, Any]):
+        self.function = function
+        self.options = dict(options)
         self.regularizers: dict[str, Callable] = {}
         self.end_points: EndPoints | None = None
         self.built = False
@@ -324,11 +431,11 @@ class _Notes:
         self._last = threading.local()
 
     def keep_losses(self, losses: list[tf.Tensor]) -> None:
-        """Remembers the losses of activations of this thread's last call."""
+        """Remembers the losses of activations of a call with training."""
         self._last.losses, self._last.graph = losses, _graph()
 
     def kept_losses(self) -> list[tf.Tensor]:
-        """Those of the last call, if it was in the graph that is open, or eager."""
+        """Those of this thread's last call, if the same graph is open, or none."""
         here = getattr(self._last, "graph", self) is _graph()
         return self._last.losses if here else []
 

@@ -143,6 +143,9 @@ def bottleneck_v2(
     plain = _plain(biases)
     with tf.compat.v1.variable_scope(scope, "bottleneck_v2", [inputs]) as sc:
         preact = normalizer_fn(inputs, activation_fn=activation_fn, scope="preact")
+        end_points.mark_normalized(
+            outputs_collections, inputs, f"{sc.name}/preact", preact
+        )
         shortcut = _shortcut(inputs, preact, depth, stride, conv_shortcut, **plain)
         residual = layers.conv2d(preact, depth_bottleneck, 1, stride=1, scope="conv1")
         residual = conv2d_same(
@@ -250,6 +253,9 @@ def basic_v2(
     plain = _plain(biases)
     with tf.compat.v1.variable_scope(scope, "basic_v2", [inputs]) as sc:
         preact = normalizer_fn(inputs, activation_fn=activation_fn, scope="preact")
+        end_points.mark_normalized(
+            outputs_collections, inputs, f"{sc.name}/preact", preact
+        )
         shortcut = _shortcut(inputs, preact, depth, stride, conv_shortcut, **plain)
         residual = conv2d_same(preact, depth, 3, stride, rate=rate, scope="conv1")
         if dropout_rate:

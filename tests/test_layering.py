@@ -16,17 +16,28 @@ LAYERS = [
     ["tasks"],
     ["training", "export", "inspection"],
     ["data"],
+    ["keras_layers"],
     ["model", "slim"],
     ["checkpoints"],
-    ["factory", "features"],
-    ["nets"],
+    ["features"],
+    ["factory"],
+    ["nets", "necks"],
     ["units"],
     ["blocks"],
     ["layers"],
     ["variables", "scopes", "end_points", "version"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
-EXTRAS = {"torch", "h5py", "tf2onnx", "onnx", "matplotlib", "safetensors", "sklearn"}
+EXTRAS = {
+    "torch",
+    "h5py",
+    "tf2onnx",
+    "onnx",
+    "matplotlib",
+    "safetensors",
+    "sklearn",
+    "pycocotools",
+}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

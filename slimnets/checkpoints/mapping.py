@@ -2,8 +2,7 @@
 
 A rule says how a slimnets variable, named relative to its network's scope, is called
 elsewhere. The first rule that matches the whole name counts. Templates may use the
-pattern's groups and, of the numbers among them, `unit0` (the unit counted from 0)
-and `stage` (the block counted from 2).
+pattern's groups and what `_groups` makes of the numbers among them.
 
 Source: timm's and torchvision's resnet.py, keras.applications.resnet, timm's
 resnetv2.py (BiT in torch) and BiT's .npz files.
@@ -12,6 +11,7 @@ resnetv2.py (BiT in torch) and BiT's .npz files.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterable
 
@@ -92,13 +92,74 @@ _BIT_NAMES: tuple[Rule, ...] = (
     (rf"logits{_PART}", "head.fc.{part}"),
 )
 
-# A source's kinds of rules: its names of a variable's parts, and its rules.
-SOURCES: dict[str, tuple[dict[str, str], tuple[Rule, ...]]] = {
-    "torch": (_TORCH_PARTS, _TORCH_UNITS + _TORCH_SHORTCUT + _TORCH_ROOT),
-    "torch_d": (_TORCH_PARTS, _TORCH_UNITS + _TORCH_AVERAGE_SHORTCUT + _TORCH_ROOT),
-    "torch_bit": (_TORCH_PARTS, _BIT_NAMES),
-    "keras": (_KERAS_PARTS, _KERAS),
+_BIT: tuple[Rule, ...] = (
+    (rf"{_UNIT}/preact{_PART}", "resnet/{block_unit}/a/group_norm/{part}"),
+    (
+        rf"{_UNIT}/shortcut{_PART}",
+        "resnet/{block_unit}/a/proj/standardized_conv2d/{part}",
+    ),
+    (
+        rf"{_UNIT}/conv(?P<conv>\d){_NORMED}",
+        "resnet/{block_unit}/{next_letter}/group_norm/{part}",
+    ),
+    (
+        rf"{_UNIT}/conv(?P<conv>\d){_PART}",
+        "resnet/{block_unit}/{letter}/standardized_conv2d/{part}",
+    ),
+    (rf"conv1{_PART}", "resnet/root_block/standardized_conv2d/{part}"),
+    (rf"postnorm{_PART}", "resnet/group_norm/{part}"),
+    (rf"logits{_PART}", "resnet/head/conv2d/{part}"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """How one kind of file calls and arranges variables.
+
+    Attributes:
+        parts: its names of a variable's last part.
+        rules: see above.
+        layout: of convolutions: `same` or `conv`; see `Foreign`.
+        head: of the logits' weights.
+    """
+
+    parts: dict[str, str]
+    rules: tuple[Rule, ...]
+    layout: str = "conv"
+    head: str = "conv"
+
+
+SOURCES = {
+    "torch": Source(
+        _TORCH_PARTS, _TORCH_UNITS + _TORCH_SHORTCUT + _TORCH_ROOT, head="dense"
+    ),
+    "torch_d": Source(
+        _TORCH_PARTS, _TORCH_UNITS + _TORCH_AVERAGE_SHORTCUT + _TORCH_ROOT, head="dense"
+    ),
+    "torch_bit": Source(_TORCH_PARTS, _BIT_NAMES),
+    "bit": Source(_KERAS_PARTS, _BIT, "same", "same"),
+    "keras": Source(_KERAS_PARTS, _KERAS, "same", "dense_in_out"),
+    # As `keras`, but layers are called by their class, and numbered in the order of
+    # Keras's networks: .weights.h5 and .keras have these places, and names too since
+    # Keras 3.3.
+    "keras_order": Source(_KERAS_PARTS, _KERAS, "same", "dense_in_out"),
 }
+_KERAS_LAYERS = ("preact", "conv1", "conv2", "shortcut", "conv3")
+
+# Whose weights load into a network (`Row.weights`), and the kind of a file (of its
+# reader), to the sources that such a file may have.
+SOURCES_OF_FILES = {
+    ("torch", "torch"): ("torch",),
+    ("bit", "torch"): ("torch_bit",),
+    ("bit", "npz"): ("bit",),
+    ("keras", "keras"): ("keras", "keras_order"),
+}
+# A source's variant for rows with an average pool in the shortcut.
+AVERAGE_SHORTCUT = {"torch": "torch_d"}
+
+# What state dicts have beside the variables: a count that only a cumulative average
+# would need, and the fixed kernel of a blur pool.
+NOT_VARIABLES = re.compile(r"(?:.*\.)?(?:num_batches_tracked|filt)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,15 +177,15 @@ class Foreign:
     layout: str = "same"
 
     def to_slimnets(self, value: np.ndarray) -> np.ndarray:
-        """Returns a value from there as it is arranged here."""
+        """Returns a value from there as it is arranged here. May raise ValueError."""
+        if self.layout in ("conv", "dense") and value.ndim == 4:
+            return np.transpose(value, (2, 3, 1, 0))  # Some heads are convolutions.
         if self.layout == "conv":
-            return np.transpose(value, (2, 3, 1, 0))
+            raise ValueError(f"{self.name!r} has {value.ndim} axes rather than 4.")
         if self.layout == "dense":
-            if value.ndim == 4:  # A head that is a 1x1 convolution there too.
-                return np.transpose(value, (2, 3, 1, 0))
             return np.transpose(value)[np.newaxis, np.newaxis]
         if self.layout == "dense_in_out":
-            return value[np.newaxis, np.newaxis]
+            return value[np.newaxis, np.newaxis] if value.ndim == 2 else value
         return value
 
     def from_slimnets(self, value: np.ndarray) -> np.ndarray:
@@ -144,38 +205,71 @@ def foreign_names(names: Iterable[str], source: str) -> dict[str, Foreign]:
     Args:
         names: slimnets' names relative to the network's scope:
             `block1/unit_1/bottleneck_v1/conv1/weights`.
-        source: a key of `SOURCES`.
+        source: a key of `SOURCES`; for `keras_order` all names of a network must be
+            there.
 
     Raises:
         ValueError: for an unknown source, or a name that no rule covers.
     """
     if source not in SOURCES:
         raise ValueError(f"source={source!r}; allowed are {', '.join(SOURCES)}.")
-    parts, rules = SOURCES[source]
-    compiled = [(re.compile(pattern), template) for pattern, template in rules]
-    return {name: _foreign(name, source, parts, compiled) for name in names}
+    foreign = {name: _foreign(name, source) for name in names}
+    return _in_order(foreign) if source == "keras_order" else foreign
 
 
-def _foreign(name, source, parts, rules) -> Foreign:
-    for pattern, template in rules:
-        match = pattern.fullmatch(name)
-        if match is None:
-            continue
-        groups = match.groupdict()
-        part = groups["part"]
-        groups["part"] = parts.get(part, part)
-        if "unit" in groups:
-            block, unit = int(groups["block"]), int(groups["unit"])
-            groups |= {"unit0": unit - 1, "block0": block - 1, "stage": block + 1}
-        if "conv" in groups:
-            groups["next_conv"] = int(groups["conv"]) + 1
-        return Foreign(template.format(**groups), _layout(name, part, source))
+@functools.cache
+def _rules(source: str) -> list[tuple[re.Pattern[str], str]]:
+    return [
+        (re.compile(pattern), template) for pattern, template in SOURCES[source].rules
+    ]
+
+
+def _foreign(name: str, source: str) -> Foreign:
+    for pattern, template in _rules(source):
+        if match := pattern.fullmatch(name):
+            kind = SOURCES[source]
+            groups = _groups(match.groupdict())
+            part = groups["part"]
+            groups["part"] = kind.parts.get(part, part)
+            layout = kind.head if name.startswith("logits/") else kind.layout
+            layout = layout if part == "weights" else "same"
+            return Foreign(template.format(**groups), layout)
     raise ValueError(f"The variable {name!r} has no counterpart in {source}.")
 
 
-def _layout(name: str, part: str, source: str) -> str:
-    if part != "weights":
-        return "same"
-    if name.startswith("logits/"):
-        return "dense_in_out" if source == "keras" else "dense"
-    return "same" if source == "keras" else "conv"
+def _groups(groups: dict[str, str]) -> dict[str, str | int]:
+    """Adds what templates want to know of the unit and the convolution in it."""
+    made: dict[str, str | int] = {}
+    if "unit" in groups:
+        block, unit = int(groups["block"]), int(groups["unit"])
+        made |= {"unit0": unit - 1, "block0": block - 1, "stage": block + 1}
+        made["block_unit"] = f"block{block}/unit{unit:02d}"
+    if "conv" in groups:
+        conv = int(groups["conv"])
+        made |= {"next_conv": conv + 1, "letter": "abcd"[conv - 1 : conv]}
+        made["next_letter"] = "abcd"[conv : conv + 1]
+    return {**groups, **made}
+
+
+def _in_order(foreign: dict[str, Foreign]) -> dict[str, Foreign]:
+    """Numbers Keras's layers by class, `conv2d_3/kernel`, as a network has them."""
+    ordered = sorted(foreign, key=_place)
+    numbers: dict[str, dict[str, int]] = {}
+    result = {}
+    for name in ordered:
+        layer, _, part = foreign[name].name.rpartition("/")
+        kind = "conv2d" if part in ("kernel", "bias") else "batch_normalization"
+        kind = "dense" if name.startswith("logits/") else kind
+        same = numbers.setdefault(kind, {})
+        number = same.setdefault(layer, len(same))
+        place = f"{kind}_{number}" if number else kind
+        result[name] = Foreign(f"{place}/{part}", foreign[name].layout)
+    return {name: result[name] for name in foreign}
+
+
+def _place(name: str) -> tuple[int, int, int]:
+    match = re.match(rf"{_UNIT}/(?P<layer>\w+)/", name)
+    if match is None:
+        return (0 if name.startswith("conv1/") else 10**6, 0, 0)
+    layer = _KERAS_LAYERS.index(match["layer"])
+    return (int(match["block"]), int(match["unit"]), layer)

@@ -1,98 +1,103 @@
-"""Reads name-keyed TensorFlow checkpoints, one tensor at a time."""
+"""Reads TensorFlow checkpoints, one tensor at a time.
+
+Those that are keyed by name, of both formats (TF-Slim's published ones have the first),
+and those of tf.train.Checkpoint and of a SavedModel, keyed by the path through Python
+objects, of which a Model's variables get their names back.
+"""
+
+from __future__ import annotations
 
 import difflib
-import json
 import os
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
+
+from slimnets.checkpoints.base import WeightsReader, one_line
 
 _SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
 # TensorFlow's reader raises an IndexError where a file ends too early.
 _READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-
-# First bytes of files that people offer in place of a TensorFlow checkpoint.
-_FOREIGN = {
-    b"\x89HDF": "an HDF5 file (Keras weights?)",
-    b"PK\x03\x04": "a zip archive (PyTorch, Keras or NumPy?)",
-    b"\x80\x02": "a Python pickle (an old PyTorch file?)",
-    b"\x1f\x8b": "a gzip archive, to be unpacked first",
-}
+_OF_OBJECT = "/.ATTRIBUTES/VARIABLE_VALUE"
+_MODEL_VARIABLES = "_variables"
+_IN_SAVED_MODEL = ("variables", "variables")
+# Bookkeeping of tf.train.Checkpoint and of optimizers, all dropped.
+_DROPPED = re.compile(r"(.*/)?(\.OPTIMIZER_SLOT|\.ATTRIBUTES/(?!VARIABLE_VALUE)).*")
 
 
-class CheckpointReader(Mapping[str, np.ndarray]):
-    """A read-only dict from names to arrays; each value is read when it is asked for.
+class CheckpointReader(WeightsReader):
+    """The tensors of a TensorFlow checkpoint."""
 
-    Attributes:
-        prefix: where the checkpoint lies.
-        shapes: a dict from names to shapes, as tuples.
-        metadata: what was written beside the weights as JSON; empty without.
-        object_based: whether tf.train.Checkpoint wrote it; its names are then paths
-            through Python objects.
-    """
+    kind = "tensorflow"
 
     def __init__(self, prefix: str):
-        self.prefix = prefix
         try:
             self._reader = tf.train.load_checkpoint(prefix)
-            shapes = self._reader.get_variable_to_shape_map()
+            shapes = dict(self._reader.get_variable_to_shape_map())
         except _READ_ERRORS as error:
             raise _unreadable(prefix, error) from error
-        self.object_based = _OBJECT_GRAPH in shapes
-        self.shapes = {
-            name: tuple(shapes[name])
-            for name in sorted(shapes)
-            if name != _OBJECT_GRAPH
-        }
-        self.metadata = _read_metadata(f"{prefix}.json")
+        self.object_based = shapes.pop(_OBJECT_GRAPH, None) is not None
+        self._keys = {name: name for name in shapes}
+        if self.object_based:
+            self._keys = _names_of_objects(shapes)
+        super().__init__(prefix, {name: shapes[k] for name, k in self._keys.items()})
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self.shapes:
-            near = difflib.get_close_matches(str(name), self.shapes, n=3)
-            hint = f"; the nearest are {', '.join(near)}" if near else ""
-            raise KeyError(f"No tensor {name!r} in {self.prefix}{hint}.")
+    def read(self, name: str) -> np.ndarray:
         try:
-            return np.asarray(self._reader.get_tensor(name))
+            return np.asarray(self._reader.get_tensor(self._keys[name]))
         except _READ_ERRORS as error:
             raise _unreadable(self.prefix, error) from error
 
-    def __contains__(self, name: object) -> bool:
-        return name in self.shapes
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.shapes)
+def _names_of_objects(keys: Iterable[str]) -> dict[str, str]:
+    """Maps names to the keys of an object-based checkpoint.
 
-    def __len__(self) -> int:
-        return len(self.shapes)
-
-    def __repr__(self) -> str:
-        return f"CheckpointReader({self.prefix!r}, {len(self)} tensors)"
-
-
-def read_checkpoint(path: str | os.PathLike) -> CheckpointReader:
-    """Opens the checkpoint at `path`.
-
-    Args:
-        path: a prefix, one of a checkpoint's own files, or a directory, of which the
-            latest checkpoint is taken.
-
-    Raises:
-        FileNotFoundError: if there is no checkpoint there.
-        ValueError: if there is one that cannot be read: cut short, damaged, or written
-            by something else.
+    A Model keeps its variables in a dict by name: `model/_variables/a.Sb/...` is `a/b`
+    again. Others, and names that two Models share, are named by their path.
     """
-    return CheckpointReader(checkpoint_prefix(path))
+    paths = {
+        key.removesuffix(_OF_OBJECT): key for key in keys if not _DROPPED.fullmatch(key)
+    }
+    inner = {path: _name_in_model(path) for path in paths}
+    counts = Counter(inner.values())
+    names = {}
+    for path, key in paths.items():
+        name = inner[path]
+        if name is None or counts[name] > 1:
+            name = "/".join(map(_unescaped, path.split("/")))
+        names[name] = key
+    return names
+
+
+def _name_in_model(path: str) -> str | None:
+    parts = path.split("/")
+    own = parts[-2:-1] == [_MODEL_VARIABLES] and not parts[-1].isdigit()
+    return _unescaped(parts[-1]) if own else None
+
+
+def _unescaped(part: str) -> str:
+    return part.replace(".S", "/").replace("..", ".")
 
 
 def checkpoint_prefix(path: str | os.PathLike) -> str:
-    """The prefix of the checkpoint that `path` names; see `read_checkpoint`."""
+    """The prefix of the TensorFlow checkpoint that `path` names.
+
+    Args:
+        path: a prefix, one of a checkpoint's own files, a directory, of which the
+            latest checkpoint is taken, or the directory of a SavedModel.
+
+    Raises:
+        FileNotFoundError: if there is no checkpoint there.
+        ValueError: if the index of one is missing.
+    """
     path = os.fspath(path)
     if os.path.isdir(path):
-        return _latest(path)
+        is_saved_model = os.path.exists(os.path.join(path, "saved_model.pb"))
+        return os.path.join(path, *_IN_SAVED_MODEL) if is_saved_model else _latest(path)
     prefix = _SUFFIX.sub("", path)
     # A file without an index may be a checkpoint of TensorFlow's first format, as
     # TF-Slim's published networks are.
@@ -136,22 +141,7 @@ def _neighbours(prefix: str) -> str:
 def _unreadable(prefix: str, error: Exception) -> ValueError:
     what = "it is damaged or cut short"
     if os.path.isfile(prefix):
-        with open(prefix, "rb") as file:
-            start = file.read(4)
-        known = (text for magic, text in _FOREIGN.items() if start.startswith(magic))
-        what = f"it is {next(known, 'no TensorFlow checkpoint, or damaged')}"
-    detail = " ".join(str(error).split())
-    return ValueError(f"Cannot read the checkpoint {prefix}: {what} ({detail[:160]}).")
-
-
-def _read_metadata(path: str) -> dict[str, Any]:
-    if not os.path.exists(path):
-        return {}
-    try:
-        with open(path, encoding="utf-8") as file:
-            metadata = json.load(file)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"Cannot read the metadata {path}: {error}.") from None
-    if not isinstance(metadata, dict):
-        raise ValueError(f"Cannot read the metadata {path}: it is not a JSON object.")
-    return metadata
+        what = "it is no TensorFlow checkpoint, or damaged"
+    return ValueError(
+        f"Cannot read the checkpoint {prefix}: {what} ({one_line(error)})."
+    )

@@ -5,7 +5,10 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 
-Shape = tuple[int, ...]
+from slimnets.checkpoints.adapt import is_root_of_colours
+from slimnets.checkpoints.base import Shape, WeightsReader
+from slimnets.checkpoints.networks import Network, name_of, sources_of, weights_of
+
 SHOWN = 8
 
 
@@ -21,6 +24,7 @@ class LoadReport:
         wrong_shape: variable names, with the tensor's shape and the variable's.
         excluded: variables that the caller asked to leave alone.
         ignored: tensors that only training needs (step, optimizer).
+        adapted: variables whose weights are made for another number of channels.
         causes: likely reasons, in words.
     """
 
@@ -33,6 +37,7 @@ class LoadReport:
     )
     excluded: Sequence[str] = ()
     ignored: Sequence[str] = ()
+    adapted: Sequence[str] = ()
     causes: Sequence[str] = ()
 
     @property
@@ -50,6 +55,7 @@ class LoadReport:
                 ("unexpected", self.unexpected),
                 ("of another shape", self.wrong_shape),
                 ("excluded", self.excluded),
+                ("adapted", self.adapted),
             )
             if names
         ]
@@ -91,18 +97,56 @@ def likely_causes(
     missing: Sequence[str],
     unexpected: Sequence[str],
     wrong_shape: Mapping[str, tuple[Shape, Shape]],
-    object_based: bool = False,
+    reader: WeightsReader,
+    network: Network | None = None,
 ) -> list[str]:
     """The well-known reasons for such a difference, most telling first."""
-    if object_based:
-        return ["tf.train.Checkpoint wrote it, by object paths instead of by name"]
+    if not (missing or unexpected or wrong_shape):
+        return []
     causes = (
+        _another_network(reader, network),
         _outer_scope(missing, unexpected),
+        _objects(reader),
         _averages(missing, unexpected),
         _normalizer(missing, unexpected),
         _classes(wrong_shape),
+        _channels(wrong_shape),
+        _names(missing, reader, network),
     )
     return [cause for cause in causes if cause]
+
+
+def _another_network(reader: WeightsReader, network: Network | None) -> str | None:
+    theirs = reader.metadata.get("model_name")
+    if network is None or theirs is None or theirs == name_of(network):
+        return None
+    return f"it is of the network {theirs}, as its metadata says"
+
+
+def _objects(reader: WeightsReader) -> str | None:
+    if not reader.object_based:
+        return None
+    return "tf.train.Checkpoint wrote it, by object paths instead of by name"
+
+
+def _names(
+    missing: Sequence[str], reader: WeightsReader, network: Network | None
+) -> str | None:
+    """Why the names of another framework were not mapped."""
+    if not missing or reader.kind == "tensorflow":
+        return None
+    if network is None:
+        return (
+            f"its names are of {reader.kind}, and what network the variables are of "
+            "is not known (network='resnet50', for example)"
+        )
+    if not sources_of(network, reader.kind):
+        own = weights_of(network) or "its own"
+        return (
+            f"{name_of(network)} loads {own} weights; it is not equal to any network "
+            f"whose weights come as such a {reader.kind} file"
+        )
+    return None
 
 
 def _normalizer(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
@@ -157,6 +201,17 @@ def _averages(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
     if averaged & set(missing):
         pair = (rf"(.*){ending}", r"\1")
         return f"the checkpoint holds moving averages only (rename=[{pair!r}])"
+    return None
+
+
+def _channels(wrong_shape: Mapping[str, tuple[Shape, Shape]]) -> str | None:
+    for name, (theirs, ours) in wrong_shape.items():
+        if is_root_of_colours(name, theirs, ours):
+            modes = "'sum' or 'repeat'" if ours[2] == 1 else "'repeat'"
+            return (
+                f"images of 3 channels in the checkpoint, of {ours[2]} here "
+                f"(adapt_root={modes})"
+            )
     return None
 
 

@@ -1,13 +1,14 @@
 """Writes name-keyed checkpoints that are either whole or not there."""
 
-import json
 import os
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from slimnets.checkpoints.base import draft_directory, to_json
+from slimnets.checkpoints.metadata import describe
 
 
 def save_weights(
@@ -24,8 +25,9 @@ def save_weights(
         path: the prefix, such as `runs/digits/model.ckpt-900`; its directory is made.
         source: a dict from names to variables or arrays, or an object with such a dict
             as `.variables_by_name` (a Model).
-        metadata: whatever JSON can hold; None writes no JSON file, and removes one that
-            an earlier checkpoint of that prefix left.
+        metadata: whatever JSON can hold, beside what a Model knows of itself (see
+            metadata.py). With neither no JSON file is written, and one that an earlier
+            checkpoint of that prefix left is removed.
 
     Returns:
         The prefix.
@@ -38,11 +40,12 @@ def save_weights(
     named = variables_of(source)
     if not named:
         raise ValueError(f"Nothing to write to {prefix}: the source has no variables.")
-    document = None if metadata is None else _to_json(metadata)
+    known = describe(source)
+    document = None
+    if known or metadata is not None:
+        document = to_json({**known, **(metadata or {})})
     arrays = {name: _value(name, named[name]) for name in sorted(named)}
-    directory = os.path.dirname(prefix) or "."
-    os.makedirs(directory, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory, prefix=".saving-") as temporary:
+    with draft_directory(prefix) as temporary:
         draft = os.path.join(temporary, "draft")
         _write_tensors(draft, arrays)
         if document is not None:
@@ -66,13 +69,6 @@ def variables_of(source: Any) -> Mapping[str, Any]:
 def _variables_by_name(source: Any) -> Any:
     named = getattr(source, "variables_by_name", None)
     return named() if callable(named) else named
-
-
-def _to_json(metadata: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(dict(metadata), indent=2, sort_keys=True) + "\n"
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"The metadata cannot be written as JSON: {error}.") from None
 
 
 def _value(name: str, variable: Any) -> np.ndarray:

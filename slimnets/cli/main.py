@@ -20,7 +20,7 @@ from slimnets.cli.common import DEBUG_HINT, UsageError
 from slimnets.cli.usage import command_help, overview
 from slimnets.version import __version__
 
-# Each lives in slimnets/cli/NAME_command.py, which gives `define_flags(flag_values)`,
+# Each lives in slimnets/cli/NAME_command.py (- is _ there), which gives `define_flags(flag_values)`,
 # `run(flag_values, arguments)` (which may return an exit code), `ARGUMENTS` and, as its
 # docstring, the help.
 COMMANDS = {
@@ -29,6 +29,9 @@ COMMANDS = {
     "lint": "look for wiring in a graph that was not meant",
     "train": "train a network on a dataset, or go on with a run",
     "evaluate": "measure the accuracy of a checkpoint",
+    "features": "write embeddings of many images",
+    "train-detector": "train an object detector on a backbone",
+    "train-segmenter": "train a semantic segmenter on a backbone",
     "convert": "write weights in another framework's format",
 }
 
@@ -90,7 +93,7 @@ def _find_work(arguments: list[str]) -> _Work:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(COMMANDS)}"
         raise UsageError(f"{name!r} is not a command; {hint}")
-    command = importlib.import_module(f"slimnets.cli.{name}_command")
+    command = importlib.import_module(_module_of(name))
     flag_values = flags.FlagValues()
     flag_values.set_gnu_getopt(True)
     command.define_flags(flag_values)
@@ -103,6 +106,10 @@ def _find_work(arguments: list[str]) -> _Work:
             f"begins with -- (slimnets {name} --help names all)"
         )
     return _Work(lambda: command.run(flag_values, positional), flag_values.debug)
+
+
+def _module_of(name: str) -> str:
+    return f"slimnets.cli.{name.replace('-', '_')}_command"
 
 
 def _parse(name: str, flag_values: flags.FlagValues, rest: list[str]) -> list[str]:

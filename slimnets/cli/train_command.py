@@ -25,7 +25,7 @@ ARGUMENTS = ()
 _REQUIRED = ("model_name", "train_dir")
 
 # Flags of TrainingConfig's fields of the same name, which have the defaults.
-_FIELDS = (
+FIELDS = (
     ("string", "model_name", "Name of the network; slimnets list names all."),
     ("string", "train_dir", "Directory of checkpoints and summaries."),
     ("integer", "train_image_size", "Height and width of the images in training; the "
@@ -59,7 +59,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     defaults = {
         field.name: field.default for field in dataclasses.fields(TrainingConfig)
     }
-    for kind, name, text in _FIELDS:
+    for kind, name, text in FIELDS:
         define = getattr(flags, f"DEFINE_{kind}")
         default = None if name in _REQUIRED else defaults[name]
         define(name, default, text, flag_values=flag_values)
@@ -83,7 +83,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
     if flag_values.deterministic:
         tf.config.experimental.enable_op_determinism()
-    names = [name for _, name, _ in _FIELDS] + list(_DATASET_FIELDS)
+    names = [name for _, name, _ in FIELDS] + list(_DATASET_FIELDS)
     config = TrainingConfig(**{name: flag_values[name].value for name in names})
     result = train(config)
     print(

@@ -60,15 +60,19 @@ class VarianceScaling:
         seed = self.seed if self.seed is not None else graph_seed()
         if seed is not None:
             values = self._seeded(shape, (seed, zlib.crc32((name or "").encode())))
-        elif tf.executing_eagerly():
-            # Through tf.random, so that tf.random.set_seed is heard.
-            draw = tf.random.uniform if self.uniform else tf.random.truncated_normal
-            values = draw(shape, -1.0, 1.0) if self.uniform else draw(shape)
-        elif self.uniform:
-            unit = tf.raw_ops.RandomUniform(shape=shape, dtype=tf.float32)
-            values = unit * 2.0 - 1.0
         else:
-            values = tf.raw_ops.TruncatedNormal(shape=shape, dtype=tf.float32)
+            # One pass over the values, where tf.random takes three. In eager code the
+            # seeds are those of tf.random.set_seed.
+            eager = tf.executing_eagerly()
+            seeds = tf.compat.v1.get_seed(None) if eager else (0, 0)
+            draw = (
+                tf.raw_ops.RandomUniform if self.uniform else tf.raw_ops.TruncatedNormal
+            )
+            values = draw(
+                shape=shape, dtype=tf.float32, seed=seeds[0] or 0, seed2=seeds[1] or 0
+            )
+            if self.uniform:
+                values = values * 2.0 - 1.0
         return tf.cast(values * spread, dtype)
 
     def _seeded(self, shape, seed):

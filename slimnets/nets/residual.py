@@ -16,6 +16,7 @@ from slimnets import layers
 from slimnets.blocks import Block, check_output_stride, stack_blocks
 from slimnets.end_points import EndPoints
 from slimnets.nets import common
+from slimnets.nets.freezing import freeze_blocks, frozen_if
 from slimnets.nets.roots import Root, build_root
 from slimnets.scopes import Scope, arg_scope, current_arg_scope, default_arg_scope
 
@@ -43,6 +44,8 @@ def residual_network(
     prediction_fn: Callable | None = None,
     dropout_keep_prob: float = 1.0,
     zero_init_residual: bool = False,
+    multi_grid: Sequence[int] | None = None,
+    freeze_at: int = 0,
 ) -> tuple[tf.Tensor, EndPoints]:
     """Builds a residual network. Other parameters as of `resnet_v2` and `network_of`.
 
@@ -72,18 +75,21 @@ def residual_network(
         with common.collecting(end_points, [layers.conv2d, stack_blocks, *unit_fns]):
             net = inputs
             if root:
-                net = build_root(net, root, preactivation, end_points, sc.name)
+                with frozen_if(freeze_at):
+                    net = build_root(net, root, preactivation, end_points, sc.name)
             net = stack_blocks(
                 net,
-                blocks,
+                freeze_blocks(blocks, freeze_at),
                 output_stride and output_stride // root_stride,
                 store_non_strided_activations,
                 root_stride=root_stride,
+                multi_grid=multi_grid,
             )
             if preactivation:
                 # v2 units end un-normalized, so the network's last norm lives here.
-                net = _like_units(unit_fns[-1])(net, scope="postnorm")
-                end_points.add(f"{sc.name}/postnorm", net)
+                with frozen_if(freeze_at > len(blocks)):
+                    raw, net = net, _like_units(unit_fns[-1])(net, scope="postnorm")
+                end_points.mark_normalized(raw, f"{sc.name}/postnorm", net)
             net = build_head(
                 net,
                 num_classes,

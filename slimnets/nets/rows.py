@@ -190,6 +190,8 @@ def network_of(row: Row) -> Callable:
         prediction_fn: Callable | None = None,
         dropout_keep_prob: float = 1.0,
         zero_init_residual: bool = False,
+        multi_grid: Sequence[int] | None = None,
+        freeze_at: int = 0,
     ) -> tuple[tf.Tensor, EndPoints]:
         return residual_network(
             inputs,
@@ -211,6 +213,8 @@ def network_of(row: Row) -> Callable:
             prediction_fn=prediction_fn,
             dropout_keep_prob=dropout_keep_prob,
             zero_init_residual=zero_init_residual,
+            multi_grid=multi_grid,
+            freeze_at=freeze_at,
         )
 
     network.__name__ = network.__qualname__ = row.name
@@ -236,6 +240,10 @@ _ARGUMENTS = """Arguments and result as of `resnet_v2.resnet_v2`, and:
         prediction_fn: makes predictions of logits; softmax by default.
         dropout_keep_prob: of the features before the logits.
         zero_init_residual: whether the last gamma of each unit begins at 0.
+        multi_grid: factors of the rates of the last block's units; see
+            `stack_blocks`.
+        freeze_at: how many stages are frozen: their variables do not train and their
+            statistics stay as they are. 1 is the root, 2 the first block too.
 """
 
 _NOT_EXACT = """

@@ -33,6 +33,11 @@ class Evaluation:
         """The share of correct examples, from 0 to 1."""
         return self.correct / self.total
 
+    @property
+    def summaries(self) -> dict[str, float]:
+        """What the run's summaries show of it."""
+        return {"test_accuracy": self.accuracy}
+
     def __str__(self) -> str:
         return (
             f"accuracy {100 * self.accuracy:.2f} % "

@@ -16,17 +16,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from slimnets import layers
 from slimnets.checkpoints import read_checkpoint
-from slimnets.data import training_batches
 from slimnets.model import Model
-from slimnets.scopes import arg_scope
 from slimnets.training.config import TrainingConfig
-from slimnets.training.evaluation import Evaluation, evaluate
 from slimnets.training.optimizers import make_optimizer, make_schedule
 from slimnets.training.progress import show_progress
 from slimnets.training.signals import TrainingInterrupted, stop_on_signals
 from slimnets.training.step import Totals, make_step_function
+from slimnets.training.task import Classification, Measured, Task
 from slimnets.training.train_dir import TrainDir, has_checkpoint
 from slimnets.version import __version__
 
@@ -40,14 +37,14 @@ class TrainingResult:
 
     Attributes:
         model: the trained network.
-        evaluation: on the dataset's test split.
+        evaluation: on what the task holds out, such as a dataset's test split.
         checkpoint: the prefix of the last checkpoint.
         first_step: where this run began: 0, or the step of what it went on from.
         seconds: how long it took, with building and evaluation.
     """
 
     model: Model
-    evaluation: Evaluation
+    evaluation: Measured
     checkpoint: str
     first_step: int
     seconds: float
@@ -55,6 +52,7 @@ class TrainingResult:
 
 def train(
     config: TrainingConfig,
+    task: Task | None = None,
     *,
     strategy: tf.distribute.Strategy | None = None,
     show: bool = True,
@@ -66,6 +64,7 @@ def train(
 
     Args:
         config: the run.
+        task: what it trains for; None for classification.
         strategy: where to run; None for what `config.strategy` says.
         show: whether progress goes to standard error.
 
@@ -80,18 +79,13 @@ def train(
         latest = read_checkpoint(config.train_dir)
         config.check_continues(latest.metadata.get("config", {}), latest.prefix)
     tf.random.set_seed(config.seed)
-    run = _Run(config, strategy or _make_strategy(config.strategy))
+    task = task or Classification()
+    run = _Run(config, task, strategy or _make_strategy(config.strategy))
     first_step = run.train_dir.restore() if resuming else 0
     if first_step < config.max_number_of_steps:
         run.run_steps(first_step, show)
-    evaluation = evaluate(
-        run.model,
-        config.dataset,
-        image_size=config.eval_image_size or config.image_size,
-        batch_size=config.batch_size,
-        preprocessing=config.preprocessing,
-    )
-    run.write_summaries(config.max_number_of_steps, test_accuracy=evaluation.accuracy)
+    evaluation = task.evaluate(config, run.model)
+    run.write_summaries(config.max_number_of_steps, **evaluation.summaries)
     return TrainingResult(
         model=run.model,
         evaluation=evaluation,
@@ -104,17 +98,20 @@ def train(
 class _Run:
     """A model and an optimizer under a strategy, and the directory of their run."""
 
-    def __init__(self, config: TrainingConfig, strategy: tf.distribute.Strategy):
+    def __init__(
+        self, config: TrainingConfig, task: Task, strategy: tf.distribute.Strategy
+    ):
         self.config = config
+        self.task = task
         self.strategy = strategy
         with strategy.scope():
-            self.model = _make_model(config)
+            self.model = task.make_network(config)
             self.optimizer = _make_optimizer(config)
             self.optimizer.build(self.model.trainable_variables)
         self.train_dir = TrainDir(
             config.train_dir,
             {**self.model.variables_by_name, **_optimizer_variables(self.optimizer)},
-            lambda step: _metadata(config, step),
+            lambda step: _metadata(config, task, step),
             config.keep_checkpoints,
         )
         self._writer = tf.summary.create_file_writer(config.train_dir)
@@ -126,8 +123,8 @@ class _Run:
             self.strategy,
             self.model,
             self.optimizer,
+            functools.partial(self.task.losses, config),
             batch_size=config.batch_size,
-            label_smoothing=config.label_smoothing,
         )
         batches = iter(self._batches(step))
         totals = Totals()
@@ -139,8 +136,9 @@ class _Run:
             while step < last:
                 number = min(steps_per_call, self._steps_to_pause(step))
                 started = time.monotonic()
-                loss, correct = run(batches, tf.constant(number))
-                totals.add(number, float(loss), int(correct))
+                sums = run(batches, tf.constant(number))
+                loss = float(sums["loss"])
+                totals.add(number, sums)
                 seconds_per_step = (time.monotonic() - started) / number
                 steps_per_call = max(1, int(SECONDS_PER_CALL / seconds_per_step))
                 step += number
@@ -151,8 +149,8 @@ class _Run:
                     self.write_summaries(step, learning_rate=rate, **values)
                     totals = Totals()
                 progress.update(step, values)
-                if not math.isfinite(float(loss)):
-                    raise FloatingPointError(_not_finite(float(loss), step))
+                if not math.isfinite(loss):
+                    raise FloatingPointError(_not_finite(loss, step))
                 if (
                     stop.signum
                     or step % config.save_interval_steps == 0
@@ -171,14 +169,7 @@ class _Run:
         self._writer.flush()
 
     def _batches(self, first_step: int) -> Iterable:
-        batches = training_batches(
-            self.config.dataset,
-            batch_size=self.config.batch_size,
-            image_size=self.config.image_size,
-            seed=self.config.seed,
-            first_step=first_step,
-            preprocessing=self.config.preprocessing,
-        )
+        batches = self.task.batches(self.config, first_step)
         return self.strategy.experimental_distribute_dataset(batches)
 
     def _steps_to_pause(self, step: int) -> int:
@@ -206,21 +197,6 @@ def _mirrored() -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy()
 
 
-def _make_model(config: TrainingConfig) -> Model:
-    with arg_scope(
-        [layers.conv1d, layers.conv2d, layers.fully_connected],
-        weights_regularizer=layers.l2_regularizer(config.weight_decay),
-    ):
-        model = Model(
-            config.model_name,
-            num_classes=config.dataset.num_classes,
-            precision=config.precision,
-            seed=config.seed,
-        )
-    model.build([None, *config.dataset.input_shape(config.image_size)])
-    return model
-
-
 def _make_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
     schedule = make_schedule(
         config.learning_rate_decay_type,
@@ -246,19 +222,12 @@ def _optimizer_variables(
     return named
 
 
-def _metadata(config: TrainingConfig, step: int) -> dict[str, Any]:
-    dataset = config.dataset
+def _metadata(config: TrainingConfig, task: Task, step: int) -> dict[str, Any]:
     return {
         "slimnets_version": __version__,
         "model_name": config.model_name,
-        "num_classes": dataset.num_classes,
-        "labels_offset": 0,
-        "image_size": config.eval_image_size or config.image_size,
-        "input_channels": dataset.image_shape[-1],
         "precision": config.precision,
-        "preprocessing_name": config.preprocessing,
-        "dataset_name": dataset.name,
-        "label_names": list(dataset.label_names),
+        **task.metadata(config),
         "step": step,
         "config": config.to_json(),
     }

@@ -12,10 +12,11 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress:
-    """Counts steps from `first` to `last`; see `show_progress`."""
+    """Counts from `first` to `last`; see `show_progress`."""
 
-    def __init__(self, stream: TextIO, title: str, first: int, last: int):
+    def __init__(self, stream: TextIO, title: str, first: int, last: int, unit: str):
         self._stream, self._title, self._last = stream, title, last
+        self._unit = unit
         self._values = ""
         self._next_line = 0.0
         self._bar = None
@@ -25,7 +26,7 @@ class Progress:
                 initial=first,
                 total=last,
                 file=stream,
-                unit="step",
+                unit=unit,
                 dynamic_ncols=True,
             )
 
@@ -41,7 +42,7 @@ class Progress:
         elif step == self._last or (values and time.monotonic() >= self._next_line):
             self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
             print(
-                f"{self._title}: step {step} of {self._last}, {self._values}",
+                f"{self._title}: {self._unit} {step} of {self._last}, {self._values}",
                 file=self._stream,
                 flush=True,
             )
@@ -58,13 +59,13 @@ class _Silent:
 
 @contextlib.contextmanager
 def show_progress(
-    title: str, first: int, last: int, *, show: bool = True
+    title: str, first: int, last: int, *, unit: str = "step", show: bool = True
 ) -> Iterator[Progress | _Silent]:
     """A Progress on standard error for as long as the context lasts."""
     if not show:
         yield _Silent()
         return
-    progress = Progress(sys.stderr, title, first, last)
+    progress = Progress(sys.stderr, title, first, last, unit)
     try:
         yield progress
     finally:

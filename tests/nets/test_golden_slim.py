@@ -74,7 +74,7 @@ def test_names_shapes_and_order_equal_tf_slims(name):
     wanted = expected["end_points_224"]
     assert {key: shapes.get(key) for key in wanted} == wanted
     extra = {key.rpartition("/")[2] for key in set(shapes) - set(wanted)}
-    assert extra <= {"pool1", "postnorm", "global_pool"}
+    assert extra <= {"pool1", "preact", "postnorm", "global_pool"}
     assert [key for key in shapes if key in wanted] == list(wanted)
 
     if name in COUNTS:

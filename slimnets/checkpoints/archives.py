@@ -1,0 +1,78 @@
+"""Checkpoints inside of a .tar.gz, as TF-Slim's were published; read safely."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+import weakref
+import zlib
+from typing import IO
+
+from slimnets.checkpoints.base import one_line, read_metadata, unreadable
+from slimnets.checkpoints.readers import CheckpointReader
+
+_WHAT = "the archive"
+_CHUNK = 2**20
+_SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
+_PART = re.compile(r".*(\.ckpt(-\d+)?|\.index|\.data-\d{5}-of-\d{5})")
+
+
+class ArchiveReader(CheckpointReader):
+    """The one checkpoint in a tar archive, whose files are unpacked to a temporary
+    directory that lives as long as this object."""
+
+    def __init__(self, path: str):
+        directory = tempfile.mkdtemp(prefix="slimnets-")
+        weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
+        try:
+            prefixes = _unpack(path, directory)
+        except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+            why = f"it is damaged or cut short ({one_line(error)})"
+            raise unreadable(path, _WHAT, why) from error
+        if len(prefixes) != 1:
+            found = ", ".join(sorted(map(os.path.basename, prefixes))) or "none"
+            why = f"it should hold one checkpoint; it holds {found}"
+            raise unreadable(path, _WHAT, why, 300)
+        super().__init__(prefixes.pop())
+        self.prefix = path
+        self.metadata = read_metadata(path) or self.metadata
+
+
+def _unpack(path: str, directory: str) -> set[str]:
+    """Unpacks what belongs to a checkpoint, and nothing outside of `directory`."""
+    names = set()
+    with _opened(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
+        for member in archive:
+            _check(path, member)
+            if not member.isfile() or not _PART.fullmatch(member.name):
+                continue
+            # A member's own directory is of no use, and its basename is safe.
+            name = os.path.basename(member.name)
+            target = os.path.join(directory, name)
+            with archive.extractfile(member) as source, open(target, "xb") as part:
+                shutil.copyfileobj(source, part)
+            names.add(os.path.join(directory, _SUFFIX.sub("", name)))
+        # Only at its end does a compressed file tell whether it was whole.
+        while file.read(_CHUNK):
+            pass
+    return names
+
+
+def _opened(path: str) -> IO[bytes]:
+    with open(path, "rb") as file:
+        compressed = file.read(2) == b"\x1f\x8b"
+    return gzip.open(path) if compressed else open(path, "rb")
+
+
+def _check(path: str, member: tarfile.TarInfo) -> None:
+    parts = member.name.replace("\\", "/").split("/")
+    if ".." in parts or os.path.isabs(member.name):
+        why = f"its member {member.name!r} would lie outside of it; refused"
+        raise unreadable(path, _WHAT, why)
+    if not (member.isfile() or member.isdir()):
+        why = f"its member {member.name!r} is no plain file; refused"
+        raise unreadable(path, _WHAT, why)

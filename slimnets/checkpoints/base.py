@@ -1,0 +1,153 @@
+"""What every reader of weights is: a lazy dict from names to arrays."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import difflib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from slimnets.checkpoints import metadata as metadata_fields
+
+Shape = tuple[int, ...]
+
+
+class WeightsReader(Mapping[str, np.ndarray]):
+    """A read-only dict from names to arrays; each value is read when it is asked for.
+
+    Attributes:
+        prefix: the file, or the prefix of a checkpoint's files.
+        kind: whose names these are: `tensorflow`, `keras`, `torch` or `npz`.
+        shapes: a dict from names to shapes, as tuples.
+        metadata: what was written beside the weights as JSON; empty without.
+        object_based: whether tf.train.Checkpoint wrote it; a name that is not a
+            Model's variable's is then a path through Python objects.
+    """
+
+    kind = ""
+    object_based = False
+
+    def __init__(self, prefix: str, shapes: Mapping[str, Shape]):
+        self.prefix = prefix
+        self.shapes = {name: tuple(shapes[name]) for name in sorted(shapes)}
+        self.metadata = read_metadata(prefix)
+
+    @abc.abstractmethod
+    def read(self, name: str) -> np.ndarray:
+        """Reads one of the tensors of `shapes`.
+
+        Raises:
+            ValueError: if it cannot be read.
+        """
+
+    def close(self) -> None:
+        """Closes what is open; the garbage collector does it too."""
+
+    def __del__(self):
+        self.close()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self.shapes:
+            near = difflib.get_close_matches(str(name), self.shapes, n=3)
+            hint = f"; the nearest are {', '.join(near)}" if near else ""
+            raise KeyError(f"No tensor {name!r} in {self.prefix}{hint}.")
+        return self.read(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.shapes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.prefix!r}, {len(self)} tensors)"
+
+
+def unreadable(path: str, what: str, why: object, length: int = 160) -> ValueError:
+    """The error for a file that is not, or no longer, what it should be."""
+    return ValueError(f"Cannot read {what} {path}: {one_line(why, length)}.")
+
+
+def one_line(text: object, length: int = 160) -> str:
+    """The beginning of a text, as one line without a full stop."""
+    return " ".join(str(text).split())[:length].rstrip(". ")
+
+
+def extra_missing(package: str, path: str, extra: str) -> ImportError:
+    """The error for a package that is not installed."""
+    return ImportError(
+        f"{path} needs {package}, which is not installed: "
+        f"pip install 'slimnets[{extra}]'."
+    )
+
+
+def read_metadata(prefix: str) -> dict[str, Any]:
+    """Returns the JSON object in `prefix`.json; empty if there is no such file.
+
+    Raises:
+        ValueError: if it holds anything else, or a known key of another type.
+    """
+    path = f"{prefix}.json"
+    if not os.path.exists(path):
+        return {}
+    try:
+        with open(path, encoding="utf-8") as file:
+            metadata = json.load(file)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ValueError(f"Cannot read the metadata {path}: {error}.") from None
+    if not isinstance(metadata, dict):
+        raise ValueError(f"Cannot read the metadata {path}: it is not a JSON object.")
+    metadata_fields.check(metadata, path)
+    return metadata
+
+
+def to_json(metadata: Mapping[str, Any]) -> str:
+    """Returns metadata as the text of a file. Raises TypeError if it has no such."""
+    try:
+        return json.dumps(dict(metadata), indent=2, sort_keys=True) + "\n"
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"The metadata cannot be written as JSON: {error}.") from None
+
+
+@contextlib.contextmanager
+def draft_directory(path: str) -> Iterator[str]:
+    """A temporary directory beside `path`, from which files are moved into place."""
+    directory = os.path.dirname(path) or "."
+    os.makedirs(directory, exist_ok=True)
+    temporary = tempfile.mkdtemp(dir=directory, prefix=".saving-")
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_file(path: str, write: Any, metadata: Mapping[str, Any] | None) -> None:
+    """Writes a file of weights, and its metadata, that are whole or not there.
+
+    Args:
+        path: the file.
+        write: a function of the path of a draft.
+        metadata: goes to `path`.json; None removes an earlier one.
+    """
+    document = None if metadata is None else to_json(metadata)
+    with draft_directory(path) as temporary:
+        draft = os.path.join(temporary, "draft")
+        write(draft)
+        if document is not None:
+            with open(f"{draft}.json", "w", encoding="utf-8") as file:
+                file.write(document)
+        if os.path.exists(f"{path}.json"):
+            os.remove(f"{path}.json")
+        os.replace(draft, path)
+        if document is not None:
+            os.replace(f"{draft}.json", f"{path}.json")

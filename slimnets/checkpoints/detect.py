@@ -1,0 +1,93 @@
+"""Finds out what kind of file holds the weights, by its content."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zipfile
+from collections.abc import Callable
+
+from slimnets.checkpoints.archives import ArchiveReader
+from slimnets.checkpoints.base import WeightsReader, unreadable
+from slimnets.checkpoints.keras_files import WEIGHTS_IN_ARCHIVE, KerasReader
+from slimnets.checkpoints.npz_files import NpzReader
+from slimnets.checkpoints.readers import CheckpointReader, checkpoint_prefix
+from slimnets.checkpoints.torch_files import PickleReader, SafetensorsReader
+
+# First bytes, and what reads such a file.
+_MAGIC: tuple[tuple[bytes, Callable[[str], WeightsReader]], ...] = (
+    (b"\x89HDF", KerasReader),
+    (b"\x1f\x8b", ArchiveReader),
+    (b"\x80", PickleReader),
+)
+# For files that are too short to tell, so that the error is of the right kind.
+_ENDINGS: tuple[tuple[str, Callable[[str], WeightsReader]], ...] = (
+    (".safetensors", SafetensorsReader),
+    (".h5", KerasReader),
+    (".keras", KerasReader),
+    (".npz", NpzReader),
+    (".pth", PickleReader),
+    (".pt", PickleReader),
+    (".bin", PickleReader),
+    (".tar.gz", ArchiveReader),
+    (".tgz", ArchiveReader),
+    (".tar", ArchiveReader),
+)
+
+
+def read_checkpoint(path: str | os.PathLike) -> WeightsReader:
+    """Opens the weights at `path`.
+
+    Args:
+        path: a file of Keras (.h5, .weights.h5, .keras), PyTorch (.safetensors, .pth,
+            .bin), NumPy (.npz) or a checkpoint in a tar archive; or a TensorFlow
+            checkpoint: a prefix, one of its own files, a directory, of which the latest
+            checkpoint is taken, or the directory of a SavedModel.
+
+    Returns:
+        A dict from names to arrays, each of which is read when it is asked for.
+
+    Raises:
+        FileNotFoundError: if there is nothing there.
+        ValueError: if it cannot be read: cut short, damaged, or of another kind.
+        ImportError: if its kind needs a package that is not installed.
+    """
+    path = os.fspath(path)
+    if os.path.isfile(path) and not os.path.exists(f"{path}.index"):
+        reader = _reader_of(path)
+        if reader is not None:
+            return reader(path)
+    return CheckpointReader(checkpoint_prefix(path))
+
+
+def _reader_of(path: str) -> Callable[[str], WeightsReader] | None:
+    with open(path, "rb") as file:
+        start = file.read(9)
+    if start.startswith(b"PK"):
+        return _zip_reader(path)
+    for magic, reader in _MAGIC:
+        if start.startswith(magic):
+            return reader
+    if len(start) == 9 and start[5:] == b"\0\0\0{":
+        return SafetensorsReader
+    for ending, reader in _ENDINGS:
+        if path.endswith(ending):
+            return reader
+    return ArchiveReader if tarfile.is_tarfile(path) else None
+
+
+def _zip_reader(path: str) -> Callable[[str], WeightsReader]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile as error:
+        why = f"it is damaged or cut short ({error})"
+        raise unreadable(path, "the zip archive", why) from None
+    if WEIGHTS_IN_ARCHIVE in names:
+        return KerasReader
+    if any(name.endswith("data.pkl") for name in names):
+        return PickleReader
+    if names and all(name.endswith(".npy") for name in names):
+        return NpzReader
+    why = f"it holds neither PyTorch's, Keras's nor NumPy's weights, but {names[:3]}"
+    raise unreadable(path, "the zip archive", why)

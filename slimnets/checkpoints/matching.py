@@ -1,0 +1,236 @@
+"""Finds each variable's tensor: by name, or by the rules of another framework."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets.checkpoints import mapping, networks
+from slimnets.checkpoints.adapt import Adaption
+from slimnets.checkpoints.base import Shape, WeightsReader
+from slimnets.checkpoints.mapping import Foreign
+from slimnets.checkpoints.report import LoadReport, likely_causes
+from slimnets.checkpoints.targets import OF_TRAINING
+
+_AVERAGE = "/ExponentialMovingAverage"
+_BLOCK = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the caller of `load_weights` asks for; see there."""
+
+    exclude: Iterable[str] = ()
+    rename: Iterable[tuple[str, str]] = ()
+    include: Iterable[str] | None = None
+    network: networks.Network | None = None
+    adapt_root: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Match:
+    """A comparison of a file with variables.
+
+    Attributes:
+        report: its outcome.
+        tensors: for each variable with a tensor that tensor, as the file has it.
+        adaption: how the root's weights change, if they do.
+    """
+
+    reader: WeightsReader
+    report: LoadReport
+    tensors: Mapping[str, Foreign]
+    adaption: Adaption
+
+    def value(self, name: str, dtype: Any) -> np.ndarray:
+        """Reads the value of a variable in its own layout and type.
+
+        Raises:
+            ValueError: if it cannot be read, or is of another kind of type.
+        """
+        tensor = self.tensors[name]
+        value = tensor.to_slimnets(self.reader[tensor.name])
+        value = self.adaption.value(name, value)
+        dtype = tf.as_dtype(dtype).base_dtype
+        stored = tf.as_dtype(value.dtype)
+        if _family(stored) != _family(dtype):
+            raise ValueError(
+                f"{tensor.name!r} in {self.reader.prefix} is of type {stored.name}; "
+                f"its variable is of type {dtype.name}."
+            )
+        return _contiguous(value, dtype.as_numpy_dtype)
+
+
+def _contiguous(value: np.ndarray, dtype: Any) -> np.ndarray:
+    """The value in row-major order, without a copy where it is already."""
+    if value.flags.c_contiguous:
+        return value.astype(dtype, copy=False)
+    # Blocks of a cache line make a transposition several times as fast.
+    result = np.empty(value.shape, dtype)
+    for start in range(0, value.shape[-1], _BLOCK):
+        block = np.s_[..., start : start + _BLOCK]
+        result[block] = value[block]
+    return result
+
+
+def _family(dtype: tf.DType) -> tuple[bool, bool]:
+    return dtype.is_floating, dtype.is_integer
+
+
+def match(
+    reader: WeightsReader, variables: Mapping[str, Any], request: Request
+) -> Match:
+    """Compares a file with variables.
+
+    Args:
+        reader: the file.
+        variables: a dict from names to whatever has a shape.
+        request: the caller's wishes.
+
+    Raises:
+        ValueError: if the patterns of the request are wrong or of no use.
+    """
+    chosen = Chosen(request.exclude, request.include)
+    names = _renamed(reader, request.rename)
+    tensors = _translated(reader, names, variables, request.network)
+    adaption = Adaption(request.adapt_root)
+    loaded, missing, wrong_shape = {}, [], {}
+    for name in variables:
+        if name not in chosen:
+            continue
+        if name not in tensors:
+            missing.append(name)
+            continue
+        tensor, ours = tensors[name], tuple(variables[name].shape)
+        theirs = _shape_here(tensor, reader.shapes[tensor.name])
+        if theirs == ours or adaption.accepts(name, theirs, ours):
+            loaded[name] = tensor.name
+        else:
+            wrong_shape[name] = (theirs, ours)
+    spare = {name: t for name, t in tensors.items() if name not in variables}
+    ignored = [name for name in spare if _is_aside(name, tensors)]
+    unexpected = [n for n in spare if n in chosen and n not in set(ignored)]
+    chosen.check_used([*variables, *tensors])
+    report = LoadReport(
+        source=reader.prefix,
+        loaded=loaded,
+        missing=missing,
+        unexpected=unexpected,
+        wrong_shape=wrong_shape,
+        excluded=[name for name in variables if name not in chosen],
+        ignored=ignored,
+        adapted=adaption.names,
+        causes=likely_causes(missing, unexpected, wrong_shape, reader, request.network),
+    )
+    return Match(reader, report, {n: tensors[n] for n in loaded}, adaption)
+
+
+def _is_aside(name: str, names: Mapping[str, Any]) -> bool:
+    return bool(
+        OF_TRAINING.fullmatch(name)
+        or mapping.NOT_VARIABLES.fullmatch(name)
+        or (name.endswith(_AVERAGE) and name.removesuffix(_AVERAGE) in names)
+    )
+
+
+def _shape_here(tensor: Foreign, shape: Shape) -> Shape:
+    """The shape of a tensor in slimnets' layout; its own if that is not possible."""
+    try:
+        return tensor.to_slimnets(np.broadcast_to(np.float32(0), shape)).shape
+    except ValueError:
+        return shape
+
+
+def _translated(
+    reader: WeightsReader,
+    names: Mapping[str, str],
+    variables: Mapping[str, Any],
+    network: networks.Network | None,
+) -> dict[str, Foreign]:
+    """Maps variables' names, or else tensors' own names, to tensors."""
+    plain = {name: Foreign(tensor) for name, tensor in names.items()}
+    sources = networks.sources_of(network, reader.kind) if network else ()
+    best, most = plain, sum(name in variables for name in names)
+    for source in sources:
+        foreign = networks.foreign_names(variables, source)
+        found = {n: f for n, f in foreign.items() if f.name in names}
+        if len(found) > most:
+            used = {f.name for f in found.values()}
+            rest = {n: f for n, f in plain.items() if n not in used}
+            moved = {
+                n: dataclasses.replace(f, name=names[f.name]) for n, f in found.items()
+            }
+            best, most = {**rest, **moved}, len(found)
+    return best
+
+
+class Chosen:
+    """Which names the patterns leave, and which patterns were of no use."""
+
+    def __init__(self, exclude: Iterable[str], include: Iterable[str] | None):
+        self._exclude = _compiled("exclude", exclude)
+        self._include = None if include is None else _compiled("include", include)
+
+    def __contains__(self, name: str) -> bool:
+        if any(pattern.fullmatch(name) for pattern in self._exclude):
+            return False
+        return self._include is None or any(p.fullmatch(name) for p in self._include)
+
+    def check_used(self, names: Sequence[str]) -> None:
+        """Raises ValueError for a pattern that matches none of `names`."""
+        for pattern in [*self._exclude, *(self._include or ())]:
+            if not any(pattern.fullmatch(name) for name in names):
+                near = difflib.get_close_matches(
+                    pattern.pattern, names, n=3, cutoff=0.4
+                )
+                hint = f" The nearest are {', '.join(near)}." if near else ""
+                raise ValueError(
+                    f"The pattern {pattern.pattern!r} matches no whole name of a "
+                    f"variable or tensor.{hint}"
+                )
+
+
+def _compiled(argument: str, patterns: Iterable[str]) -> list[re.Pattern[str]]:
+    if isinstance(patterns, str):
+        patterns = [patterns]
+    try:
+        return [re.compile(pattern) for pattern in patterns]
+    except re.error as error:
+        raise ValueError(
+            f"{argument}: {error.pattern!r} is not a regular expression: {error}."
+        ) from None
+
+
+def _renamed(
+    reader: WeightsReader, rename: Iterable[tuple[str, str]]
+) -> dict[str, str]:
+    """Maps the names that tensors should have to their own."""
+    rules = [(_compiled("rename", old)[0], new) for old, new in rename]
+    used = set()
+    plain, moved = {}, {}
+    for tensor in reader:
+        rule = next((rule for rule in rules if rule[0].fullmatch(tensor)), None)
+        if rule is None:
+            plain[tensor] = tensor
+            continue
+        used.add(rule)
+        name = rule[0].fullmatch(tensor).expand(rule[1])
+        if name in moved:
+            raise ValueError(
+                f"rename gives {moved[name]!r} and {tensor!r} one name, {name!r}."
+            )
+        moved[name] = tensor
+    for rule in rules:
+        if rule not in used:
+            raise ValueError(
+                f"rename: {rule[0].pattern!r} matches no whole name in {reader.prefix}."
+            )
+    # A name that was asked for wins over one that happens to be there, so that moving
+    # averages can take the place of what they average.
+    return {**plain, **moved}

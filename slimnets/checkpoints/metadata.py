@@ -1,0 +1,75 @@
+"""What is written beside weights as JSON, so that nobody has to repeat flags.
+
+`PREFIX.json` lies beside a checkpoint, `FILE.json` beside a file. Every key may be
+absent; what is not listed here is kept as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from slimnets.version import __version__
+
+# Key, type, meaning.
+FIELDS: tuple[tuple[str, type | tuple[type, ...], str], ...] = (
+    ("slimnets_version", str, "what wrote it"),
+    ("model_name", str, "the registered name of the network"),
+    ("network_options", dict, "further arguments of the network function"),
+    ("num_classes", (int, type(None)), "number of logits; null for features"),
+    ("labels_offset", int, "what is added to a dataset's labels: 1 for a background"),
+    ("label_names", list, "names of the classes in order"),
+    ("image_size", (int, type(None)), "height and width of the network's images"),
+    ("input_channels", int, "of the network's images"),
+    ("preprocessing_name", (str, type(None)), "how images become the input"),
+    ("precision", str, "what the network computes in"),
+    ("dataset_name", str, "what it was trained on"),
+    ("step", int, "of training"),
+    ("converted_from", str, "the name of the file that it was made of"),
+)
+# Beside the weights too: the names of the classes as text; see data/labels.py.
+LABELS_ENDING = ".labels.txt"
+_BACKGROUND = 1001
+
+
+def describe(model: Any) -> dict[str, Any]:
+    """Returns the metadata that a Model knows of itself; empty for anything else."""
+    if not hasattr(model, "network_name"):
+        return {}
+    return {
+        "slimnets_version": __version__,
+        "model_name": model.network_name,
+        "network_options": _plain(getattr(model, "network_options", {})),
+        "num_classes": getattr(model, "num_classes", None),
+        "labels_offset": labels_offset(getattr(model, "num_classes", None)),
+        "image_size": getattr(model, "default_image_size", None),
+        "precision": getattr(model, "precision", "float32"),
+    }
+
+
+def labels_offset(num_classes: int | None) -> int:
+    """1 for ImageNet's classes with a background before them, else 0."""
+    return int(num_classes == _BACKGROUND)
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that JSON can say; functions for example are left out."""
+    plain = {}
+    for name, value in options.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            continue
+        plain[name] = value
+    return plain
+
+
+def check(metadata: Mapping[str, Any], path: str) -> None:
+    """Raises ValueError for a known key whose value is of another type."""
+    for key, kind, meaning in FIELDS:
+        if key in metadata and not isinstance(metadata[key], kind):
+            raise ValueError(
+                f"Cannot read the metadata {path}: {key} ({meaning}) is "
+                f"{metadata[key]!r}."
+            )

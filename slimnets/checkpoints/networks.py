@@ -1,0 +1,131 @@
+"""What loading needs to know of a network: its row, its scope, its variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from slimnets import factory
+from slimnets.checkpoints import mapping
+from slimnets.checkpoints.mapping import Foreign
+
+Network = str | Callable
+# The first convolution of every network that has counterparts elsewhere.
+ROOTS = ("conv1/weights", "conv1_1/weights")
+_IN_UNIT = re.compile(r"(?:^|/)unit_\d+/")
+LOGITS = "logits/biases"
+
+
+def network_of(target: Any, network: Network | None) -> Network | None:
+    """The network that a target's variables are of, as far as that can be known.
+
+    Args:
+        target: as of `load_weights`: a Model knows its network, and a scope may end in
+            the name of a registered one.
+        network: what the caller says; it wins.
+
+    Raises:
+        ValueError: if the caller names an unknown one.
+    """
+    if network is not None:
+        return factory.network_info(network).network if _is_name(network) else network
+    if _is_name(target):
+        name = target.rstrip("/").rpartition("/")[2]
+    else:
+        function = getattr(target, "network_function", None)
+        if function is not None:
+            return function
+        name = getattr(target, "network_name", None)
+    known = name in factory.list_networks()
+    return factory.network_info(name).network if known else None
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def name_of(network: Network) -> str:
+    """The name that a network goes by."""
+    return network if _is_name(network) else getattr(network, "__name__", "network")
+
+
+def weights_of(network: Network) -> str:
+    """Whose weights load into a network: `torch`, `keras` ...; empty for its own."""
+    return getattr(getattr(network, "row", None), "weights", "")
+
+
+def sources_of(network: Network, kind: str) -> tuple[str, ...]:
+    """The mappings of names that a file of that kind may need for a network."""
+    sources = mapping.SOURCES_OF_FILES.get((weights_of(network), kind), ())
+    row = getattr(network, "row", None)
+    if sources and dict(row.unit_options).get("average_shortcut"):
+        sources = tuple(mapping.AVERAGE_SHORTCUT.get(s, s) for s in sources)
+    return sources
+
+
+def is_at_top(name: str, relative: str) -> bool:
+    """Whether a variable is called `relative` in a network's own scope.
+
+    Units, which lie deeper, have a `conv1` too.
+    """
+    if name != relative and not name.endswith(f"/{relative}"):
+        return False
+    return not _IN_UNIT.search(name)
+
+
+def scope_of(names: Iterable[str]) -> str | None:
+    """The scope of the one network among variables: what its root's name begins with.
+
+    None if there is no root or more than one network.
+    """
+    roots = [n for n in names if any(is_at_top(n, root) for root in ROOTS)]
+    return roots[0].rpartition("conv1")[0].rstrip("/") if len(roots) == 1 else None
+
+
+def foreign_names(names: Iterable[str], source: str) -> dict[str, Foreign]:
+    """What the variables of a network are called elsewhere; see `mapping`.
+
+    Those that lie outside of the network's scope are left out; all of them if any in
+    it has no counterpart.
+
+    Args:
+        names: of the variables.
+        source: a key of `mapping.SOURCES`.
+    """
+    names = list(names)
+    scope = scope_of(names)
+    if scope is None:
+        return {}
+    prefix = f"{scope}/" if scope else ""
+    own = [n.removeprefix(prefix) for n in names if n.startswith(prefix)]
+    try:
+        foreign = mapping.foreign_names(own, source)
+    except ValueError:
+        return {}
+    return {prefix + name: value for name, value in foreign.items()}
+
+
+def variable_specs(
+    network: Callable,
+    num_classes: int | None,
+    channels: int = 3,
+    options: Mapping[str, Any] | None = None,
+) -> dict[str, tf.TensorSpec]:
+    """Names, shapes and types of a network's variables; their values are not made.
+
+    Args:
+        network: the network function.
+        num_classes: None or 0 for no logits.
+        channels: of the images.
+        options: further arguments of the network function.
+    """
+    with tf.Graph().as_default():
+        images = tf.compat.v1.placeholder(tf.float32, [None, None, None, channels])
+        network(images, num_classes=num_classes, is_training=False, **(options or {}))
+        return {
+            variable.op.name: tf.TensorSpec(variable.shape, variable.dtype.base_dtype)
+            for variable in tf.compat.v1.global_variables()
+        }

@@ -1,0 +1,69 @@
+"""NumPy's archives, as BiT's weights come in; never a pickle."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+
+import numpy as np
+
+from slimnets.checkpoints.base import Shape, WeightsReader, one_line, unreadable
+
+_WHAT = "the .npz file"
+_ERRORS = (
+    AttributeError,
+    ValueError,
+    OSError,
+    EOFError,
+    KeyError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+class NpzReader(WeightsReader):
+    """The arrays of an .npz file."""
+
+    kind = "npz"
+
+    def __init__(self, path: str):
+        try:
+            # Mapping names to files is cheap; an array is read when it is asked for.
+            self._archive = np.load(path, allow_pickle=False)
+            shapes = {name: _shape(self._archive, name) for name in self._archive.files}
+        except _ERRORS as error:
+            self.close()
+            raise _refused(path, error) from None
+        super().__init__(path, shapes)
+
+    def close(self) -> None:
+        if hasattr(self, "_archive"):
+            self._archive.close()
+
+    def read(self, name: str) -> np.ndarray:
+        try:
+            return self._archive[name]
+        except _ERRORS as error:
+            raise _refused(self.prefix, error) from None
+
+
+def _refused(path: str, error: Exception) -> ValueError:
+    why = f"it is damaged or cut short ({one_line(error)})"
+    if "pickle" in str(error) or "Object arrays" in str(error):
+        why = (
+            "it holds pickled objects, which would run code that comes with it; refused"
+        )
+    return unreadable(path, _WHAT, why, 300)
+
+
+def _shape(archive: np.lib.npyio.NpzFile, name: str) -> Shape:
+    """Reads the header of an array only."""
+    with archive.zip.open(f"{name}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            read = np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError(f"{name!r} is a pickle")
+    return shape

@@ -1,0 +1,57 @@
+"""Writes a network's weights in another framework's format.
+
+Reads a TensorFlow checkpoint (also in a .tar.gz), Keras's .h5, .weights.h5
+and .keras, PyTorch's .safetensors, .pth and .bin, and BiT's .npz. Writes what
+the output's name ends in: .weights.h5 for Keras, .safetensors for PyTorch; any
+other is the prefix of a checkpoint, which tf.compat.v1.train.Saver restores.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from slimnets.cli.common import define_debug, require, start_tensorflow
+
+ARGUMENTS = ()
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    flags.DEFINE_string(
+        "checkpoint_path",
+        None,
+        "The weights: a file, the prefix of a checkpoint, or a train_dir, of which the "
+        "latest is taken.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "output", None, "The file, or the prefix, to write.", flag_values=flag_values
+    )
+    flags.DEFINE_string(
+        "model_name",
+        None,
+        "Name of the network; by default what the JSON file beside the weights says.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_enum(
+        "format",
+        None,
+        ["slim", "keras", "torch"],
+        "slim, keras or torch; by default what the output's name ends in.",
+        flag_values=flag_values,
+    )
+    define_debug(flag_values)
+
+
+def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    require(flag_values, "convert", "checkpoint_path", "output")
+    start_tensorflow(flag_values.debug)
+    from slimnets.checkpoints import convert_weights
+
+    report = convert_weights(
+        flag_values.checkpoint_path,
+        flag_values.output,
+        network=flag_values.model_name,
+        file_format=flag_values.format,
+    )
+    print(report)
+    print(f"written to {flag_values.output}")

@@ -1,0 +1,69 @@
+"""Writes embeddings of many images: one vector for each, from any end point.
+
+The output is a directory of shards. The same command goes on where an earlier one
+ended, however it ended, and writes the same files.
+"""
+
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from absl import flags
+
+from slimnets.cli.common import define_debug, require, start_tensorflow
+from slimnets.tasks.config import FORMATS, EmbeddingConfig
+
+ARGUMENTS = ()
+_REQUIRED = ("input", "output", "checkpoint_path")
+_FIELDS = (
+    ("string", "input", "A folder of images, a text file that lists images, a "
+     "TFRecord with image/encoded, or a pattern of TFRecords."),
+    ("string", "output", "Directory of the shards."),
+    ("string", "checkpoint_path", "The weights: a file, a checkpoint's prefix, or the "
+     "train_dir of a run."),
+    ("string", "model_name", "Name of the network; from the checkpoint's metadata by "
+     "default."),
+    ("string", "end_point", "The activation: global_pool, C4, block3, ..."),
+    ("integer", "batch_size", "Images at a time."),
+    ("integer", "shard_size", "Images in a file."),
+    ("integer", "eval_image_size", "Height and width of the network's input."),
+    ("string", "preprocessing_name", "How images become the network's input."),
+    ("integer", "max_bad_records", "How many images that cannot be decoded are left "
+     "out before the run stops."),
+)  # fmt: skip
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    defaults = {
+        field.name: field.default for field in dataclasses.fields(EmbeddingConfig)
+    }
+    for kind, name, text in _FIELDS:
+        define = getattr(flags, f"DEFINE_{kind}")
+        default = None if name in _REQUIRED else defaults[name]
+        define(name, default, text, flag_values=flag_values)
+    flags.DEFINE_enum(
+        "format", defaults["format"], FORMATS, "npz or tfrecord.",
+        flag_values=flag_values,
+    )  # fmt: skip
+    define_debug(flag_values)
+
+
+def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    started = time.monotonic()
+    require(flag_values, "features", *_REQUIRED)
+    names = [*(name for _, name, _ in _FIELDS), "format"]
+    config = EmbeddingConfig(**{name: flag_values[name].value for name in names})
+    start_tensorflow(flag_values.debug)
+    from slimnets.tasks.embedding import write_embeddings
+
+    result = write_embeddings(config)
+    for problem in result.bad:
+        print(f"slimnets: left out {problem}", file=sys.stderr)
+    print(
+        f"features of {result.images - len(result.bad)} of {result.images} images, "
+        f"{result.written} of {len(result.shards)} shards written now, "
+        f"{time.monotonic() - started:.0f} s, "
+        f"files in {os.path.abspath(config.output)}"
+    )

@@ -1,0 +1,35 @@
+"""Trains a semantic segmenter, or goes on with the run that --train_dir holds.
+
+DeepLab's head on any backbone that reaches the output stride; images of several digits
+are composed as training goes.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from slimnets.cli import task_training
+from slimnets.tasks.config import SegmentationConfig
+
+ARGUMENTS = ()
+_FIELDS = (
+    ("integer", "output_stride", "Of the backbone."),
+    ("integer", "pyramid_depth", "Channels of the atrous pyramid and the decoder."),
+    ("integer", "decoder_level", "The level that the decoder sees, 2 for C2; 0 for no "
+     "decoder."),
+)  # fmt: skip
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    task_training.define(flag_values, SegmentationConfig, _FIELDS)
+
+
+def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    def make_task():
+        from slimnets.tasks.segmentation import Segmentation
+
+        return Segmentation()
+
+    task_training.run(
+        flag_values, "train-segmenter", SegmentationConfig, _FIELDS, make_task
+    )

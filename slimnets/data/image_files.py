@@ -1,0 +1,154 @@
+"""Encoded images in folders, lists of files and TFRecords, each by its index.
+
+Nothing is read but names and lengths until an image is asked for, so that work on
+millions of images can begin, or go on, anywhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import os
+import pathlib
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
+# A record of TFRecord is its length (8 bytes), a checksum (4), itself, a checksum (4).
+_HEADER, _CHECKSUM = 12, 4
+
+
+class BadImage(ValueError):
+    """An image that cannot be decoded; the message says which, and why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFile:
+    """Where an encoded image lies.
+
+    Attributes:
+        name: what it is called: the path in its folder or list, or `file:record`.
+        path: the file that holds it.
+        offset, length: of its record, in bytes; None for a file of its own.
+    """
+
+    name: str
+    path: str
+    offset: int | None = None
+    length: int | None = None
+
+    def read(self, channels: int = 3) -> np.ndarray:
+        """Decodes the image: uint8 `[height, width, channels]`.
+
+        Raises:
+            BadImage: if it cannot be read or decoded.
+        """
+        try:
+            encoded = self._bytes()
+            image = tf.io.decode_image(encoded, channels, expand_animations=False)
+        except (OSError, tf.errors.OpError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())[:120]
+            raise BadImage(f"{self.name} is no image: {reason}") from None
+        return image.numpy()
+
+    def _bytes(self) -> bytes:
+        with open(self.path, "rb") as file:
+            if self.offset is None:
+                return file.read()
+            file.seek(self.offset)
+            record = file.read(self.length)
+        try:
+            example = tf.train.Example.FromString(record)
+        except Exception:  # protobuf's DecodeError has no public home in TensorFlow.
+            raise ValueError("the record is no tf.train.Example") from None
+        values = example.features.feature["image/encoded"].bytes_list.value
+        if not values:
+            raise ValueError("the record has no feature 'image/encoded'")
+        return values[0]
+
+
+def find_images(path: str | os.PathLike) -> list[ImageFile]:
+    """Returns the images at `path`, in an order that does not change.
+
+    Args:
+        path: a folder, which is searched with all below it; a text file that lists
+            images, one a line, relative to itself or absolute; a TFRecord of
+            tf.train.Examples with `image/encoded`; or a glob pattern of TFRecords.
+
+    Raises:
+        FileNotFoundError: if there is nothing there, or a listed file is missing.
+        ValueError: if there are no images, or a TFRecord is cut short.
+    """
+    path = os.fspath(path)
+    if os.path.isdir(path):
+        images = _in_folder(path)
+    elif os.path.isfile(path):
+        images = list(_records(path)) if _is_record(path) else _listed(path)
+    else:
+        matches = sorted(glob.glob(path))
+        if not matches:
+            raise FileNotFoundError(f"There is no file or folder {path}.")
+        images = [image for match in matches for image in _records(match)]
+    if not images:
+        raise ValueError(
+            f"There are no images in {path}; a folder's are known by "
+            f"{', '.join(SUFFIXES)}."
+        )
+    return images
+
+
+def _in_folder(folder: str) -> list[ImageFile]:
+    root = pathlib.Path(folder)
+    names = sorted(
+        file.relative_to(root).as_posix()
+        for file in root.rglob("*")
+        if file.suffix.lower() in SUFFIXES and file.is_file()
+    )
+    return [ImageFile(name, str(root / name)) for name in names]
+
+
+def _listed(path: str) -> list[ImageFile]:
+    root = pathlib.Path(path).parent
+    try:
+        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{path} is neither a TFRecord nor a text file that lists images."
+        ) from None
+    names = [line.strip() for line in lines if line.strip()]
+    images = [ImageFile(name, str(root / name)) for name in names]
+    for number, image in enumerate(images):
+        if not os.path.isfile(image.path):
+            raise FileNotFoundError(
+                f"{path} lists {image.name} ({number + 1} of {len(images)}), which is "
+                "not there."
+            )
+    return images
+
+
+def _is_record(path: str) -> bool:
+    """Whether the file begins with a length, whose upper bytes are zero."""
+    with open(path, "rb") as file:
+        start = file.read(_HEADER)
+    return len(start) == _HEADER and start[5:8] == b"\0\0\0"
+
+
+def _records(path: str) -> Iterator[ImageFile]:
+    size, offset, number = os.path.getsize(path), 0, 0
+    base = os.path.basename(path)
+    with open(path, "rb") as file:
+        while offset < size:
+            file.seek(offset)
+            header = file.read(_HEADER)
+            length = struct.unpack("<Q", header[:8])[0] if len(header) > 8 else size
+            start, offset = offset + _HEADER, offset + _HEADER + length + _CHECKSUM
+            if offset > size:
+                raise ValueError(
+                    f"{path} is cut short at record {number}, or compressed, or no "
+                    "TFRecord."
+                )
+            yield ImageFile(f"{base}:{number}", path, start, length)
+            number += 1

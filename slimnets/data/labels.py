@@ -1,0 +1,153 @@
+"""Names of classes: ImageNet's, and those that belong to a checkpoint.
+
+Source of ImageNet's: see embedded/README.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import os
+import pathlib
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from slimnets.checkpoints import read_checkpoint
+from slimnets.checkpoints.metadata import LABELS_ENDING
+
+IMAGENET_CLASSES = 1000
+BACKGROUND = "background"
+_FILE = pathlib.Path(__file__).parent / "embedded" / "imagenet_classes.txt.gz"
+_NUMBERED = re.compile(r"(\d+)\s*:\s*(.*)")
+
+
+class Prediction(NamedTuple):
+    """One class for one image."""
+
+    index: int
+    name: str
+    score: float
+
+
+@functools.cache
+def _imagenet() -> tuple[tuple[str, str], ...]:
+    lines = gzip.decompress(_FILE.read_bytes()).decode().splitlines()
+    return tuple(tuple(line.split("\t")) for line in lines)
+
+
+def imagenet_labels(background: bool = False) -> tuple[str, ...]:
+    """Returns the names of ImageNet-1k's classes, in their usual order.
+
+    Args:
+        background: whether a class 0, `background`, comes before them, as in TF-Slim's
+            networks of 1001 classes.
+    """
+    names = tuple(name for _, name in _imagenet())
+    return (BACKGROUND, *names) if background else names
+
+
+def imagenet_synsets() -> tuple[str, ...]:
+    """Returns the WordNet identifiers of ImageNet-1k's classes: `n01440764` ..."""
+    return tuple(synset for synset, _ in _imagenet())
+
+
+def read_labels(path: str | os.PathLike) -> tuple[str, ...]:
+    """Reads a file of class names, one a line: `name`, or `0:name` in any order.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is empty, or its numbers are not 0, 1, 2 ...
+    """
+    lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+    lines = [line.strip() for line in lines if line.strip()]
+    if not lines:
+        raise ValueError(f"{path} holds no names of classes.")
+    matches = [_NUMBERED.fullmatch(line) for line in lines]
+    if not all(matches):
+        return tuple(lines)
+    names = {int(match[1]): match[2] for match in matches if match}
+    if sorted(names) != list(range(len(lines))):
+        raise ValueError(
+            f"{path} has {len(lines)} lines, but its classes are not numbered from 0 "
+            f"to {len(lines) - 1}, each once."
+        )
+    return tuple(names[index] for index in range(len(names)))
+
+
+def write_labels(path: str | os.PathLike, names: Sequence[str]) -> None:
+    """Writes a file of class names, `0:name` a line, as TF-Slim's labels.txt.
+
+    Raises:
+        ValueError: for a name of more than one line.
+    """
+    for name in names:
+        if "\n" in name or "\r" in name:
+            raise ValueError(f"The name {name!r} has more than one line.")
+    text = "".join(f"{index}:{name}\n" for index, name in enumerate(names))
+    draft = pathlib.Path(f"{os.fspath(path)}.draft")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)
+
+
+def labels_of(path: str | os.PathLike) -> tuple[str, ...] | None:
+    """Returns the names of a checkpoint's classes.
+
+    They are those in `PREFIX.labels.txt` beside it; or its metadata's `label_names`; or
+    ImageNet's, if its metadata tells of 1000 or 1001 classes; else None.
+
+    Args:
+        path: see `checkpoints.read_checkpoint`.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_checkpoint` and `read_labels`.
+    """
+    reader = read_checkpoint(path)
+    beside = reader.prefix + LABELS_ENDING
+    if os.path.exists(beside):
+        return read_labels(beside)
+    if names := reader.metadata.get("label_names"):
+        return tuple(map(str, names))
+    return default_labels(reader.metadata.get("num_classes"))
+
+
+def default_labels(num_classes: int | None) -> tuple[str, ...] | None:
+    """ImageNet's names for 1000 classes, with a background for 1001, else None."""
+    if num_classes not in (IMAGENET_CLASSES, IMAGENET_CLASSES + 1):
+        return None
+    return imagenet_labels(background=num_classes > IMAGENET_CLASSES)
+
+
+def decode_predictions(
+    predictions: Any, top: int = 5, labels: Sequence[str] | None = None
+) -> list[list[Prediction]]:
+    """Returns the best classes of each image, best first.
+
+    Args:
+        predictions: `[batch, classes]`; probabilities, or logits, which are then the
+            scores.
+        top: how many; all if there are fewer.
+        labels: names of the classes; None for ImageNet's, of 1000 or 1001 classes.
+
+    Raises:
+        ValueError: for other shapes, top < 1, or another number of labels.
+    """
+    scores = np.asarray(predictions)
+    if scores.ndim != 2:
+        raise ValueError(
+            f"predictions are [batch, classes]; got the shape {list(scores.shape)}."
+        )
+    if top < 1:
+        raise ValueError(f"top={top}; allowed is 1 or more.")
+    classes = scores.shape[1]
+    labels = default_labels(classes) if labels is None else labels
+    if labels is None or len(labels) != classes:
+        known = "ImageNet's are 1000 or 1001" if labels is None else f"{len(labels)}"
+        raise ValueError(f"{classes} classes need as many labels; {known}.")
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+    return [
+        [Prediction(int(i), labels[i], float(row[i])) for i in indices]
+        for row, indices in zip(scores, best, strict=True)
+    ]

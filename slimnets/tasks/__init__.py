@@ -1,0 +1,1 @@
+"""What stands on a backbone: detection, segmentation, and embeddings of images."""

@@ -1,0 +1,290 @@
+"""Embeddings: many images through a network, to files that can be gone on with.
+
+The images are cut into shards of a fixed size. A shard is written whole or not at
+all, and depends on nothing but its own images; so a run that was killed writes, when
+it is started again, exactly the files of one that was not.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets.checkpoints import load_weights, read_checkpoint
+from slimnets.data.image_files import BadImage, ImageFile, find_images
+from slimnets.data.preprocessing import get_preprocessing
+from slimnets.model import Model
+from slimnets.tasks.config import EmbeddingConfig
+from slimnets.training.progress import show_progress
+
+MANIFEST = "features.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbeddingResult:
+    """What a run came to.
+
+    Attributes:
+        images: how many there are, bad ones included.
+        shards: the files.
+        written: how many of these this run wrote.
+        bad: what was wrong with each image that was left out.
+    """
+
+    images: int
+    shards: list[str]
+    written: int
+    bad: list[str]
+
+
+def write_embeddings(config: EmbeddingConfig, *, show: bool = True) -> EmbeddingResult:
+    """Writes the embeddings of all images, or what of them is still missing.
+
+    An npz shard has `embeddings` float32 `[images, ...]`, `names` and `index`, the
+    image's place in the input; a TFRecord shard one tf.train.Example for each image,
+    with `embedding`, `shape`, `name` and `index`. A global pool's embedding is a
+    vector; any other keeps its shape.
+
+    Raises:
+        FileNotFoundError: if there are no images or no checkpoint.
+        ValueError: if the output holds something else, the checkpoint does not fit, or
+            there are more bad images than allowed.
+        KeyError: for an end point that the network does not have.
+    """
+    images = find_images(config.input)
+    network = _Network(config)
+    os.makedirs(config.output, exist_ok=True)
+    _check_manifest(config, network, images)
+    starts = range(0, len(images), config.shard_size)
+    shards = [
+        os.path.join(config.output, f"features-{number:05d}.{config.format}")
+        for number in range(len(starts))
+    ]
+    written, bad = 0, []
+    with show_progress("features", 0, len(images), unit="image", show=show) as progress:
+        for path, start in zip(shards, starts, strict=True):
+            part = images[start : start + config.shard_size]
+            if os.path.exists(path):
+                bad += _left_out(path, part, start, network.channels)
+                progress.update(start + len(part))
+                continue
+            rows, problems = _embed(network, part, start, config, progress)
+            bad += problems
+            if len(bad) > config.max_bad_records:
+                break
+            _write(path, rows)
+            written += 1
+    if len(bad) > config.max_bad_records:
+        raise ValueError(
+            f"{len(bad)} bad images, of which max_bad_records={config.max_bad_records} "
+            f"allows no more: {bad[-1]}"
+        )
+    return EmbeddingResult(len(images), shards, written, bad)
+
+
+class _Network:
+    """A network with its weights, from images of any size to one end point."""
+
+    def __init__(self, config: EmbeddingConfig):
+        reader = read_checkpoint(config.checkpoint_path)
+        known = reader.metadata
+        name = config.model_name or known.get("model_name")
+        if not name:
+            raise ValueError(
+                f"{reader.prefix} has no metadata beside it that tells its model_name: "
+                "give model_name."
+            )
+        self.model = Model(name, num_classes=known.get("num_classes"))
+        self.size = (
+            config.eval_image_size
+            or known.get("image_size")
+            or self.model.default_image_size
+        )
+        if self.size is None:
+            raise ValueError(f"{name} has no default image size; give eval_image_size.")
+        self.channels = known.get("input_channels", 3)
+        self.preprocessing = (
+            config.preprocessing_name or known.get("preprocessing_name") or "plain"
+        )
+        self._recipe = get_preprocessing(self.preprocessing)
+        self.end_point = config.end_point
+        self.prefix = reader.prefix
+        self.model.build([None, self.size, self.size, self.channels])
+        _load(reader.prefix, self.model)
+
+    def prepare(self, image: ImageFile) -> np.ndarray:
+        """Decodes and resizes: float32 `[size, size, channels]`."""
+        pixels = image.read(self.channels)[np.newaxis]
+        return self._recipe.prepare(pixels, self.size, (0, 255)).numpy()[0]
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        values = self.model.features(batch, (self.end_point,))[self.end_point]
+        values = tf.cast(values, tf.float32).numpy()
+        if values.ndim == 4 and values.shape[1:3] == (1, 1):
+            return values[:, 0, 0]
+        return values
+
+
+def _load(prefix: str, model: Model) -> None:
+    """Fills every variable; a model without logits leaves the checkpoint's aside."""
+    report = load_weights(prefix, model, allow_partial=not model.num_classes)
+    if report.missing:
+        raise ValueError(f"Cannot load {report}")
+
+
+def _embed(
+    network: _Network,
+    images: Sequence[ImageFile],
+    start: int,
+    config: EmbeddingConfig,
+    progress: Any,
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Returns a shard's arrays, and what was wrong with the images left out."""
+    values, index, bad = [], [], []
+    began, size = time.monotonic(), config.batch_size
+    for first, batch in _prefetched(network, images, size):
+        good = [i for i, image in enumerate(batch) if not isinstance(image, str)]
+        bad += [
+            f"{image} (image {start + first + i} of the input)"
+            for i, image in enumerate(batch)
+            if isinstance(image, str)
+        ]
+        if len(bad) > config.max_bad_records:
+            break
+        if good:
+            # Filled up, so that every batch has one shape and one way to compute.
+            filled = np.stack([batch[i] for i in (good + [good[0]] * size)[:size]])
+            values.append(network(filled)[: len(good)])
+            index += [start + first + i for i in good]
+        done = first + len(batch)
+        rate = done / (time.monotonic() - began)
+        progress.update(start + done, {"images_per_second": rate})
+    rows = {
+        "embeddings": np.concatenate(values) if values else np.zeros((0, 0), "f"),
+        "names": np.array([images[i - start].name for i in index], dtype=np.str_),
+        "index": np.array(index, np.int64),
+    }
+    return rows, bad
+
+
+def _prefetched(
+    network: _Network, images: Sequence[ImageFile], size: int
+) -> Iterator[tuple[int, list[np.ndarray | str]]]:
+    """Batches of images, or what is wrong with one; the next is read meanwhile."""
+
+    def load(image: ImageFile) -> np.ndarray | str:
+        try:
+            return network.prepare(image)
+        except BadImage as error:
+            return str(error)
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        starts = range(0, len(images), size)
+        pending = None
+        for start in [*starts, None]:
+            following = None
+            if start is not None:
+                part = images[start : start + size]
+                following = start, [pool.submit(load, image) for image in part]
+            if pending is not None:
+                yield pending[0], [future.result() for future in pending[1]]
+            pending = following
+
+
+def _left_out(
+    path: str, images: Sequence[ImageFile], start: int, channels: int
+) -> list[str]:
+    """What is wrong with the images that a finished shard does not have."""
+    there = set(_index_of(path))
+    problems = []
+    for i, image in enumerate(images):
+        if start + i not in there:
+            try:
+                image.read(channels)
+                reason = f"{image.name} could not be read"
+            except BadImage as error:
+                reason = str(error)
+            problems.append(f"{reason} (image {start + i} of the input)")
+    return problems
+
+
+def _index_of(path: str) -> list[int]:
+    if path.endswith(".npz"):
+        with np.load(path) as arrays:
+            return arrays["index"].tolist()
+    records = tf.data.TFRecordDataset(path).as_numpy_iterator()
+    examples = map(tf.train.Example.FromString, records)
+    return [e.features.feature["index"].int64_list.value[0] for e in examples]
+
+
+def _write(path: str, rows: dict[str, np.ndarray]) -> None:
+    """Writes a shard under another name, and moves it into place."""
+    draft = f"{path}.part"
+    if path.endswith(".npz"):
+        with open(draft, "wb") as file:
+            np.savez(file, **rows)
+    else:
+        with tf.io.TFRecordWriter(draft) as writer:
+            for name, index, value in zip(
+                rows["names"], rows["index"], rows["embeddings"], strict=True
+            ):
+                writer.write(_example(str(name), int(index), value))
+    os.replace(draft, path)
+
+
+def _example(name: str, index: int, value: np.ndarray) -> bytes:
+    feature = {
+        "name": tf.train.Feature(bytes_list={"value": [name.encode()]}),
+        "index": tf.train.Feature(int64_list={"value": [index]}),
+        "shape": tf.train.Feature(int64_list={"value": list(value.shape)}),
+        "embedding": tf.train.Feature(float_list={"value": value.ravel()}),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    return example.SerializeToString(deterministic=True)
+
+
+def _check_manifest(
+    config: EmbeddingConfig, network: _Network, images: Sequence[ImageFile]
+) -> None:
+    """Writes what the shards are of, or raises ValueError if they are of other work."""
+    names = "\n".join(image.name for image in images)
+    mine = {
+        "images": len(images),
+        "names_sha256": hashlib.sha256(names.encode()).hexdigest(),
+        "checkpoint": os.path.basename(network.prefix),
+        "model_name": network.model.network_name,
+        "end_point": config.end_point,
+        "image_size": network.size,
+        "preprocessing_name": network.preprocessing,
+        "format": config.format,
+        "batch_size": config.batch_size,
+        "shard_size": config.shard_size,
+    }
+    path = os.path.join(config.output, MANIFEST)
+    if os.path.exists(path):
+        with open(path, encoding="utf-8") as file:
+            theirs = json.load(file)
+        different = [
+            f"{name}={theirs.get(name)!r} there, {value!r} here"
+            for name, value in mine.items()
+            if theirs.get(name) != value
+        ]
+        if different:
+            raise ValueError(
+                f"{config.output} holds other features ({'; '.join(different)}): "
+                "choose another output, or the same settings to go on with it."
+            )
+        return
+    with open(f"{path}.part", "w", encoding="utf-8") as file:
+        json.dump(mine, file, indent=2, sort_keys=True)
+        file.write("\n")
+    os.replace(f"{path}.part", path)

@@ -1,0 +1,74 @@
+"""Whole networks of timm and ours give the same; skipped where timm is missing."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import slimnets
+from slimnets.checkpoints import (
+    convert_weights,
+    load_weights,
+    networks,
+    read_checkpoint,
+)
+from tests.checkpoints.test_checkpoints import assert_equal
+from tests.helpers import assert_close
+
+torch = pytest.importorskip("torch")
+timm = pytest.importorskip("timm")
+
+SIZE = 65
+BIT = {"bit_r50x1": "resnetv2_50x1_bit"}
+NAMES = ("resnet18", "resnet50", "resnet50c", "resnet50d", "resnetblur50", "seresnet50")
+NAMES += ("resnext50_32x4d", "resnetrs50", "wide_resnet50_2", *BIT)
+
+
+def randomized(name):
+    torch.manual_seed(0)
+    model = timm.create_model(BIT.get(name, name), num_classes=7).eval()
+    with torch.no_grad():
+        for key, value in model.state_dict().items():
+            if key.endswith("running_mean"):
+                value.normal_(0, 0.1)
+            elif key.endswith("running_var"):
+                value.uniform_(0.5, 1.5)
+            elif "norm" in key or "bn" in key:
+                value.add_(0.1 * torch.randn_like(value.float()).to(value.dtype))
+    return model
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_logits_equal_timms_and_weights_come_back(name, tmp_path, rng):
+    theirs = randomized(name)
+    state = {key: value.numpy() for key, value in theirs.state_dict().items()}
+    torch.save(theirs.state_dict(), tmp_path / "x.pth")
+    images = rng.normal(size=(2, SIZE, SIZE, 3)).astype(np.float32)
+    with torch.no_grad():
+        logits = theirs(torch.tensor(images.transpose(0, 3, 1, 2))).numpy()
+    model = slimnets.Model(name, num_classes=7)
+    model.build(images.shape)
+    load_weights(tmp_path / "x.pth", model)
+    assert_close(model(images), logits, 1e-4)
+    there = tmp_path / "x.safetensors"
+    convert_weights(model.save(tmp_path / "slim"), there)
+    assert_equal(dict(read_checkpoint(there)), dict(sorted(state.items())))
+
+
+@pytest.mark.slow
+def test_bits_npz_are_the_ones_that_timm_reads(tmp_path, rng):
+    theirs = randomized("bit_r50x1")
+    model = slimnets.Model("bit_r50x1", num_classes=7, seed=1)
+    model.build([None, SIZE, SIZE, 3])
+    values = {n: v.numpy() for n, v in model.variables_by_name.items()}
+    path = str(tmp_path / "x.npz")
+    foreign = networks.foreign_names(values, "bit")
+    np.savez(path, **{t.name: values[n] for n, t in foreign.items()})
+    theirs.load_pretrained(path)
+    for variable in model.variables:
+        variable.assign(tf.zeros_like(variable))
+    load_weights(path, model)
+    images = rng.normal(size=(2, SIZE, SIZE, 3)).astype(np.float32)
+    with torch.no_grad():
+        logits = theirs(torch.tensor(images.transpose(0, 3, 1, 2))).numpy()
+    assert_close(model(images), logits, 1e-4)

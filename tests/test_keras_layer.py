@@ -1,0 +1,96 @@
+"""A Model as a Keras layer: trained by fit, saved and loaded by Keras."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import slimnets
+from slimnets import layers
+from tests.helpers import assert_close
+
+NAME = "resnet_v1_cifar_20"
+
+
+@pytest.fixture
+def data(rng):
+    images = rng.normal(size=(16, 16, 16, 3)).astype(np.float32)
+    labels = (images.mean(axis=(1, 2, 3)) > 0).astype(np.int64)
+    return images + labels[:, None, None, None], labels
+
+
+def keras_model(seed=0):
+    model = slimnets.Model(NAME, num_classes=2, seed=seed)
+    network = slimnets.keras_layer(model)
+    return model, keras.Sequential([keras.Input((16, 16, 3)), network])
+
+
+def test_outputs_weights_and_names_are_the_models(data):
+    images, _ = data
+    model, outer = keras_model()
+    plain = slimnets.Model(NAME, num_classes=2, seed=0)
+    assert_close(outer(images), plain(images))
+    assert outer.output_shape == (None, 2)
+    names = [weight.path.split("/")[-1] for weight in outer.weights]
+    assert set(names) == {n.replace("/", ".") for n in model.variables_by_name}
+    assert len(outer.trainable_weights) == len(model.trainable_variables)
+    assert len(outer.non_trainable_weights) == len(model.non_trainable_variables)
+
+
+def test_fit_trains_the_model_and_moves_its_averages(data):
+    images, labels = data
+    model, outer = keras_model()
+    before = model.variable_by_name(f"{NAME}/conv1/BatchNorm/moving_mean").numpy()
+    outer.compile(
+        keras.optimizers.SGD(0.05),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    history = outer.fit(images, labels, batch_size=16, epochs=15, verbose=0)
+    losses = history.history["loss"]
+    assert losses[-1] < 0.7 * losses[0]
+    after = model.variable_by_name(f"{NAME}/conv1/BatchNorm/moving_mean").numpy()
+    assert np.all(before != after)
+    assert_close(model(images), outer(images), 1e-4)
+
+
+def test_weight_decay_is_in_the_losses(data):
+    images, _ = data
+    model, outer = keras_model()
+    outer(images, training=True)
+    (loss,) = outer.losses
+    assert_close(loss, model.regularization_loss())
+
+
+# Keras's own way of saving a variable of TensorFlow warns with numpy 2.
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
+def test_keras_saves_and_loads_it(data, tmp_path):
+    images, _ = data
+    _, outer = keras_model()
+    path = str(tmp_path / "model.keras")
+    outer.save(path)
+    loaded = keras.saving.load_model(path)
+    assert_close(loaded(images), outer(images))
+
+
+def test_values_that_the_model_has_are_kept(data):
+    images, _ = data
+    model = slimnets.Model(NAME, num_classes=2)
+    expected = model(images)
+    layer = slimnets.keras_layer(model)
+    assert_close(layer(images), expected)
+
+
+def test_errors():
+    with pytest.raises(TypeError, match=r"slimnets\.Model"):
+        slimnets.keras_layer(NAME)
+
+    def own(images):
+        return layers.conv2d(images, 2, 3)
+
+    layer = slimnets.keras_layer(slimnets.Model(own))
+    with pytest.raises(ValueError, match="register_network"):
+        layer.get_config()
+    model = slimnets.Model(own)
+    model.build([1, 8, 8, 3])
+    with pytest.raises(ValueError, match="Conv/weights"):
+        model.adopt_variables({"Conv/weights": tf.Variable(1.0)})
