@@ -41,7 +41,8 @@ setup(
     extras_require={
         "test": ["pytest", "pytest-xdist", "ruff", "build", "pycocotools"],
         "detection": ["pycocotools"],
-        "weights": ["h5py", "safetensors"],
+        "weights": ["h5py"],
+        "torch": ["torch"],
     },
     entry_points={"console_scripts": ["slimnets = slimnets.cli.main:entry_point"]},
     classifiers=[

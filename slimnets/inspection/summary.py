@@ -56,6 +56,11 @@ class Summary:
         counts = [layer.multiply_adds for layer in self.layers]
         return None if None in counts else sum(counts)
 
+    @property
+    def common_scope(self) -> str:
+        """The first scope of all layers but the inputs, with its slash; or nothing."""
+        return _common_scope([layer.name for layer in self.layers])
+
     def folded(self, depth: int) -> Summary:
         """Returns the summary with everything below `depth` scopes added up.
 
@@ -79,7 +84,7 @@ class Summary:
         """Returns a table for a terminal `width` characters wide, or as wide as need
         be: columns on the right are left out before names are cut short."""
         rows = [list(_HEADINGS), *map(_cells, self.layers)]
-        prefix = _common_scope([layer.name for layer in self.layers])
+        prefix = self.common_scope
         for row in rows[1:]:
             row[0] = row[0].removeprefix(prefix)
             row[-1] = ", ".join(n.removeprefix(prefix) for n in row[-1].split(", "))

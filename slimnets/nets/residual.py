@@ -61,6 +61,7 @@ def residual_network(
     root_stride = root.total_stride if root else 1
     check_output_stride(output_stride, blocks, root_stride)
     common.check_num_classes(num_classes)
+    frozen_blocks = freeze_blocks(blocks, freeze_at)
     unit_fns = list(dict.fromkeys(block.unit_fn for block in blocks))
     with (
         tf.compat.v1.variable_scope(scope, default_name, [inputs], reuse=reuse) as sc,
@@ -79,7 +80,7 @@ def residual_network(
                     net = build_root(net, root, preactivation, end_points, sc.name)
             net = stack_blocks(
                 net,
-                freeze_blocks(blocks, freeze_at),
+                frozen_blocks,
                 output_stride and output_stride // root_stride,
                 store_non_strided_activations,
                 root_stride=root_stride,

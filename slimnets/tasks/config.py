@@ -20,10 +20,13 @@ class DetectionConfig(TrainingConfig):
         head_convs: how many convolutions each head has before its last.
         norm: the backbone's: `batch`, `frozen`, `sync` or `group`.
         freeze_at: how many of the backbone's stages do not train.
+        max_train_objects: how many digits a training image has at most, of which half
+            at least; more than test images have make training faster.
         num_eval_images: how many images of the test split are composed to measure.
     """
 
     train_image_size: int | None = 128
+    max_train_objects: int = 12
     finest_level: int = 3
     coarsest_level: int = 5
     pyramid_depth: int = 64
@@ -35,7 +38,13 @@ class DetectionConfig(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_backbone(self.norm, self.freeze_at)
-        _check_least(self, pyramid_depth=1, head_convs=0, num_eval_images=1)
+        _check_least(
+            self,
+            pyramid_depth=1,
+            head_convs=0,
+            max_train_objects=2,
+            num_eval_images=1,
+        )
         if not 1 <= self.finest_level <= self.coarsest_level:
             raise ValueError(
                 f"finest_level={self.finest_level}, coarsest_level="

@@ -32,8 +32,8 @@ def randomized(name):
                 value.normal_(0, 0.1)
             elif key.endswith("running_var"):
                 value.uniform_(0.5, 1.5)
-            elif "norm" in key or "bn" in key:
-                value.add_(0.1 * torch.randn_like(value.float()).to(value.dtype))
+            elif value.is_floating_point() and ("norm" in key or "bn" in key):
+                value.add_(0.1 * torch.randn_like(value))
     return model
 
 

@@ -1,0 +1,262 @@
+"""The detector: its boxes, its losses, its measure, and that it learns."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import slimnets
+from slimnets.data import composed
+from slimnets.tasks import detection
+from slimnets.tasks.config import DetectionConfig
+from slimnets.tasks.detection import Detection, average_precision, detector
+from slimnets.training import train
+from tests.helpers import v1
+
+pytest.importorskip("pycocotools")
+
+
+def random_boxes(rng, *shape):
+    low = rng.uniform(0, 60, (*shape, 2))
+    return np.concatenate([low, low + rng.uniform(4, 60, (*shape, 2))], -1).astype("f")
+
+
+def test_codes_of_boxes_are_their_inverse(rng):
+    boxes, anchors = random_boxes(rng, 50), random_boxes(rng, 50)
+    codes = detection.encode_boxes(boxes, anchors)
+    np.testing.assert_allclose(detection.decode_boxes(codes, anchors), boxes, atol=1e-3)
+    np.testing.assert_allclose(detection.encode_boxes(boxes, boxes), 0.0, atol=1e-5)
+
+
+def test_overlaps_of_known_boxes():
+    first = np.array([[0, 0, 2, 2], [0, 0, 4, 4]], "f")
+    second = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [9, 9, 10, 10]], "f")
+    found = detection.box_overlaps(first, second)
+    expected = [[1, 1 / 7, 0], [1 / 4, 1 / 4, 0]]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [128, 100, 65])
+def test_an_anchor_for_every_output_of_the_detector(size):
+    with tf.Graph().as_default():
+        images = v1.placeholder(tf.float32, [2, size, size, 1])
+        outputs, _ = detector(
+            images, 3, backbone="resnet18", depth_multiplier=0.125, pyramid_depth=8
+        )
+    anchors = detection.make_anchors(size, size, (8, 16, 32))
+    sides = [-(-size // s) for s in (8, 16, 32)]
+    assert len(anchors) == 4 * sum(side**2 for side in sides)
+    # Reshaped at run time, so only the rank and the last dimension are known here.
+    assert outputs["classes"].shape[-1] == 3 and outputs["boxes"].shape[-1] == 4
+    centres = (anchors[:, :2] + anchors[:, 2:]) / 2
+    np.testing.assert_allclose(centres[4], [0, 8])
+    np.testing.assert_allclose(centres[4 * sides[0]], [8, 0])
+
+
+def test_anchors_lie_where_the_network_looks():
+    """The receptive field of a position is centred on its anchors' centre."""
+    with tf.Graph().as_default():
+        images = np.random.default_rng(0).normal(size=(1, 257, 33, 1))
+        images = tf.constant(images, tf.float32)
+        _, end_points = slimnets.build("resnet18", images, depth_multiplier=0.125)
+        gradient = tf.gradients(tf.reduce_sum(end_points["C3"][:, 16]), images)[0]
+        with v1.Session() as session:
+            session.run(v1.global_variables_initializer())
+            reached = np.flatnonzero(session.run(gradient).any((0, 2, 3)))
+    assert abs((reached[0] + reached[-1]) / 2 - 16 * 8) <= 2
+
+
+def test_every_object_has_an_anchor_and_no_anchor_two(rng):
+    anchors = tf.constant(detection.make_anchors(64, 64, (8, 16)))
+    boxes = random_boxes(rng, 3, 5)
+    labels = np.array([[0, 1, 2, 3, 4], [5, 6, -1, -1, -1], [-1] * 5], np.int32)
+    objects, matched = map(
+        np.asarray, detection.match_anchors(anchors, tf.constant(boxes), labels)
+    )
+    for image in range(3):
+        real = labels[image] >= 0
+        positive = matched[image] >= 0
+        assert set(objects[image][positive]) == set(np.flatnonzero(real))
+        np.testing.assert_array_equal(
+            matched[image][positive], labels[image][objects[image][positive]]
+        )
+        overlaps = np.asarray(detection.box_overlaps(anchors, boxes[image]))[:, real]
+        best = overlaps.max(1, initial=-1)
+        assert (positive | (best < detection.POSITIVE)).all()
+        ignored = matched[image] == -2
+        assert (best[ignored] >= detection.NEGATIVE).all()
+        assert (best[matched[image] == -1] < detection.NEGATIVE).all()
+
+
+def test_the_loss_of_an_image_without_objects_is_finite_and_of_classes_only():
+    anchors = tf.constant(detection.make_anchors(64, 64, (16,)))
+    outputs = {
+        "classes": tf.fill([1, len(anchors), 3], -5.0),
+        "boxes": tf.ones([1, len(anchors), 4]),
+    }
+    losses, parts = detection.detection_losses(
+        outputs, anchors, tf.zeros([1, 2, 4]), tf.fill([1, 2], -1)
+    )
+    assert 0 < losses[0] < 0.1 and parts["box_loss"][0] == 0
+
+
+def test_focal_loss_is_the_papers_formula():
+    p = np.linspace(0.05, 0.95, 7)
+    logits = np.log(p / (1 - p)).astype("f")
+    for target, expected in (
+        (1.0, -0.25 * (1 - p) ** 2 * np.log(p)),
+        (0.0, -0.75 * p**2 * np.log(1 - p)),
+    ):
+        found = detection.focal_loss(tf.fill([7], target), tf.constant(logits))
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_suppression_is_within_classes():
+    anchors = tf.constant([[0, 0, 20, 20], [1, 1, 21, 21], [40, 40, 60, 60]], tf.float32)
+    high, low = 3.0, -9.0
+    classes = tf.constant([[[high, low], [2.0, 2.5], [low, 1.0]]])
+    found = detection.detections(
+        {"classes": classes, "boxes": tf.zeros([1, 3, 4])}, anchors
+    )
+    assert int(found["number"][0]) == 3
+    np.testing.assert_allclose(found["classes"][0, :3], [0, 1, 1])
+    np.testing.assert_allclose(found["boxes"][0, 0], [0, 0, 20, 20], atol=1e-4)
+
+
+def test_average_precision_of_known_cases(rng):
+    boxes = random_boxes(rng, 4, 5)
+    labels = rng.integers(0, 3, (4, 5))
+    truth = list(zip(boxes, labels, strict=True))
+    scores = np.ones(5)
+    exact = [(b, c, scores) for b, c in truth]
+    assert average_precision(truth, exact).ap == pytest.approx(1.0)
+    wrong = [(b, (c + 1) % 3, scores) for b, c in truth]
+    assert average_precision(truth, wrong).ap50 < 0.2
+    # Boxes of half the height overlap by 0.5: found at 0.50, not at 0.75.
+    shorter = boxes.copy()
+    shorter[..., 2] -= 0.45 * (boxes[..., 2] - boxes[..., 0])
+    result = average_precision(
+        truth, [(b, c, scores) for b, c in zip(shorter, labels, strict=True)]
+    )
+    assert result.ap50 == pytest.approx(1.0) and result.ap75 == 0.0
+    assert str(result).endswith("AP50 100.00 %, AP75 0.00 % (4 test images)")
+    nothing = [(np.zeros((0, 4)), [], []) for _ in truth]
+    assert average_precision(truth, nothing).ap == 0.0
+
+
+@pytest.mark.parametrize(
+    "backbone", ["resnet18", "resnet_v2_18", "resnet_v1_50", "seresnet50", "bit_r50x1"]
+)
+def test_any_backbone_will_do(backbone):
+    with tf.Graph().as_default():
+        images = v1.placeholder(tf.float32, [1, 65, 65, 1])
+        outputs, end_points = detector(
+            images, 3, True, backbone=backbone, depth_multiplier=0.125, pyramid_depth=8
+        )
+        losses, _ = detection.detection_losses(
+            outputs, tf.constant(detection.make_anchors(65, 65, (8, 16, 32))),
+            tf.constant([[[0.0, 0, 20, 20]]]), tf.constant([[1]]),
+        )  # fmt: skip
+        gradients = tf.gradients(losses, v1.trainable_variables())
+        missing = [
+            v.op.name
+            for v, g in zip(v1.trainable_variables(), gradients, strict=True)
+            if g is None
+        ]
+        # With stride in a block's last unit, C5 is the end; nothing is left out.
+        assert not missing
+
+
+def test_a_backbone_without_these_levels_says_so():
+    with tf.Graph().as_default():
+        images = v1.placeholder(tf.float32, [1, 64, 64, 1])
+        with pytest.raises(KeyError, match="ends at stride 4"):
+            detector(images, 3, backbone="resnet_v2_cifar_20")
+        with pytest.raises(ValueError, match="has no levels"):
+            detector(images, 3, backbone="pointnet")
+        with pytest.raises(KeyError, match="ends at stride 16, and C5 is stride 32"):
+            detector(images, 3, backbone="resnet18", output_stride=16)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"finest_level": 5, "coarsest_level": 4}, "finest <= coarsest"),
+        ({"norm": "layer"}, "batch, frozen, sync, group"),
+        ({"freeze_at": -1}, "freeze_at=-1"),
+        ({"num_eval_images": 0}, "num_eval_images=0"),
+    ],
+)
+def test_wrong_settings_raise(changes, message):
+    with pytest.raises(ValueError, match=message):
+        DetectionConfig(model_name="resnet18", train_dir="x", **changes)
+
+
+def test_training_takes_steps_goes_on_and_measures(tmp_path):
+    config = DetectionConfig(
+        model_name="resnet18", train_dir=str(tmp_path), batch_size=2,
+        max_number_of_steps=2, optimizer="adam", learning_rate=1e-3, freeze_at=2,
+        pyramid_depth=8, num_eval_images=2, train_image_size=64,
+    )  # fmt: skip
+    result = train(config, Detection(), show=False)
+    assert 0 <= result.evaluation.ap50 <= 1 and result.evaluation.images == 2
+    frozen = [v for v in result.model.trainable_variables if "block1/" in v.name]
+    assert not frozen
+    assert train(config, Detection(), show=False).first_step == 2
+
+
+# The data.
+
+
+def test_an_image_is_a_function_of_its_index():
+    first, again = composed.compose(3, "train", 1), composed.compose(3, "train", 1)
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    for other in (
+        composed.compose(4, "train", 1),
+        composed.compose(3, "test", 1),
+        composed.compose(3, "train", 2),
+    ):
+        assert not np.array_equal(first.image, other.image)
+
+
+def test_boxes_masks_and_labels_agree():
+    composition = composed.Composition(max_overlap=0.0, min_objects=2)
+    for index in range(20):
+        example = composed.compose(index, composition=composition)
+        covered = np.zeros((128, 128), bool)
+        for box, label in zip(example.boxes.astype(int), example.labels, strict=True):
+            window = example.mask[box[0] : box[2], box[1] : box[3]]
+            assert set(np.unique(window)) <= {0, label + 1}
+            # The box is tight: each side touches the digit.
+            for side in (window[0], window[-1], window[:, 0], window[:, -1]):
+                assert (side == label + 1).any()
+            covered[box[0] : box[2], box[1] : box[3]] = True
+        assert not example.mask[~covered].any()
+
+
+def test_digits_overlap_but_not_beyond_what_is_said():
+    boxes = [composed.compose(index).boxes for index in range(50)]
+    overlaps = [
+        composed._overlap(first, second)
+        for image in boxes
+        for i, first in enumerate(image)
+        for second in image[:i]
+    ]
+    assert 0.1 < max(overlaps) <= 0.25
+    assert all(1 <= len(image) <= 6 for image in boxes)
+
+
+def test_batches_go_on_where_they_are_told():
+    whole = list(composed.batches("train", batch_size=3, steps=4))
+    rest = list(composed.batches("train", batch_size=3, first_step=2, steps=2))
+    for (images, targets), (images2, targets2) in zip(whole[2:], rest, strict=True):
+        np.testing.assert_array_equal(images, images2)
+        for name in targets:
+            np.testing.assert_array_equal(targets[name], targets2[name])
+    assert images.shape == (3, 128, 128, 1) and float(tf.reduce_min(images)) >= -1
+    with pytest.raises(ValueError, match="no split 'val'"):
+        composed.batches("val", batch_size=2)
+    with pytest.raises(ValueError, match="min_side=4"):
+        composed.Composition(min_side=4)
+    with pytest.raises(ValueError, match="min_objects=3"):
+        composed.Composition(min_objects=3, max_objects=2)

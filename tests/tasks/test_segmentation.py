@@ -1,0 +1,76 @@
+"""The segmenter: sizes, strides, the measure, and that it trains."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from slimnets.tasks.config import SegmentationConfig
+from slimnets.tasks.segmentation import (
+    Segmentation,
+    SegmentationEvaluation,
+    segmenter,
+)
+from slimnets.training import train
+from tests.helpers import v1
+
+THIN = {"depth_multiplier": 0.125, "pyramid_depth": 8}
+
+
+@pytest.mark.parametrize("output_stride", [8, 16, 32])
+@pytest.mark.parametrize("size", [64, 65])
+def test_logits_have_the_inputs_size(output_stride, size):
+    for level in (0, 2):
+        with tf.Graph().as_default():
+            images = v1.placeholder(tf.float32, [None, size, size + 3, 1])
+            logits, end_points = segmenter(
+                images, 4, True, backbone="resnet18", output_stride=output_stride,
+                decoder_level=level, **THIN,
+            )  # fmt: skip
+            assert logits.shape.as_list() == [None, size, size + 3, 4]
+            block4 = end_points["block4"].shape.as_list()
+            assert block4[1] == -(-size // output_stride)
+            rates = [6, 12, 18] if output_stride == 16 else [12, 24, 36]
+            names = [v.op.name for v in v1.global_variables()]
+            if output_stride < 32:
+                assert all(f"head/aspp/rate{r}/weights" in names for r in rates)
+            assert any("decoder1" in name for name in names) == bool(level)
+
+
+@pytest.mark.parametrize("backbone", ["resnet_v2_18", "resnet_v1_50", "seresnet50"])
+def test_any_backbone_will_do(backbone):
+    with tf.Graph().as_default():
+        images = v1.placeholder(tf.float32, [1, 65, 65, 3])
+        logits, _ = segmenter(images, 3, True, backbone=backbone, **THIN)
+        variables = v1.trainable_variables()
+        gradients = tf.gradients(tf.reduce_sum(logits), variables)
+        assert all(g is not None for g in gradients)
+
+
+def test_what_a_backbone_does_not_have_is_said():
+    with tf.Graph().as_default():
+        images = v1.placeholder(tf.float32, [1, 64, 64, 3])
+        with pytest.raises(ValueError, match=r"cannot be reached.*\[4, 8, 16, 32\]"):
+            segmenter(images, 3, backbone="resnet18", output_stride=2)
+        with pytest.raises(KeyError, match="C6"):
+            segmenter(images, 3, backbone="resnet18", decoder_level=6)
+
+
+def test_mean_iou_of_a_known_confusion():
+    confusion = np.array([[6, 2, 0], [0, 4, 0], [0, 0, 0]])
+    evaluation = SegmentationEvaluation(confusion, images=1)
+    # A class that is neither there nor found counts for nothing.
+    np.testing.assert_allclose(evaluation.class_ious[:2], [6 / 8, 4 / 6])
+    assert evaluation.mean_iou == pytest.approx((6 / 8 + 4 / 6) / 2)
+    assert evaluation.summaries["pixel_accuracy"] == pytest.approx(10 / 12)
+    assert str(evaluation).startswith("mean IoU 70.83 %, pixel accuracy 83.33 %")
+
+
+def test_training_takes_steps_and_measures(tmp_path):
+    config = SegmentationConfig(
+        model_name="resnet18", train_dir=str(tmp_path), batch_size=2,
+        max_number_of_steps=2, optimizer="adam", learning_rate=1e-3,
+        pyramid_depth=8, num_eval_images=2, train_image_size=64,
+    )  # fmt: skip
+    result = train(config, Segmentation(), show=False)
+    assert result.evaluation.confusion.sum() == 2 * 64 * 64
+    assert result.evaluation.images == 2
