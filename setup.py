@@ -41,6 +41,7 @@ setup(
     extras_require={
         "test": ["pytest", "pytest-xdist", "ruff", "build", "pycocotools"],
         "detection": ["pycocotools"],
+        "plot": ["matplotlib"],
         "weights": ["h5py"],
         "torch": ["torch"],
     },

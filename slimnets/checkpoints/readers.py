@@ -48,7 +48,8 @@ class CheckpointReader(WeightsReader):
 
     def read(self, name: str) -> np.ndarray:
         try:
-            return np.asarray(self._reader.get_tensor(self._keys[name]))
+            # A copy: the array that the reader gives keeps more memory than its own.
+            return np.array(self._reader.get_tensor(self._keys[name]))
         except _READ_ERRORS as error:
             raise _unreadable(self.prefix, error) from error
 

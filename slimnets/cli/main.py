@@ -20,13 +20,15 @@ from slimnets.cli.common import DEBUG_HINT, UsageError
 from slimnets.cli.usage import command_help, overview
 from slimnets.version import __version__
 
-# Each lives in slimnets/cli/NAME_command.py (- is _ there), which gives `define_flags(flag_values)`,
-# `run(flag_values, arguments)` (which may return an exit code), `ARGUMENTS` and, as its
-# docstring, the help.
+# Each lives in slimnets/cli/NAME_command.py (with _ for -), which gives
+# `define_flags(flag_values)`, `run(flag_values, arguments)` (which may return an exit
+# code), `ARGUMENTS` and, as its docstring, the help.
 COMMANDS = {
     "list": "name the networks that there are",
     "summary": "show a network as a table of its layers",
     "lint": "look for wiring in a graph that was not meant",
+    "plot": "draw a network, its filters, activations or receptive fields",
+    "diff": "tell what differs between two networks, graphs or checkpoints",
     "train": "train a network on a dataset, or go on with a run",
     "evaluate": "measure the accuracy of a checkpoint",
     "features": "write embeddings of many images",

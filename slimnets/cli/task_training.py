@@ -20,6 +20,7 @@ BACKBONE_FIELDS = (
     ("string", "norm", "The backbone's norm: batch, frozen, sync or group."),
     ("integer", "freeze_at", "How many of the backbone's stages do not train: 1 is "
      "the root, 2 the first block too."),
+    ("integer", "max_train_objects", "Digits in a training image at most."),
     ("integer", "num_eval_images", "How many images are composed to measure."),
 )  # fmt: skip
 

@@ -13,7 +13,6 @@ from slimnets.tasks.config import DetectionConfig
 
 ARGUMENTS = ()
 _FIELDS = (
-    ("integer", "max_train_objects", "Digits in a training image at most."),
     ("integer", "finest_level", "The finest level that is searched, 3 for C3."),
     ("integer", "coarsest_level", "The coarsest one."),
     ("integer", "pyramid_depth", "Channels of the pyramid and the heads."),

@@ -98,7 +98,9 @@ def scopes_of(names: Sequence[str]) -> list[Scope]:
     inner = {tuple(found): path for path, found in sorted(members.items())}
     scopes: list[Scope] = []
     for found, path in sorted(inner.items(), key=lambda item: item[1]):
-        if not 1 < len(found) < len(names):
+        # A layer and its norm alone need no frame.
+        least = 3 if path in names else 2
+        if not least <= len(found) < len(names):
             continue
         around = [scope for scope in scopes if path.startswith(scope.path + "/")]
         label = path.removeprefix(around[-1].path + "/") if around else path

@@ -20,7 +20,7 @@ from slimnets.inspection.counts import count_multiply_adds
 
 # What operations are called in a table; those that are not here belong to the layer
 # whose output they take.
-_KINDS = {
+KINDS = {
     "Conv2D": "Conv",
     "DepthwiseConv2dNative": "DepthwiseConv",
     "MatMul": "Dense",
@@ -135,12 +135,12 @@ class _Reader:
         return Layer(op.name, "Input", _shape(op))
 
     def _kind(self, op, sources, feeding) -> str | None:
-        if op.type in ("Mean", "Max") and not _over_space(op):
+        if op.type in ("Mean", "Max") and not is_over_space(op):
             return None
         if op.type in _JOINS:
             branches = {self.producers[t.op.name] for t in sources}
             return _JOINS[op.type] if len(branches) > 1 else None
-        return _KINDS.get(op.type)
+        return KINDS.get(op.type)
 
     def _layer(self, op, kind, feeding, view) -> Layer:
         scope = op.name.rpartition("/")[0]
@@ -172,28 +172,39 @@ class _Reader:
     def _view(self, op, views: list[_View]) -> _View:
         stride = max(view.stride for view in views)
         field = max(view.field for view in views)
-        if op.type in ("Mean", "Max") and _over_space(op):
+        if op.type in ("Mean", "Max") and is_over_space(op):
             return _View(stride, WHOLE)
-        size, step, rate = _window(op)
+        size, step, rate = window_of(op)
         return _View(stride * step, field + (size - 1) * rate * stride)
 
 
-def _window(op: tf.Operation) -> tuple[int, int, int]:
-    """Returns an operation's kernel size, stride and rate over the height."""
+def window_of(op: tf.Operation, axis: int | None = None) -> tuple[int, int, int]:
+    """Returns an operation's kernel size, stride and rate.
+
+    Args:
+        op: of any type; most have the window 1.
+        axis: 0 for the height, 1 for the width; None for the height of an image, and
+            the width of a row.
+    """
     if op.type in ("Conv2D", "DepthwiseConv2dNative"):
-        axis = 2 if op.get_attr("data_format") == b"NCHW" else 1
-        size = op.inputs[1].shape[0] or 1
-        # A row of an image of height one has its window over the width.
-        if size == 1 and (op.inputs[1].shape[1] or 1) > 1:
-            axis, size = axis + 1, op.inputs[1].shape[1]
-        return size, op.get_attr("strides")[axis], op.get_attr("dilations")[axis]
+        sizes = [size or 1 for size in op.inputs[1].shape[:2]]
+        if axis is None:
+            axis = int(sizes[0] == 1 and sizes[1] > 1)
+        place = axis + place_of_height(op)
+        strides, rates = op.get_attr("strides"), op.get_attr("dilations")
+        return sizes[axis], strides[place], rates[place]
     if op.type in ("MaxPool", "AvgPool"):
-        axis = 2 if op.get_attr("data_format") == b"NCHW" else 1
-        return op.get_attr("ksize")[axis], op.get_attr("strides")[axis], 1
+        place = (axis or 0) + place_of_height(op)
+        return op.get_attr("ksize")[place], op.get_attr("strides")[place], 1
     return 1, 1, 1
 
 
-def _over_space(op: tf.Operation) -> bool:
+def place_of_height(op: tf.Operation) -> int:
+    """The place of the height in the shapes of a convolution or pool."""
+    return 2 if op.get_attr("data_format") == b"NCHW" else 1
+
+
+def is_over_space(op: tf.Operation) -> bool:
     """Whether a reduction leaves out positions, and not the batch or channels."""
     axes = tf.get_static_value(op.inputs[1])
     rank = op.inputs[0].shape.rank

@@ -46,11 +46,13 @@ class Nodes:
     """The nodes of one graph or function, and who reads whom.
 
     Attributes:
+        node_defs: what they were made of.
         inference: whether the graph is known to be for inference.
     """
 
     def __init__(self, node_defs: Iterable[Any], inference: bool = False):
-        self.by_name = {d.name: _node(d) for d in node_defs}
+        self.node_defs = list(node_defs)
+        self.by_name = {d.name: _node(d) for d in self.node_defs}
         self.inference = inference
 
     def __iter__(self) -> Iterator[Node]:

@@ -52,6 +52,7 @@ _COLOURS = {
 _OTHER = "#dfe6ec"
 _FRAMES = ("#f5f6f8", "#e9ecf0")
 _INK, _GRAY = "#1f2933", "#5b6b7b"
+_TIMES = "\N{MULTIPLICATION SIGN}"
 _UNIT = re.compile(r"(?:^|/)(unit_\d+)(?:/|$)")
 
 
@@ -76,9 +77,9 @@ def plot_network(
     path = checked_path(path, FORMATS)
     if not summary.layers:
         raise ValueError(f"The {summary.name} has no layers to draw.")
-    figure_class = _figure_class()
+    new_figure = figure_class()
     diagram = arrange(texts_of(summary, depth), _measure)
-    figure = figure_class(figsize=(diagram.width / 72, diagram.height / 72))
+    figure = new_figure(figsize=(diagram.width / 72, diagram.height / 72))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, diagram.width), ylim=(diagram.height, 0))
     axes.axis("off")
@@ -156,7 +157,7 @@ def _lines(layer: Layer, units: int, folded: bool) -> tuple[str, ...]:
     kind = f"{units} unit{'s' * (units > 1)}" if units else layer.kind
     # Without the batch.
     sizes = ["?" if size is None else str(size) for size in layer.shape[1:]]
-    first = f"{kind}  {'×'.join(sizes)}".rstrip()
+    first = f"{kind}  {_TIMES.join(sizes)}".rstrip()
     if not folded:
         return (first,)
     if not layer.parameters:
@@ -181,7 +182,8 @@ def _headline(summary: Summary) -> str:
     )
 
 
-def _figure_class() -> Any:
+def figure_class() -> Any:
+    """Returns matplotlib's Figure. Raises ImportError without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -101,15 +101,20 @@ def _set_slots(ranks: Ranks) -> None:
         below = max((length[target] for target in node.targets), default=0)
         length[node] = below + (node.text is not None)
     wanted: dict[Node, int] = {}
+    going_on: set[Node] = set()  # Lanes that must not swap places.
     for rank in ranks:
         taken: set[int] = set()
-        for node in sorted(rank, key=lambda n: (n.text is None, -length[n])):
+        for node in sorted(
+            rank, key=lambda n: (n not in going_on, n.text is None, -length[n])
+        ):
             slots = itertools.count(wanted.get(node, 0))
             node.slot = next(slot for slot in slots if slot not in taken)
             taken.add(node.slot)
         for node in rank:
             for target in node.targets:
                 wanted[target] = min(wanted.get(target, node.slot), node.slot)
+                if node.text is None and target.text is None:
+                    going_on.add(target)
 
 
 def divisions(ranks: Ranks, most: int = 16) -> Iterator[list[Ranks]]:

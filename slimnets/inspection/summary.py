@@ -161,28 +161,48 @@ def summarize(
     """
     if isinstance(network, tf.Graph):
         return Summary("graph", tuple(layers_of(network)))
+    name, graph = graph_of(network, num_classes, input_shape, **kwargs)
+    return Summary(name, tuple(layers_of(graph)))
+
+
+def graph_of(
+    network: str | Callable | Model,
+    num_classes: int | None = 1000,
+    input_shape: Any = None,
+    *,
+    with_training: bool = False,
+    **kwargs: Any,
+) -> tuple[str, tf.Graph]:
+    """Returns a network's name and a new graph of it; the rest is as of `summarize`.
+
+    Args:
+        with_training: whether a placeholder `is_training` chooses between training and
+            inference; without, the graph is for inference.
+    """
     if isinstance(network, Model):
-        name, function = network.network_name, network.build_in_graph
+        name, size = network.network_name, network.default_image_size
     elif isinstance(network, str):
-        name = network
-        function = factory.get_network_fn(network, num_classes)
+        name, size = network, factory.network_info(network).default_image_size
     else:
         name = getattr(network, "__name__", "network")
-
-        def function(images, **options):
-            return network(
-                images, num_classes=num_classes, is_training=False, **options
-            )
-
-    sizes = (getattr(x, "default_image_size", None) for x in (network, function))
-    size = next(filter(None, sizes), None)
+        size = getattr(network, "default_image_size", None)
     if input_shape is None:
         if not size:
             raise ValueError(f"{name} has no default image size: give input_shape.")
         input_shape = [1, size, size, 3]
     with tf.Graph().as_default() as graph:
-        function(placeholders(input_shape), **kwargs)
-    return Summary(name, tuple(layers_of(graph)))
+        inputs = placeholders(input_shape)
+        training = False
+        if with_training:
+            training = tf.compat.v1.placeholder(tf.bool, [], name="is_training")
+        if isinstance(network, Model):
+            network.build_in_graph(inputs, training, **kwargs)
+        elif isinstance(network, str):
+            function = factory.get_network_fn(network, num_classes, 0.0, training)
+            function(inputs, **kwargs)
+        else:
+            network(inputs, num_classes=num_classes, is_training=training, **kwargs)
+    return name, graph
 
 
 def placeholders(shapes: Any, name: str = "inputs") -> Any:

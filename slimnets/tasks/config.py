@@ -66,10 +66,12 @@ class SegmentationConfig(TrainingConfig):
         decoder_level: the level that the decoder sees, 2 for C2; 0 for no decoder.
         norm: the backbone's: `batch`, `frozen`, `sync` or `group`.
         freeze_at: how many of the backbone's stages do not train.
+        max_train_objects: as of DetectionConfig.
         num_eval_images: how many images of the test split are composed to measure.
     """
 
     train_image_size: int | None = 128
+    max_train_objects: int = 12
     output_stride: int = 16
     pyramid_depth: int = 64
     decoder_level: int = 2
@@ -80,7 +82,13 @@ class SegmentationConfig(TrainingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_backbone(self.norm, self.freeze_at)
-        _check_least(self, pyramid_depth=1, decoder_level=0, num_eval_images=1)
+        _check_least(
+            self,
+            pyramid_depth=1,
+            decoder_level=0,
+            max_train_objects=2,
+            num_eval_images=1,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

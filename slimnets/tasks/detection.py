@@ -396,11 +396,7 @@ class Detection:
             batch_size=config.batch_size,
             seed=config.seed,
             first_step=first_step,
-            composition=composed.Composition(
-                image_size=config.image_size,
-                min_objects=config.max_train_objects // 2,
-                max_objects=config.max_train_objects,
-            ),
+            composition=composed.crowded(config.image_size, config.max_train_objects),
         )
 
     def losses(self, config: DetectionConfig, targets, outputs):

@@ -166,7 +166,7 @@ class Segmentation:
             batch_size=config.batch_size,
             seed=config.seed,
             first_step=first_step,
-            composition=composed.Composition(image_size=config.image_size),
+            composition=composed.crowded(config.image_size, config.max_train_objects),
         )
 
     def losses(self, config: SegmentationConfig, targets, outputs):

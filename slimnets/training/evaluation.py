@@ -53,16 +53,18 @@ def evaluate(
     split: str | None = None,
     batch_size: int = 100,
     preprocessing: str | None = None,
+    labels_offset: int = 0,
 ) -> Evaluation:
     """Classifies every image of the split once, as the network does in inference.
 
     Args:
-        model: its logits are `[batch, dataset.num_classes]`.
+        model: its logits are `[batch, dataset.num_classes + labels_offset]`.
         dataset: what to read.
         image_size: height and width of the network's input.
         split: the split; None for the dataset's own choice.
         batch_size: examples at a time; it does not change the result.
         preprocessing: a name; None for the dataset's own.
+        labels_offset: what is added to a label: 1 for a background before the classes.
 
     Raises:
         ValueError: for an unknown split or preprocessing.
@@ -77,7 +79,7 @@ def evaluate(
     )
     def count_correct(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         found = tf.argmax(model(images, training=False), axis=-1)
-        return tf.math.count_nonzero(tf.equal(found, labels))
+        return tf.math.count_nonzero(tf.equal(found, labels + labels_offset))
 
     started = time.monotonic()
     correct = total = 0
@@ -124,11 +126,20 @@ def evaluate_checkpoint(
             and a name is not given.
     """
     reader = read_checkpoint(path)
+    if task := reader.metadata.get("task"):
+        raise ValueError(
+            f"{reader.prefix} is of a run of {task}, not of classification; the "
+            "command that trained it measures it again."
+        )
     dataset = get_dataset(_known(dataset_name, reader, "dataset_name"))
+    name = _known(model_name, reader, "model_name")
+    own = name == reader.metadata.get("model_name")
+    offset = reader.metadata.get("labels_offset", 0)
     model = Model(
-        _known(model_name, reader, "model_name"),
-        num_classes=dataset.num_classes,
+        name,
+        num_classes=dataset.num_classes + offset,
         precision=reader.metadata.get("precision", "float32"),
+        **(reader.metadata.get("network_options", {}) if own else {}),
     )
     size = image_size or reader.metadata.get("image_size") or model.default_image_size
     if size is None:
@@ -142,6 +153,7 @@ def evaluate_checkpoint(
         split=split,
         batch_size=batch_size,
         preprocessing=preprocessing or reader.metadata.get("preprocessing_name"),
+        labels_offset=offset,
     )
     return evaluation, reader.prefix
 

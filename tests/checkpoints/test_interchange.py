@@ -6,7 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from slimnets.training import train
+import slimnets
+from slimnets.checkpoints import convert_weights
+from slimnets.training import evaluate_checkpoint, train
 from slimnets.training.config import TrainingConfig
 
 # A 20-layer network of arXiv:1512.03385, section 4.2, written out by hand.
@@ -88,3 +90,21 @@ def test_plain_tensorflow_restores_a_run(run, tmp_path, rng):
     )  # fmt: skip
     logits = np.load(tmp_path / "logits.npy")
     np.testing.assert_allclose(logits, run.model(images), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+def test_a_converted_file_is_evaluated_by_what_lies_beside_it(tmp_path, offset):
+    """Nobody repeats the network, its options, the dataset or the background class."""
+    model = slimnets.Model("resnet18", num_classes=10 + offset, depth_multiplier=0.125)
+    model.build([None, 16, 16, 1])
+    metadata = {"dataset_name": "digits", "image_size": 16, "labels_offset": offset}
+    prefix = model.save(tmp_path / "slim", metadata=metadata)
+    there = tmp_path / "x.safetensors"
+    convert_weights(prefix, there)
+    first, _ = evaluate_checkpoint(prefix)
+    second, found = evaluate_checkpoint(there)
+    assert found == str(there) and first.correct == second.correct
+    bias = model.variable_by_name("resnet18/logits/biases")
+    bias.assign(1e6 * np.eye(10 + offset)[3 + offset])
+    threes, _ = evaluate_checkpoint(model.save(tmp_path / "three", metadata=metadata))
+    assert 30 < threes.correct < 42  # Every image is called a three.

@@ -82,7 +82,7 @@ def test_help_does_not_wait_for_tensorflow():
         (["evaluate", "--checkpoint_path=/none"], "There is no checkpoint /none"),
         (["list", "resnet_v2-50"], "the nearest are resnet_v2_50"),
         (["list", "--format=xml"], "text|json"),
-        (["train", "--flagfile=none"], "slimnets comes with digits_detection, digits_res"),
+        (["train", "--flagfile=none"], "comes with digits_detection, digits_res"),
         (["train", *QUICK, "--adam_beta1=0.5"], "belongs to optimizer=adam"),
         (["train", *QUICK, "--model_name=resnet"], "Unknown network 'resnet'"),
         (["train", *QUICK, "--batch_size=0"], "batch_size=0 must be at least 1"),

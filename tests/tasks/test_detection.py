@@ -1,5 +1,7 @@
 """The detector: its boxes, its losses, its measure, and that it learns."""
 
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,10 +11,14 @@ from slimnets.data import composed
 from slimnets.tasks import detection
 from slimnets.tasks.config import DetectionConfig
 from slimnets.tasks.detection import Detection, average_precision, detector
-from slimnets.training import train
+from slimnets.training import evaluate_checkpoint, train
 from tests.helpers import v1
 
-pytest.importorskip("pycocotools")
+
+def test_without_pycocotools_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycocotools.coco", None)
+    with pytest.raises(ImportError, match=r"pip install 'slimnets\[detection\]'"):
+        average_precision([], [])
 
 
 def random_boxes(rng, *shape):
@@ -111,7 +117,9 @@ def test_focal_loss_is_the_papers_formula():
 
 
 def test_suppression_is_within_classes():
-    anchors = tf.constant([[0, 0, 20, 20], [1, 1, 21, 21], [40, 40, 60, 60]], tf.float32)
+    anchors = tf.constant(
+        [[0, 0, 20, 20], [1, 1, 21, 21], [40, 40, 60, 60]], tf.float32
+    )
     high, low = 3.0, -9.0
     classes = tf.constant([[[high, low], [2.0, 2.5], [low, 1.0]]])
     found = detection.detections(
@@ -149,7 +157,7 @@ def test_average_precision_of_known_cases(rng):
 def test_any_backbone_will_do(backbone):
     with tf.Graph().as_default():
         images = v1.placeholder(tf.float32, [1, 65, 65, 1])
-        outputs, end_points = detector(
+        outputs, _ = detector(
             images, 3, True, backbone=backbone, depth_multiplier=0.125, pyramid_depth=8
         )
         losses, _ = detection.detection_losses(
@@ -202,6 +210,8 @@ def test_training_takes_steps_goes_on_and_measures(tmp_path):
     frozen = [v for v in result.model.trainable_variables if "block1/" in v.name]
     assert not frozen
     assert train(config, Detection(), show=False).first_step == 2
+    with pytest.raises(ValueError, match="a run of detection, not of classification"):
+        evaluate_checkpoint(tmp_path)
 
 
 # The data.

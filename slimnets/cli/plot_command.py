@@ -1,0 +1,195 @@
+"""Draws a network, or what it has learned and sees.
+
+NAME is a registered network. By default its blocks are drawn, with shapes; --depth=2
+shows units, --depth=0 every layer. With --filters, --feature_maps or --histograms the
+picture is of a checkpoint, which knows its NAME itself if slimnets wrote it; with
+--receptive_field it is of an image. --logdir writes the graph for TensorBoard.
+"""
+
+import json
+from collections.abc import Sequence
+
+from absl import flags
+
+from slimnets.cli.common import UsageError, define_debug, require, start_tensorflow
+
+ARGUMENTS = ("NAME",)
+_BUILD = ("num_classes", "input_shape", "output_stride")
+_CHECKPOINT = ("checkpoint_path",)
+_IMAGE = ("image", "eval_image_size")
+# What can be drawn, and the flags that it takes.
+_PICTURES = {
+    "filters": ("output", *_CHECKPOINT),
+    "feature_maps": ("output", *_CHECKPOINT, *_IMAGE, "preprocessing_name"),
+    "histograms": ("output", *_CHECKPOINT, *_IMAGE, "preprocessing_name"),
+    "receptive_field": ("output", *_IMAGE, "output_stride"),
+    "logdir": _BUILD,
+}
+_NETWORK = ("output", "depth", *_BUILD)
+_STRINGS = (
+    ("output", "The picture's file: .svg, .png or .pdf for a network, else .png."),
+    ("input_shape", "Shape of the inputs as JSON, [1, 299, 299, 3]; several inputs as "
+     "a list or an object of shapes."),
+    ("checkpoint_path", "The weights: a file, a checkpoint's prefix, or the train_dir "
+     "of a run."),
+    ("image", "An image's file."),
+    ("preprocessing_name", "How the image becomes the network's input."),
+    ("feature_maps", "Draw the channels of this end point (C2, block1, ...) for "
+     "--image."),
+    ("receptive_field", "Draw on --image what the middle position of this level (C4) "
+     "or end point sees."),
+    ("logdir", "Write the graph for TensorBoard to this folder instead of drawing."),
+)  # fmt: skip
+_BOOLEANS = (
+    ("filters", "Draw the first layer's filters."),
+    ("histograms", "Draw histograms of the weights, and with --image of the units' "
+     "activations."),
+)  # fmt: skip
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    for name, text in _STRINGS:
+        flags.DEFINE_string(name, None, text, flag_values=flag_values)
+    for name, text in _BOOLEANS:
+        flags.DEFINE_boolean(name, False, text, flag_values=flag_values)
+    for name, default, least, text in (
+        ("depth", 1, 0, "Scopes below the network's own that are drawn; 0 for all."),
+        ("num_classes", 1000, 0, "Number of classes; 0 for none."),
+        ("output_stride", None, 1, "Output stride of the network."),
+        ("eval_image_size", None, 1, "Height and width of the network's input."),
+    ):
+        flags.DEFINE_integer(
+            name, default, text, lower_bound=least, flag_values=flag_values
+        )
+    define_debug(flag_values)
+
+
+def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    picture = _picture(flag_values)
+    name = arguments[0] if arguments else None
+    if name is None and "checkpoint_path" not in _PICTURES.get(picture, ()):
+        raise UsageError("plot takes the NAME of one network (slimnets list)")
+    if picture != "logdir":
+        require(flag_values, "plot", "output")
+    start_tensorflow(flag_values.debug)
+    _DRAW[picture](flag_values, name)
+    written = flag_values.logdir or flag_values.output
+    print(f"written to {written}")
+
+
+def _picture(flag_values: flags.FlagValues) -> str:
+    """What is to be drawn; flags that it would ignore are errors."""
+    wanted = [name for name in _PICTURES if flag_values[name].value]
+    if len(wanted) > 1:
+        raise UsageError(f"--{wanted[0]} and --{wanted[1]} are two pictures; ask twice")
+    picture = wanted[0] if wanted else "network"
+    takes = (*_PICTURES.get(picture, _NETWORK), picture, "debug", "flagfile")
+    for name in flag_values:
+        flag = flag_values[name]
+        if flag.present and flag.value not in (None, False) and name not in takes:
+            title = f"--{picture}" if wanted else "the picture of a network"
+            raise UsageError(f"--{name} has no meaning for {title}")
+    return picture
+
+
+def _options(flag_values: flags.FlagValues) -> dict:
+    stride = flag_values.output_stride
+    return {} if stride is None else {"output_stride": stride}
+
+
+def _build_options(flag_values: flags.FlagValues) -> dict:
+    options = {"num_classes": flag_values.num_classes, **_options(flag_values)}
+    if flag_values.input_shape is not None:
+        try:
+            options["input_shape"] = json.loads(flag_values.input_shape)
+        except json.JSONDecodeError as error:
+            raise UsageError(f"--input_shape is not JSON: {error}") from None
+    return options
+
+
+def _network(flag_values: flags.FlagValues, name: str) -> None:
+    options = _build_options(flag_values)
+    from slimnets import inspection
+    from slimnets.inspection.plot import plot_network
+
+    summary = inspection.summarize(name, **options)
+    plot_network(summary, flag_values.output, depth=flag_values.depth or None)
+
+
+def _logdir(flag_values: flags.FlagValues, name: str) -> None:
+    options = _build_options(flag_values)
+    from slimnets.inspection.boards import write_graph
+
+    write_graph(name, flag_values.logdir, **options)
+
+
+def _filters(flag_values: flags.FlagValues, name: str | None) -> None:
+    from slimnets.inspection import pictures
+
+    observed = _observed(flag_values, name)
+    first = next(k for k, v in observed.weights().items() if v.ndim == 4)
+    pictures.plot_filters(first, observed.weights()[first], flag_values.output)
+
+
+def _feature_maps(flag_values: flags.FlagValues, name: str | None) -> None:
+    require(flag_values, "plot --feature_maps", "image")
+    from slimnets.inspection import pictures
+
+    observed = _observed(flag_values, name)
+    end_points = _activations(flag_values, observed)
+    title = f"{observed.model.network_name} {flag_values.feature_maps}"
+    values = end_points[flag_values.feature_maps][0]
+    pictures.plot_feature_maps(title, values, flag_values.output)
+
+
+def _histograms(flag_values: flags.FlagValues, name: str | None) -> None:
+    from slimnets.inspection import pictures
+
+    observed = _observed(flag_values, name)
+    groups = {"weights": pictures.by_unit(observed.weights())}
+    if flag_values.image:
+        end_points = _activations(flag_values, observed)
+        groups["activations"] = pictures.outside_units(end_points)
+    pictures.plot_histograms(groups, flag_values.output)
+
+
+def _receptive_field(flag_values: flags.FlagValues, name: str) -> None:
+    require(flag_values, "plot --receptive_field", "image")
+    from slimnets.inspection import observe, pictures
+
+    pictures.plot_receptive_field(
+        name,
+        flag_values.receptive_field,
+        observe.read_image(flag_values.image),
+        flag_values.output,
+        image_size=flag_values.eval_image_size,
+        **_options(flag_values),
+    )
+
+
+def _observed(flag_values: flags.FlagValues, name: str | None):
+    require(flag_values, "plot", "checkpoint_path")
+    from slimnets.inspection.observe import Observed
+
+    return Observed(
+        flag_values.checkpoint_path,
+        name,
+        flag_values.eval_image_size,
+        flag_values.preprocessing_name,
+    )
+
+
+def _activations(flag_values: flags.FlagValues, observed):
+    from slimnets.inspection.observe import read_image
+
+    return observed.activations(read_image(flag_values.image, observed.channels))
+
+
+_DRAW = {
+    "network": _network,
+    "filters": _filters,
+    "feature_maps": _feature_maps,
+    "histograms": _histograms,
+    "receptive_field": _receptive_field,
+    "logdir": _logdir,
+}

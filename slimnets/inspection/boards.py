@@ -1,0 +1,39 @@
+"""Graphs for TensorBoard's Graphs tab."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from slimnets.inspection.summary import graph_of
+from slimnets.model import Model
+
+
+def write_graph(
+    network: str | Callable | tf.Graph | Model,
+    logdir: str | os.PathLike,
+    *,
+    num_classes: int | None = 1000,
+    input_shape: Any = None,
+    **kwargs: Any,
+) -> None:
+    """Writes a graph that `tensorboard --logdir` shows, blocks and units as boxes.
+
+    Args:
+        network, num_classes, input_shape, **kwargs: as of `summarize`; the graph has a
+            placeholder `is_training`.
+        logdir: a folder.
+
+    Raises:
+        ValueError: as `summarize`.
+    """
+    graph = network
+    if not isinstance(network, tf.Graph):
+        _, graph = graph_of(
+            network, num_classes, input_shape, with_training=True, **kwargs
+        )
+    with tf.Graph().as_default():  # The writer is for graph code.
+        tf.compat.v1.summary.FileWriter(os.fspath(logdir), graph).close()

@@ -1,0 +1,180 @@
+"""What two things that `diff` compares have in common: layers, variables, values."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import os
+import pathlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets import factory
+from slimnets.checkpoints import WeightsReader, read_checkpoint
+from slimnets.inspection.layers import KINDS, Layer, layers_of
+from slimnets.inspection.nodes import Nodes, read_nodes
+from slimnets.inspection.summary import graph_of
+from slimnets.model import Model
+
+_GRAPH_FILES = (".pb", ".pbtxt", ".txt")
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """A network, graph or checkpoint as `diff` sees it.
+
+    Attributes:
+        name: how it was asked for.
+        layers: by name; None where there are none to see, as in a checkpoint.
+        variables: shapes by name; None where these are not known.
+        value: a function from a variable's name to its value; None without values.
+    """
+
+    name: str
+    layers: dict[str, Layer] | None = None
+    variables: dict[str, tuple[int | None, ...]] | None = None
+    value: Callable[[str], np.ndarray] | None = None
+
+    def without_scope(self) -> Subject:
+        """Returns it with all names relative to their one common first scope."""
+        names = [*(self.layers or ()), *(self.variables or ())]
+        scope = common_scope(names)
+        if not scope:
+            return self
+
+        def short(name: str) -> str:
+            return name.removeprefix(scope)
+
+        value = self.value
+        longer = {short(name): name for name in self.variables or ()}
+        return Subject(
+            self.name,
+            self.layers
+            and {
+                short(name): dataclasses.replace(
+                    layer, name=short(name), inputs=tuple(map(short, layer.inputs))
+                )
+                for name, layer in self.layers.items()
+            },
+            self.variables
+            and {short(name): shape for name, shape in self.variables.items()},
+            value and (lambda name: value(longer[name])),
+        )
+
+
+def common_scope(names: Iterable[str]) -> str:
+    """The first scope of all names that have one, with its slash; or nothing."""
+    scopes = {name.partition("/")[0] for name in names if "/" in name}
+    return f"{scopes.pop()}/" if len(scopes) == 1 else ""
+
+
+def subject_of(source: Any, *, num_classes: int | None = 1000) -> Subject:
+    """Returns what `diff` compares.
+
+    Args:
+        source: a registered name, a network function, a Model, a tf.Graph, a GraphDef,
+            a checkpoint's reader, or the path of a graph (as of `lint_graph`) or of
+            weights (as of `read_checkpoint`). A train_dir is its checkpoint.
+        num_classes: of a name or a function.
+
+    Raises:
+        FileNotFoundError, ValueError: if there is no such thing.
+    """
+    if isinstance(source, WeightsReader):
+        return _of_weights(source, source.prefix)
+    if isinstance(source, tf.Graph):
+        return _of_graph(source, "graph")
+    if isinstance(source, tf.compat.v1.GraphDef):
+        return _of_nodes(read_nodes(source), "graph")
+    if isinstance(source, str) and source in factory.list_networks():
+        return _of_graph(graph_of(source, num_classes)[1], source)
+    if isinstance(source, Model):
+        return _of_model(source, graph_of(source)[1])
+    if callable(source):
+        name, graph = graph_of(source, num_classes)
+        return _of_graph(graph, name)
+    return _of_path(os.fspath(source))
+
+
+def _of_path(path: str) -> Subject:
+    file = pathlib.Path(path)
+    is_log = "tfevents" in file.name
+    if file.is_dir() and not (file / "checkpoint").exists():
+        if (file / "saved_model.pb").exists():
+            graph = _of_nodes(read_nodes(file), path)
+            weights = _of_weights(read_checkpoint(path), path)
+            return dataclasses.replace(weights, layers=graph.layers)
+        is_log = any(file.glob("**/*tfevents*"))
+    if is_log or (file.is_file() and file.suffix in _GRAPH_FILES):
+        return _of_nodes(read_nodes(file), path)
+    try:
+        return _of_weights(read_checkpoint(path), path)
+    except FileNotFoundError as error:
+        near = difflib.get_close_matches(path, factory.list_networks(), n=3)
+        if os.sep in path or not near:
+            raise
+        raise ValueError(
+            f"{path} is no network, and no file. Nearest: {', '.join(near)}."
+        ) from error
+
+
+def _of_weights(reader: WeightsReader, name: str) -> Subject:
+    return Subject(name, None, dict(reader.shapes), reader.__getitem__)
+
+
+def _of_model(model: Model, graph: tf.Graph) -> Subject:
+    subject = _of_graph(graph, model.network_name)
+    values = model.variables_by_name
+    if not values:
+        return subject
+    return dataclasses.replace(subject, value=lambda name: values[name].numpy())
+
+
+def _of_graph(graph: tf.Graph, name: str) -> Subject:
+    layers = {layer.name: layer for layer in layers_of(graph)}
+    shapes = {
+        op.name: _variable_shape(op.node_def)
+        for op in graph.get_operations()
+        if op.type in ("VarHandleOp", "VariableV2", "Variable")
+    }
+    if shapes:
+        return Subject(name, layers, shapes)
+    constants = _constants(op.node_def for op in graph.get_operations())
+    found = {key: value.shape for key, value in constants.items()}
+    return Subject(name, layers, found or None, constants.__getitem__)
+
+
+def _of_nodes(graphs: list[Nodes], name: str) -> Subject:
+    """A graph from a file: with shapes where TensorFlow can infer them."""
+    graph_def = tf.compat.v1.GraphDef(node=graphs[0].node_defs)
+    if len(graphs) == 1:
+        with tf.Graph().as_default() as graph, contextlib.suppress(ValueError):
+            tf.graph_util.import_graph_def(graph_def, name="")
+            return _of_graph(graph, name)
+    layers = {
+        node.scope or node.name: Layer(node.scope or node.name, KINDS[node.op], ())
+        for nodes in graphs
+        for node in nodes
+        if node.op in KINDS
+    }
+    return Subject(name, layers)
+
+
+def _variable_shape(node_def: Any) -> tuple[int | None, ...]:
+    dims = node_def.attr["shape"].shape.dim
+    return tuple(None if dim.size < 0 else dim.size for dim in dims)
+
+
+def _constants(node_defs: Iterable[Any]) -> dict[str, np.ndarray]:
+    """A frozen graph's weights: its constants of rank 1 and more, of floats."""
+    found = {}
+    for node in node_defs:
+        if node.op == "Const" and tf.as_dtype(node.attr["dtype"].type).is_floating:
+            value = tf.make_ndarray(node.attr["value"].tensor)
+            if value.ndim:
+                found[node.name] = value
+    return found
