@@ -32,7 +32,7 @@ def command_help(name: str, command: ModuleType, flag_values: flags.FlagValues) 
     parts = [
         f"usage: slimnets {name}{arguments} [--flag=value ...]",
         "",
-        (command.__doc__ or "").strip(),
+        _wrapped((command.__doc__ or "").strip()),
         "",
         "flags:",
         *(_flag_help(flag_values[flag]) for flag in flag_values),
@@ -43,6 +43,14 @@ def command_help(name: str, command: ModuleType, flag_values: flags.FlagValues) 
         ),
     ]
     return "\n".join(parts)
+
+
+def _wrapped(text: str) -> str:
+    """A docstring's paragraphs, wrapped for a terminal; indented ones as they are."""
+    return "\n\n".join(
+        part if "\n " in part or part.startswith(" ") else textwrap.fill(part, WIDTH)
+        for part in text.split("\n\n")
+    )
 
 
 def _flag_help(flag: flags.Flag) -> str:

@@ -18,14 +18,17 @@ def write_graph(
     *,
     num_classes: int | None = 1000,
     input_shape: Any = None,
+    with_training: bool = False,
     **kwargs: Any,
 ) -> None:
     """Writes a graph that `tensorboard --logdir` shows, blocks and units as boxes.
 
     Args:
-        network, num_classes, input_shape, **kwargs: as of `summarize`; the graph has a
-            placeholder `is_training`.
+        network, num_classes, input_shape, **kwargs: as of `summarize`.
         logdir: a folder.
+        with_training: whether a placeholder `is_training` chooses between training and
+            inference; TensorBoard then lists each norm's two branches as functions
+            beside the graph.
 
     Raises:
         ValueError: as `summarize`.
@@ -33,7 +36,7 @@ def write_graph(
     graph = network
     if not isinstance(network, tf.Graph):
         _, graph = graph_of(
-            network, num_classes, input_shape, with_training=True, **kwargs
+            network, num_classes, input_shape, with_training=with_training, **kwargs
         )
     with tf.Graph().as_default():  # The writer is for graph code.
         tf.compat.v1.summary.FileWriter(os.fspath(logdir), graph).close()
