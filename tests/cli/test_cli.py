@@ -56,7 +56,8 @@ def test_help_fits_80_columns_and_names_its_own_flags_only(call, name):
     assert code == 0 and max(map(len, out.splitlines())) <= 80
     assert "--[no]debug" in out
     assert ("--train_dir" in out) == name.startswith("train")
-    assert ("--checkpoint_path" in out) == (name in ("evaluate", "convert", "features"))
+    of_checkpoints = ("evaluate", "convert", "features", "plot")
+    assert ("--checkpoint_path" in out) == (name in of_checkpoints)
 
 
 def test_help_does_not_wait_for_tensorflow():
