@@ -129,7 +129,7 @@ def features(
         known = end_points.normalized
         for level in levels:
             if level not in known:
-                raise KeyError(_no_level(level, list(known), None, True))
+                raise KeyError(_no_level(level, list(known), _scope(end_points), True))
         return {level: end_points[known[level]] for level in levels}
     for level in levels:
         if level not in end_points and _exponent(level) is not None:

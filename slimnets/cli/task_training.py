@@ -21,6 +21,8 @@ BACKBONE_FIELDS = (
     ("integer", "freeze_at", "How many of the backbone's stages do not train: 1 is "
      "the root, 2 the first block too."),
     ("integer", "max_train_objects", "Digits in a training image at most."),
+    ("integer", "min_digit_side", "Of a digit's square, in pixels."),
+    ("integer", "max_digit_side", "The same at most."),
     ("integer", "num_eval_images", "How many images are composed to measure."),
 )  # fmt: skip
 

@@ -58,15 +58,6 @@ class Composition:
             )
 
 
-def crowded(image_size: int, max_objects: int) -> Composition:
-    """Returns a composition of that many digits, and half as many at least."""
-    return Composition(
-        image_size=image_size,
-        min_objects=max_objects // 2,
-        max_objects=max_objects,
-    )
-
-
 class Example(NamedTuple):
     """A composed image; `objects` is at most the composition's max_objects.
 

@@ -28,7 +28,7 @@ _LEVELS = 2
 _ASPECT = 1.4
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Scope:
     """Boxes that a frame holds together.
 
@@ -164,8 +164,8 @@ class _Column:
 
     def __init__(self, ranks, scopes, size, left, from_before):
         self.size = size
-        self.scopes = [s for s in scopes if _span(s, ranks) is not None]
-        self.levels = 1 + max((scope.level for scope in self.scopes), default=-1)
+        self.spans = _spans(scopes, ranks)
+        self.levels = 1 + max((scope.level for scope in self.spans), default=-1)
         self.port = None
         self.left = left
         if from_before:
@@ -199,7 +199,6 @@ class _Column:
         if self.port is not None:
             self.x[self.port], self.y[self.port] = middles[0], y
             y += GAP + self.levels * FRAME_SIDE
-        spans = [_span(scope, self.ranks) for scope in self.scopes]
         for index, rank in enumerate(self.ranks):
             for node in rank:
                 self.x[node], self.y[node] = middles[node.slot], y
@@ -207,7 +206,7 @@ class _Column:
             # Room for the frames that end and begin below this rank.
             edges = {
                 (begins, scope.level)
-                for scope, (first, last) in zip(self.scopes, spans, strict=True)
+                for scope, (first, last) in self.spans.items()
                 for begins in (False, True)
                 if (first - 1 if begins else last) == index
             }
@@ -216,11 +215,11 @@ class _Column:
 
     def frames(self, measure: Measure) -> list[Frame]:
         """Returns the frames around this column's share of each scope."""
-        found = (self._frame(scope, measure) for scope in self.scopes)
+        found = (self._frame(scope, measure) for scope in self.spans)
         return [frame for frame in found if frame is not None]
 
     def _frame(self, scope: Scope, measure: Measure) -> Frame | None:
-        first, last = _span(scope, self.ranks)
+        first, last = self.spans[scope]
         inside = [n for n in self.boxes if n.text.name in scope.members]
         lanes = [
             node
@@ -291,14 +290,21 @@ def _enters(node: Node, ranks: Ranks) -> bool:
     return node.text is None or bool(node.text.inputs)
 
 
-def _span(scope: Scope, ranks: Ranks) -> tuple[int, int] | None:
-    """The first and last of the ranks that have members of a scope."""
-    found = [
-        index
+def _spans(scopes: list[Scope], ranks: Ranks) -> dict[Scope, tuple[int, int]]:
+    """The first and last of the ranks that have members of each scope, if any have."""
+    places = {
+        node.text.name: index
         for index, rank in enumerate(ranks)
-        if any(node.text and node.text.name in scope.members for node in rank)
-    ]
-    return (found[0], found[-1]) if found else None
+        for node in rank
+        if node.text is not None
+    }
+    spans = {}
+    for scope in scopes:
+        found = scope.members & places.keys()
+        if found:
+            indices = [places[name] for name in found]
+            spans[scope] = min(indices), max(indices)
+    return spans
 
 
 def _is_free(rank: Sequence[Node], left: int, right: int) -> bool:

@@ -29,7 +29,7 @@ from slimnets.inspection.summary import Summary
 FORMATS = (".svg", ".png", ".pdf")
 _DPI = 120
 _TITLE_SIZE, _SIZE, _HEAD_SIZE = 8.0, 7.0, 11.0
-_FONT = "DejaVu Sans"
+_FONT = ("DejaVu Sans", "Verdana", "sans-serif")
 # What hinting may add to a text's width at the resolution of a screen.
 _HINTING = 1.06
 # By the beginning of the kind.
@@ -115,31 +115,37 @@ def save(figure: Any, path: pathlib.Path) -> None:
 def texts_of(summary: Summary, depth: int | None) -> list[Text]:
     """Returns what the boxes of a picture of that depth say."""
     shown = summary if depth is None else summary.folded(depth)
-    prefix = summary.common_scope
-    names = [layer.name.removeprefix(prefix) for layer in shown.layers]
-    units = _units(summary, names, prefix)
-    titles = _titles(names)
+    short = _short_names([layer.name for layer in shown.layers], summary.common_scope)
+    units = _units(summary, short)
+    titles = _titles(list(short.values()))
     return [
         Text(
             name,
             titles[name],
             _lines(layer, units.get(name, 0), folded=depth is not None and depth < 3),
             layer.kind,
-            tuple(source.removeprefix(prefix) for source in layer.inputs),
+            tuple(short[source] for source in layer.inputs if source in short),
         )
-        for name, layer in zip(names, shown.layers, strict=True)
+        for layer, name in zip(shown.layers, short.values(), strict=True)
     ]
 
 
-def _units(summary: Summary, names: Sequence[str], prefix: str) -> dict[str, int]:
+def _short_names(names: Sequence[str], scope: str) -> dict[str, str]:
+    """Names without the network's scope, where an input is not called the same."""
+    known = set(names)
+    short = {name: name.removeprefix(scope) for name in names}
+    return {name: name if s in known else s for name, s in short.items()}
+
+
+def _units(summary: Summary, short: dict[str, str]) -> dict[str, int]:
     """How many units each box stands for, where these are not drawn themselves."""
     found: dict[str, set[str]] = {}
-    boxes = {name for name in names if not _UNIT.search(name)}
+    boxes = {full: name for full, name in short.items() if not _UNIT.search(full)}
     for layer in summary.layers:
-        name = layer.name.removeprefix(prefix)
-        match = _UNIT.search(name)
-        if match and name[: match.start()] in boxes:
-            found.setdefault(name[: match.start()], set()).add(match.group(1))
+        match = _UNIT.search(layer.name)
+        if match and layer.name[: match.start()] in boxes:
+            name = boxes[layer.name[: match.start()]]
+            found.setdefault(name, set()).add(match.group(1))
     return {name: len(units) for name, units in found.items()}
 
 
@@ -200,7 +206,7 @@ def _measure(text: str, bold: bool) -> float:
     from matplotlib.textpath import text_to_path
 
     font = FontProperties(
-        family=_FONT,
+        family=list(_FONT),
         weight="bold" if bold else "normal",
         size=_TITLE_SIZE if bold else _SIZE,
     )
@@ -251,7 +257,7 @@ def _write(axes, x, y, text, size, *, bold=False, upright=False) -> None:
         y,
         text,
         fontsize=size,
-        family=_FONT,
+        family=list(_FONT),
         weight="bold" if bold else "normal",
         color=_INK if bold else _GRAY,
         ha="center" if upright else "left",

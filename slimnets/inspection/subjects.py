@@ -41,13 +41,13 @@ class Subject:
 
     def without_scope(self) -> Subject:
         """Returns it with all names relative to their one common first scope."""
-        names = [*(self.layers or ()), *(self.variables or ())]
+        names = {*(self.layers or ()), *(self.variables or ())}
         scope = common_scope(names)
-        if not scope:
-            return self
 
         def short(name: str) -> str:
-            return name.removeprefix(scope)
+            # An input may be called as a layer is inside of the scope.
+            rest = name.removeprefix(scope)
+            return name if rest in names else rest
 
         value = self.value
         longer = {short(name): name for name in self.variables or ()}

@@ -22,11 +22,14 @@ class DetectionConfig(TrainingConfig):
         freeze_at: how many of the backbone's stages do not train.
         max_train_objects: how many digits a training image has at most, of which half
             at least; more than test images have make training faster.
+        min_digit_side, max_digit_side: of the digits' 8x8 squares, in pixels.
         num_eval_images: how many images of the test split are composed to measure.
     """
 
     train_image_size: int | None = 128
     max_train_objects: int = 12
+    min_digit_side: int = 24
+    max_digit_side: int = 64
     finest_level: int = 3
     coarsest_level: int = 5
     pyramid_depth: int = 64
@@ -67,11 +70,14 @@ class SegmentationConfig(TrainingConfig):
         norm: the backbone's: `batch`, `frozen`, `sync` or `group`.
         freeze_at: how many of the backbone's stages do not train.
         max_train_objects: as of DetectionConfig.
+        min_digit_side, max_digit_side: of the digits' 8x8 squares, in pixels.
         num_eval_images: how many images of the test split are composed to measure.
     """
 
     train_image_size: int | None = 128
     max_train_objects: int = 12
+    min_digit_side: int = 24
+    max_digit_side: int = 64
     output_stride: int = 16
     pyramid_depth: int = 64
     decoder_level: int = 2

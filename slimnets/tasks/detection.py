@@ -29,6 +29,7 @@ from slimnets.data import composed
 from slimnets.end_points import EndPoints
 from slimnets.model import Model
 from slimnets.scopes import arg_scope
+from slimnets.tasks.compositions import eval_composition, training_composition
 from slimnets.tasks.config import DetectionConfig
 from slimnets.training.task import make_model
 
@@ -396,7 +397,7 @@ class Detection:
             batch_size=config.batch_size,
             seed=config.seed,
             first_step=first_step,
-            composition=composed.crowded(config.image_size, config.max_train_objects),
+            composition=training_composition(config),
         )
 
     def losses(self, config: DetectionConfig, targets, outputs):
@@ -412,7 +413,7 @@ class Detection:
             "test",
             batch_size=batch_size,
             steps=config.num_eval_images // batch_size,
-            composition=composed.Composition(image_size=config.image_size),
+            composition=eval_composition(config),
         ):
             batch = {name: value.numpy() for name, value in find(images).items()}
             boxes, labels = targets["boxes"].numpy(), targets["labels"].numpy()

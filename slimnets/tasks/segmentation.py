@@ -24,6 +24,7 @@ from slimnets.data import composed
 from slimnets.end_points import EndPoints
 from slimnets.model import Model
 from slimnets.scopes import arg_scope
+from slimnets.tasks.compositions import eval_composition, training_composition
 from slimnets.tasks.config import SegmentationConfig
 from slimnets.training.task import make_model
 
@@ -166,7 +167,7 @@ class Segmentation:
             batch_size=config.batch_size,
             seed=config.seed,
             first_step=first_step,
-            composition=composed.crowded(config.image_size, config.max_train_objects),
+            composition=training_composition(config),
         )
 
     def losses(self, config: SegmentationConfig, targets, outputs):
@@ -186,7 +187,7 @@ class Segmentation:
             "test",
             batch_size=batch_size,
             steps=config.num_eval_images // batch_size,
-            composition=composed.Composition(image_size=config.image_size),
+            composition=eval_composition(config),
         ):
             pairs = targets["mask"].numpy() * NUM_CLASSES + find(images).numpy()
             counts = np.bincount(pairs.ravel(), minlength=NUM_CLASSES**2)
