@@ -74,7 +74,7 @@ def test_help_does_not_wait_for_tensorflow():
     ("arguments", "message"),
     [
         (["trian"], "'trian' is not a command; did you mean train?"),
-        (["fly"], "there is list, train, evaluate"),
+        (["fly"], "there is list, summary, lint"),
         (["train", "--modle_name=x"], "Did you mean: model_name"),
         (["train", "--batch_size=many"], "--batch_size=many"),
         (["train", "extra"], "train does not take 'extra'"),
