@@ -23,6 +23,7 @@ BACKBONE_FIELDS = (
     ("integer", "max_train_objects", "Digits in a training image at most."),
     ("integer", "min_digit_side", "Of a digit's square, in pixels."),
     ("integer", "max_digit_side", "The same at most."),
+    ("float", "digit_sharpness", "How steep the digits' edges are; 1 is as enlarged."),
     ("integer", "num_eval_images", "How many images are composed to measure."),
 )  # fmt: skip
 

@@ -32,6 +32,8 @@ class Composition:
         min_objects, max_objects: how many digits are placed, as far as there is room.
         min_side, max_side: of a digit's 8x8 square, in pixels.
         max_overlap: share of the smaller of two digits' boxes that may be in both.
+        sharpness: how steep the digits' edges are; 1 is bilinear interpolation's. It
+            changes neither boxes nor masks.
         clutter: how many fragments of digits and strokes lie behind.
         noise: standard deviation of the noise, where ink is at most 1.
     """
@@ -42,6 +44,7 @@ class Composition:
     min_side: int = 24
     max_side: int = 64
     max_overlap: float = 0.25
+    sharpness: float = 1.0
     clutter: int = 12
     noise: float = 0.05
 
@@ -56,6 +59,8 @@ class Composition:
                 f"min_side={self.min_side}, max_side={self.max_side}; allowed is "
                 f"8 <= min_side <= max_side <= image_size={self.image_size}."
             )
+        if not self.sharpness >= 1:
+            raise ValueError(f"sharpness={self.sharpness}; allowed is >= 1.")
 
 
 class Example(NamedTuple):
@@ -101,8 +106,10 @@ def compose(
         chosen, coverage, top, left, box = placed
         side = len(coverage)
         window = np.s_[top : top + side, left : left + side]
+        steep = composition.sharpness * (coverage - _COVERED) + _COVERED
+        shown = np.clip(steep, 0.0, 1.0)
         ink = rng.uniform(0.6, 1.0)
-        canvas[window] += coverage * (ink - canvas[window])
+        canvas[window] += shown * (ink - canvas[window])
         mask[window][coverage > _COVERED] = 1 + classes[chosen]
         boxes.append(box)
         labels.append(classes[chosen])

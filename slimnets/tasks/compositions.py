@@ -14,6 +14,7 @@ def eval_composition(config: DetectionConfig | SegmentationConfig) -> Compositio
         image_size=config.image_size,
         min_side=min(config.min_digit_side, config.image_size),
         max_side=min(config.max_digit_side, config.image_size),
+        sharpness=config.digit_sharpness,
     )
 
 

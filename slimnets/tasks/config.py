@@ -23,6 +23,7 @@ class DetectionConfig(TrainingConfig):
         max_train_objects: how many digits a training image has at most, of which half
             at least; more than test images have make training faster.
         min_digit_side, max_digit_side: of the digits' 8x8 squares, in pixels.
+        digit_sharpness: how steep the digits' edges are; see `data.composed`.
         num_eval_images: how many images of the test split are composed to measure.
     """
 
@@ -30,6 +31,7 @@ class DetectionConfig(TrainingConfig):
     max_train_objects: int = 12
     min_digit_side: int = 24
     max_digit_side: int = 64
+    digit_sharpness: float = 1.0
     finest_level: int = 3
     coarsest_level: int = 5
     pyramid_depth: int = 64
@@ -71,6 +73,7 @@ class SegmentationConfig(TrainingConfig):
         freeze_at: how many of the backbone's stages do not train.
         max_train_objects: as of DetectionConfig.
         min_digit_side, max_digit_side: of the digits' 8x8 squares, in pixels.
+        digit_sharpness: how steep the digits' edges are; see `data.composed`.
         num_eval_images: how many images of the test split are composed to measure.
     """
 
@@ -78,6 +81,7 @@ class SegmentationConfig(TrainingConfig):
     max_train_objects: int = 12
     min_digit_side: int = 24
     max_digit_side: int = 64
+    digit_sharpness: float = 1.0
     output_stride: int = 16
     pyramid_depth: int = 64
     decoder_level: int = 2
