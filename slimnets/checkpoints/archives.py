@@ -12,7 +12,7 @@ import weakref
 import zlib
 from typing import IO
 
-from slimnets.checkpoints.base import one_line, read_metadata, unreadable
+from slimnets.checkpoints.base import one_line, read_metadata, unpack, unreadable
 from slimnets.checkpoints.readers import CheckpointReader
 
 _WHAT = "the archive"
@@ -54,7 +54,7 @@ def _unpack(path: str, directory: str) -> set[str]:
             name = os.path.basename(member.name)
             target = os.path.join(directory, name)
             with archive.extractfile(member) as source, open(target, "xb") as part:
-                shutil.copyfileobj(source, part)
+                unpack(path, _WHAT, source, part)
             names.add(os.path.join(directory, _SUFFIX.sub("", name)))
         # Only at its end does a compressed file tell whether it was whole.
         while file.read(_CHUNK):

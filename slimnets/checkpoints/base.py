@@ -5,18 +5,25 @@ from __future__ import annotations
 import abc
 import contextlib
 import difflib
+import glob
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from slimnets.checkpoints import metadata as metadata_fields
 
 Shape = tuple[int, ...]
+
+# Weights hardly shrink in compression. What claims to be more than this many times its
+# file, and more than a small file may, is damaged or made to fill the memory.
+_LARGEST_EXPANSION = 100
+_SMALL = 2**26
+_CHUNK = 2**20
 
 
 class WeightsReader(Mapping[str, np.ndarray]):
@@ -76,6 +83,36 @@ class WeightsReader(Mapping[str, np.ndarray]):
 def unreadable(path: str, what: str, why: object, length: int = 160) -> ValueError:
     """The error for a file that is not, or no longer, what it should be."""
     return ValueError(f"Cannot read {what} {path}: {one_line(why, length)}.")
+
+
+def check_expansion(path: str, what: str, number: int) -> None:
+    """Raises ValueError if `number` bytes are too many to come out of a file.
+
+    Args:
+        path: the file, or the prefix of a checkpoint's files.
+        what: see `unreadable`.
+        number: of bytes in memory, or unpacked.
+    """
+    limit = _SMALL + _LARGEST_EXPANSION * _size(path)
+    if number > limit:
+        why = (
+            f"it would unpack to more than {limit >> 20} MiB, and is damaged or a trap"
+        )
+        raise unreadable(path, what, why)
+
+
+def unpack(path: str, what: str, source: IO[bytes], target: IO[bytes]) -> None:
+    """Copies a part of the archive `path`, as far as `check_expansion` allows."""
+    number = 0
+    while chunk := source.read(_CHUNK):
+        number += len(chunk)
+        check_expansion(path, what, number)
+        target.write(chunk)
+
+
+def _size(path: str) -> int:
+    parts = glob.glob(f"{glob.escape(path)}.data-*") or [path]
+    return sum(os.path.getsize(part) for part in parts if os.path.isfile(part))
 
 
 def one_line(text: object, length: int = 160) -> str:

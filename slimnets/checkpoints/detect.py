@@ -80,7 +80,8 @@ def _zip_reader(path: str) -> Callable[[str], WeightsReader]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile as error:
+    except Exception as error:
+        # Such as NotImplementedError for a version of the format.
         why = f"it is damaged or cut short ({error})"
         raise unreadable(path, "the zip archive", why) from None
     if WEIGHTS_IN_ARCHIVE in names:

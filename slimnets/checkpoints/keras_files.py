@@ -9,7 +9,7 @@ keras/src/legacy/saving/legacy_h5_format.py (.h5), Apache 2.0.
 
 from __future__ import annotations
 
-import shutil
+import math
 import tempfile
 import zipfile
 from collections import Counter
@@ -21,18 +21,25 @@ import tensorflow as tf
 
 from slimnets.checkpoints.base import (
     WeightsReader,
+    check_expansion,
     extra_missing,
     one_line,
+    unpack,
     unreadable,
     write_file,
 )
+from slimnets.checkpoints.hdf5_heaps import check_heaps
 
 _WHAT = "the Keras file"
 WEIGHTS_IN_ARCHIVE = "model.weights.h5"
 # A layer's variables are numbered in .weights.h5; how many there are, and whether the
 # first is a vector, tells their names.
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
+_UNSCALED = _NORM[1:]
 _DENSE = ("kernel", "bias")
+_SEPARABLE = ("depthwise_kernel", "pointwise_kernel")
+# Bytes of an attribute; HDF5 allows 64 KiB.
+_LARGEST_TEXTS = 2**17
 _ORDER = {name: str(i) for names in (_NORM, _DENSE) for i, name in enumerate(names)}
 
 
@@ -50,12 +57,19 @@ class KerasReader(WeightsReader):
         try:
             if zipfile.is_zipfile(path):
                 self._archived = _unpacked(path)
+                check_heaps(self._archived)
+            else:
+                with open(path, "rb") as file:
+                    check_heaps(file)
             self._file = h5py.File(self._archived or path, "r")
             self._datasets = _datasets(self._file)
-        except (OSError, KeyError, zipfile.BadZipFile) as error:
+            sizes = [_bytes_inside(dataset) for dataset in self._datasets.values()]
+        except Exception as error:
+            # What h5py raises for a damaged file has many types.
             self.close()
             why = f"it is no HDF5 file, or damaged or cut short ({one_line(error)})"
             raise unreadable(path, _WHAT, why, 300) from None
+        check_expansion(path, _WHAT, sum(sizes))
         if not self._datasets:
             self.close()
             raise unreadable(path, _WHAT, "it is an HDF5 file without Keras's weights")
@@ -70,7 +84,7 @@ class KerasReader(WeightsReader):
         dataset = self._datasets[name]
         try:
             value = np.asarray(dataset[()])
-        except OSError as error:
+        except Exception as error:
             why = f"{name!r} is damaged or cut short ({one_line(error)})"
             raise unreadable(self.prefix, _WHAT, why) from error
         if dataset.attrs.get("dtype") == "bfloat16":
@@ -83,7 +97,7 @@ def _unpacked(path: str) -> Any:
     file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the reader
     try:
         with zipfile.ZipFile(path) as archive, archive.open(WEIGHTS_IN_ARCHIVE) as part:
-            shutil.copyfileobj(part, file)
+            unpack(path, _WHAT, part, file)
     except BaseException:
         file.close()
         raise
@@ -91,7 +105,7 @@ def _unpacked(path: str) -> Any:
 
 
 def _datasets(file: Any) -> dict[str, Any]:
-    root = file.get("model_weights", file)
+    root = _inside(file, "model_weights") if "model_weights" in file else file
     return _legacy(root) if "layer_names" in root.attrs else _numbered(file)
 
 
@@ -99,23 +113,47 @@ def _legacy(root: Any) -> dict[str, Any]:
     """Those of .h5: each layer's group lists the names of its weights."""
     datasets = {}
     for layer in _texts(root.attrs, "layer_names"):
-        weights = _texts(root[layer].attrs, "weight_names")
+        group = _inside(root, layer)
+        weights = _texts(group.attrs, "weight_names")
         last = {name: name.split("/")[-1].split(":")[0] for name in weights}
         counts = Counter(last.values())
         for name in weights:
             whole = name.split(":")[0].removeprefix(f"{layer}/")
             part = last[name] if counts[last[name]] == 1 else whole
-            datasets[f"{layer}/{part}"] = root[layer][name]
+            datasets[f"{layer}/{part}"] = _inside(group, name)
     return datasets
 
 
 def _texts(attributes: Any, name: str) -> list[str]:
     """A list that may lie in several attributes, because each has a limit in HDF5."""
-    parts = [attributes[name]] if name in attributes else []
-    while f"{name}{len(parts)}" in attributes:
-        parts.append(attributes[f"{name}{len(parts)}"])
+    names = [name] if name in attributes else []
+    while f"{name}{len(names)}" in attributes:
+        names.append(f"{name}{len(names)}")
+    for part in map(attributes.get_id, names):
+        if math.prod(part.shape) * part.dtype.itemsize > _LARGEST_TEXTS:
+            raise ValueError(f"the attribute {name!r} is damaged")
+    parts = [attributes[n] for n in names]
     texts = [text for part in parts for text in part]
     return [text.decode() if isinstance(text, bytes) else str(text) for text in texts]
+
+
+def _inside(group: Any, path: str) -> Any:
+    """What `path` leads to, which must lie in the same file."""
+    import h5py
+
+    item = group
+    for part in path.strip("/").split("/"):
+        if not isinstance(item.get(part, getlink=True), h5py.HardLink):
+            raise ValueError(f"{path!r} is missing, or a link to elsewhere; refused")
+        item = item[part]
+    return item
+
+
+def _bytes_inside(dataset: Any) -> int:
+    """The size of a dataset's values, which must lie in the same file."""
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"{dataset.name!r} lies in another file; refused")
+    return math.prod(dataset.shape) * dataset.dtype.itemsize
 
 
 def _numbered(file: Any) -> dict[str, Any]:
@@ -152,10 +190,13 @@ def _layer_name(file: Any, parent: str) -> str:
 
 def _part(items: Mapping[str, Any], number: str) -> str:
     names: tuple[str, ...] = ()
-    if "0" in items:
-        is_norm = len(items) == len(_NORM) and len(items["0"].shape) == 1
-        is_kernel = len(items) <= len(_DENSE) and len(items["0"].shape) > 1
-        names = _NORM if is_norm else _DENSE if is_kernel else ()
+    ranks = [len(items[n].shape) for n in sorted(items)]
+    if "0" in items and set(ranks) == {1}:
+        names = {len(_NORM): _NORM, len(_UNSCALED): _UNSCALED}.get(len(items), ())
+    elif "0" in items and ranks == [4, 4]:
+        names = _SEPARABLE
+    elif "0" in items and len(items) <= len(_DENSE) and ranks[0] > 1:
+        names = _DENSE
     position = int(number) if number.isdigit() else len(names)
     return names[position] if position < len(names) else number
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
+import math
 
 import numpy as np
 
-from slimnets.checkpoints.base import Shape, WeightsReader, one_line, unreadable
+from slimnets.checkpoints.base import (
+    Shape,
+    WeightsReader,
+    check_expansion,
+    one_line,
+    unreadable,
+)
 
 _WHAT = "the .npz file"
-_ERRORS = (
-    AttributeError,
-    ValueError,
-    OSError,
-    EOFError,
-    KeyError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 class NpzReader(WeightsReader):
@@ -30,11 +26,14 @@ class NpzReader(WeightsReader):
         try:
             # Mapping names to files is cheap; an array is read when it is asked for.
             self._archive = np.load(path, allow_pickle=False)
-            shapes = {name: _shape(self._archive, name) for name in self._archive.files}
-        except _ERRORS as error:
+            headers = {name: _header(self._archive, name) for name in self._archive}
+        except Exception as error:
+            # What NumPy raises for a damaged file has many types.
             self.close()
             raise _refused(path, error) from None
-        super().__init__(path, shapes)
+        sizes = (math.prod(shape) * dtype.itemsize for shape, dtype in headers.values())
+        check_expansion(path, _WHAT, sum(sizes))
+        super().__init__(path, {name: shape for name, (shape, _) in headers.items()})
 
     def close(self) -> None:
         if hasattr(self, "_archive"):
@@ -43,7 +42,7 @@ class NpzReader(WeightsReader):
     def read(self, name: str) -> np.ndarray:
         try:
             return self._archive[name]
-        except _ERRORS as error:
+        except Exception as error:
             raise _refused(self.prefix, error) from None
 
 
@@ -56,7 +55,7 @@ def _refused(path: str, error: Exception) -> ValueError:
     return unreadable(path, _WHAT, why, 300)
 
 
-def _shape(archive: np.lib.npyio.NpzFile, name: str) -> Shape:
+def _header(archive: np.lib.npyio.NpzFile, name: str) -> tuple[Shape, np.dtype]:
     """Reads the header of an array only."""
     with archive.zip.open(f"{name}.npy") as file:
         version = np.lib.format.read_magic(file)
@@ -66,4 +65,4 @@ def _shape(archive: np.lib.npyio.NpzFile, name: str) -> Shape:
         shape, _, dtype = read(file)
     if dtype.hasobject:
         raise ValueError(f"{name!r} is a pickle")
-    return shape
+    return shape, dtype

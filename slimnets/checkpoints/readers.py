@@ -8,6 +8,7 @@ objects, of which a Model's variables get their names back.
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from collections import Counter
@@ -16,11 +17,9 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-from slimnets.checkpoints.base import WeightsReader, one_line
+from slimnets.checkpoints.base import WeightsReader, check_expansion, one_line
 
 _SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
-# TensorFlow's reader raises an IndexError where a file ends too early.
-_READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _OF_OBJECT = "/.ATTRIBUTES/VARIABLE_VALUE"
 _MODEL_VARIABLES = "_variables"
@@ -38,8 +37,12 @@ class CheckpointReader(WeightsReader):
         try:
             self._reader = tf.train.load_checkpoint(prefix)
             shapes = dict(self._reader.get_variable_to_shape_map())
-        except _READ_ERRORS as error:
+            dtypes = self._reader.get_variable_to_dtype_map()
+        except Exception as error:
+            # What TensorFlow's reader raises for a damaged file has many types.
             raise _unreadable(prefix, error) from error
+        sizes = (math.prod(shapes[n]) * (dtypes[n].size or 1) for n in shapes)
+        check_expansion(prefix, "the checkpoint", sum(sizes))
         self.object_based = shapes.pop(_OBJECT_GRAPH, None) is not None
         self._keys = {name: name for name in shapes}
         if self.object_based:
@@ -50,7 +53,7 @@ class CheckpointReader(WeightsReader):
         try:
             # A copy: the array that the reader gives keeps more memory than its own.
             return np.array(self._reader.get_tensor(self._keys[name]))
-        except _READ_ERRORS as error:
+        except Exception as error:
             raise _unreadable(self.prefix, error) from error
 
 
