@@ -1,19 +1,32 @@
 """Datasets by name, and the tf.data pipelines that feed training and evaluation."""
 
-from slimnets.data import digits, shapes
-from slimnets.data.datasets import Dataset, dataset_names, get_dataset, register_dataset
-from slimnets.data.pipeline import evaluation_batches, training_batches
-from slimnets.data.preprocessing import get_preprocessing, preprocessing_names
+import importlib
+from typing import Any
 
-__all__ = [
-    "Dataset",
-    "dataset_names",
-    "digits",
-    "evaluation_batches",
-    "get_dataset",
-    "get_preprocessing",
-    "preprocessing_names",
-    "register_dataset",
-    "shapes",
-    "training_batches",
-]
+# Imported when they are first asked for: `slimnets train --help` reads the defaults in
+# data.config, and should not wait for TensorFlow.
+_HOMES = {
+    "AugmentationOptions": "config",
+    "BadRecords": "bad_records",
+    "Dataset": "datasets",
+    "InputConfig": "config",
+    "dataset_names": "datasets",
+    "evaluation_batches": "pipeline",
+    "get_dataset": "datasets",
+    "get_preprocessing": "preprocessing",
+    "make_records": "record_writer",
+    "preprocessing_names": "preprocessing",
+    "register_dataset": "datasets",
+    "training_batches": "pipeline",
+}
+_MODULES = ("digits", "shapes")
+
+__all__ = sorted([*_HOMES, *_MODULES])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

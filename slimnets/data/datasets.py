@@ -1,38 +1,51 @@
 """What a dataset is, and the registry that finds one by its name."""
 
+from __future__ import annotations
+
 import dataclasses
 import difflib
+import importlib
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from slimnets.data.sources import Arrays, Encoded
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Labelled images in memory, under the name that `--dataset_name` takes.
+    """Labelled images, under the name that `--dataset_name` takes.
 
     Clouds of points stand in for images: their size is the number of points.
 
     Attributes:
         name: the registered name.
-        image_shape: `(height, width, channels)` of one stored image, or
-            `(points, dims)` of a cloud.
+        image_shape: `(height, width, channels)` of one stored image, with None where
+            they differ, or `(points, dims)` of a cloud.
         value_range: the smallest and the largest value that a pixel may have.
         label_names: the name of every class, in label order.
         splits: the number of images in each split.
-        default_preprocessing: a name from `preprocessing_names()`.
-        loader: a function of a split's name; see `load`.
+        default_preprocessing: a name from `preprocessing_names()`; empty to leave it to
+            the network.
+        loader: a function of a split's name; gives arrays as `load`, or what `source`
+            gives.
         test_split: the split that measures a trained network.
+        train_split: the split that it is trained on.
+        on_disk: whether its images are read, encoded, when they are used.
     """
 
     name: str
-    image_shape: tuple[int, ...]
+    image_shape: tuple[int | None, ...]
     value_range: tuple[float, float]
     label_names: tuple[str, ...]
     splits: Mapping[str, int]
     default_preprocessing: str
-    loader: Callable[[str], tuple[np.ndarray, np.ndarray]]
+    loader: Callable[[str], Any]
     test_split: str = "test"
+    train_split: str = "train"
+    on_disk: bool = False
 
     @property
     def num_classes(self) -> int:
@@ -51,37 +64,101 @@ class Dataset:
                 f"it has {', '.join(self.splits)}."
             )
 
-    def load(self, split: str) -> tuple[np.ndarray, np.ndarray]:
-        """Reads a split: images `[number, height, width, channels]`, labels `[number]`.
+    def source(self, split: str) -> Arrays | Encoded:
+        """The examples of a split; see `slimnets.data.sources`.
 
-        The order is fixed. Raises ValueError for an unknown split.
+        Raises ValueError for an unknown split.
         """
+        from slimnets.data.sources import Arrays
+
         self.check_split(split)
-        return self.loader(split)
+        loaded = self.loader(split)
+        return Arrays(*loaded) if isinstance(loaded, tuple) else loaded
+
+    def load(self, split: str) -> tuple[np.ndarray, np.ndarray]:
+        """A split in memory: images `[number, height, width, channels]`, and labels.
+
+        Labels are `[number]`, or `[number, classes]` of 0 and 1. The order is fixed.
+
+        Raises:
+            ValueError: for an unknown split, or a dataset on disk.
+        """
+        if self.on_disk:
+            raise ValueError(f"The images of {self.name!r} are on disk, not in memory.")
+        source = self.source(split)
+        return source.images, source.labels
 
 
 _DATASETS: dict[str, Dataset] = {}
+# Modules that register a dataset when they are imported.
+_EMBEDDED = ("digits", "shapes")
+# Modules with `open_dataset(name, dataset_dir, labels_offset)`.
+_ON_DISK = {
+    "cifar10": "records",
+    "flowers": "records",
+    "folder": "folders",
+    "imagenet": "records",
+    "mnist": "records",
+    "npz": "npz",
+    "records": "records",
+}
+TFDS = "tfds:"
 
 
 def register_dataset(dataset: Dataset) -> Dataset:
     """Adds `dataset` under its name; a name that is taken raises ValueError."""
-    if dataset.name in _DATASETS:
+    if dataset.name in _DATASETS or dataset.name in _ON_DISK:
         raise ValueError(f"A dataset named {dataset.name!r} is already registered.")
     _DATASETS[dataset.name] = dataset
     return dataset
 
 
 def dataset_names() -> list[str]:
-    """The names of all registered datasets, sorted."""
-    return sorted(_DATASETS)
+    """The names of all datasets, sorted; beside them there is `tfds:NAME`."""
+    for name in _EMBEDDED:
+        importlib.import_module(f"slimnets.data.{name}")
+    return sorted([*_DATASETS, *_ON_DISK])
 
 
-def get_dataset(name: str) -> Dataset:
-    """The dataset called `name`; an unknown one raises ValueError with the nearest."""
-    if name not in _DATASETS:
-        near = difflib.get_close_matches(name, _DATASETS, n=3)
+def get_dataset(
+    name: str, *, dataset_dir: str | None = None, labels_offset: int | None = None
+) -> Dataset:
+    """The dataset called `name`.
+
+    Args:
+        name: a name from `dataset_names()`, or `tfds:NAME` of tensorflow-datasets.
+        dataset_dir: where a dataset on disk lies.
+        labels_offset: what is subtracted from the labels in record files; None for the
+            dataset's own.
+
+    Raises:
+        ValueError: for an unknown name, with the nearest; if dataset_dir is missing or
+            of no effect; or for files that do not fit, as of `open_dataset` in
+            `records`, `folders` and `npz`.
+        FileNotFoundError: if there is nothing in dataset_dir.
+        ImportError: if tensorflow-datasets is not installed, for `tfds:NAME`.
+    """
+    known = dataset_names()
+    module = "tfds" if name.startswith(TFDS) else _ON_DISK.get(name)
+    if module is None and name not in _DATASETS:
+        near = difflib.get_close_matches(name, known, n=3)
         hint = f"Did you mean {' or '.join(near)}? " if near else ""
         raise ValueError(
-            f"Unknown dataset {name!r}. {hint}Datasets: {', '.join(dataset_names())}."
+            f"Unknown dataset {name!r}. {hint}Datasets: {', '.join(known)}, {TFDS}NAME."
         )
-    return _DATASETS[name]
+    if labels_offset is not None and module != "records":
+        raise ValueError(
+            f"labels_offset={labels_offset} is of no effect with dataset_name={name}; "
+            "it is for record files."
+        )
+    if module is None:
+        if dataset_dir is not None:
+            raise ValueError(
+                f"dataset_dir={dataset_dir} is of no effect with dataset_name={name}, "
+                "which slimnets carries."
+            )
+        return _DATASETS[name]
+    if dataset_dir is None and module != "tfds":
+        raise ValueError(f"dataset_name={name} needs dataset_dir, where it lies.")
+    opened = importlib.import_module(f"slimnets.data.{module}")
+    return opened.open_dataset(name, dataset_dir, labels_offset)

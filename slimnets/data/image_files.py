@@ -55,11 +55,9 @@ class ImageFile:
         return image.numpy()
 
     def _bytes(self) -> bytes:
-        with open(self.path, "rb") as file:
-            if self.offset is None:
-                return file.read()
-            file.seek(self.offset)
-            record = file.read(self.length)
+        if self.offset is None:
+            return pathlib.Path(self.path).read_bytes()
+        record = read_span(self.path, self.offset, self.length)
         try:
             example = tf.train.Example.FromString(record)
         except Exception:  # protobuf's DecodeError has no public home in TensorFlow.
@@ -137,18 +135,36 @@ def _is_record(path: str) -> bool:
 
 
 def _records(path: str) -> Iterator[ImageFile]:
-    size, offset, number = os.path.getsize(path), 0, 0
     base = os.path.basename(path)
-    with open(path, "rb") as file:
+    for number, (offset, length) in enumerate(record_spans(path).tolist()):
+        yield ImageFile(f"{base}:{number}", path, offset, length)
+
+
+def read_span(path: str, offset: int, length: int) -> bytes:
+    """Reads that many bytes of a file from `offset` on."""
+    with open(path, "rb", buffering=0) as file:
+        return os.pread(file.fileno(), length, offset)
+
+
+def record_spans(path: str) -> np.ndarray:
+    """Returns the offset and length of each record in bytes: int64 `[records, 2]`.
+
+    Only the lengths before the records are read.
+
+    Raises:
+        ValueError: if the file is cut short.
+    """
+    size, offset = os.path.getsize(path), 0
+    spans: list[tuple[int, int]] = []
+    with open(path, "rb", buffering=0) as file:
         while offset < size:
-            file.seek(offset)
-            header = file.read(_HEADER)
+            header = os.pread(file.fileno(), _HEADER, offset)
             length = struct.unpack("<Q", header[:8])[0] if len(header) > 8 else size
             start, offset = offset + _HEADER, offset + _HEADER + length + _CHECKSUM
             if offset > size:
                 raise ValueError(
-                    f"{path} is cut short at record {number}, or compressed, or no "
+                    f"{path} is cut short at record {len(spans)}, or compressed, or no "
                     "TFRecord."
                 )
-            yield ImageFile(f"{base}:{number}", path, start, length)
-            number += 1
+            spans.append((start, length))
+    return np.array(spans, np.int64).reshape(-1, 2)

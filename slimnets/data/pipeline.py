@@ -1,113 +1,296 @@
-"""tf.data pipelines over images in memory.
+"""tf.data pipelines over a dataset's examples.
 
 What a training step sees is a pure function of the seed and the step's number, so a
-run that goes on from a checkpoint sees what it would have seen uninterrupted.
+run that goes on from a checkpoint sees what it would have seen uninterrupted, and
+several workers see together what one would have seen.
 """
+
+from __future__ import annotations
+
+import dataclasses
 
 import tensorflow as tf
 
+from slimnets.data.augmentation import Augmentation
+from slimnets.data.bad_records import BadRecords
+from slimnets.data.config import FALLBACK, AugmentationOptions, InputConfig
 from slimnets.data.datasets import Dataset
+from slimnets.data.decoding import decoded_evaluation, decoded_training
+from slimnets.data.mixing import Mix, mix_pairs
 from slimnets.data.preprocessing import Preprocessing, get_preprocessing
+from slimnets.data.sources import Arrays
 
 
 def training_batches(
-    dataset: Dataset,
+    data: Dataset | InputConfig,
     *,
     batch_size: int,
-    image_size: int,
     seed: int,
+    image_size: int | None = None,
     first_step: int = 0,
-    split: str = "train",
+    split: str | None = None,
     preprocessing: str | None = None,
+    options: AugmentationOptions | None = None,
+    input_context: tf.distribute.InputContext | None = None,
+    bad_records: BadRecords | None = None,
 ) -> tf.data.Dataset:
     """Batches without end, each epoch in a new order, every image once per epoch.
 
     Args:
-        dataset: what to read.
-        batch_size: images per step; a batch may reach from one epoch into the next.
-        image_size: height and width of the network's input, or its number of points.
+        data: what to read; a config says the following too, where they are None.
+        batch_size: images per step, over all workers; a batch may reach from one epoch
+            into the next.
         seed: order and augmentation follow from it and the step alone.
+        image_size: height and width of the network's input, or its number of points.
         first_step: where to begin; 0 is the first batch of the first epoch.
-        split: the split to read.
+        split: the split to read; None for the dataset's own choice.
         preprocessing: a name from `preprocessing_names()`; None for the dataset's own.
+        options: what the preprocessing does beside its own.
+        input_context: which of several workers this is; it gets its share of each
+            batch. None for all of it.
+        bad_records: counts examples that cannot be used; by default none may be.
 
     Returns:
         Pairs of images float32 `[batch_size, image_size, image_size, channels]` (of
-        clouds: `[batch_size, image_size, dims]`) and labels int64 `[batch_size]`.
+        clouds: `[batch_size, image_size, dims]`) and labels int64 `[batch_size]`; or
+        float32 `[batch_size, classes]` where mixup, cutmix or several labels of an
+        example make them so.
 
     Raises:
-        ValueError: for an unknown split or preprocessing, or a batch larger than the
-            split.
+        ValueError: for an unknown split or preprocessing, an option that does not fit,
+            or a batch that is larger than the split, or not to be shared or repeated.
     """
-    images, labels = dataset.load(split)
-    number = len(images)
-    if not 1 <= batch_size <= number:
+    reading = _reading(data, image_size, split, preprocessing, bad_records, train=True)
+    options = options or (data if isinstance(data, InputConfig) else None)
+    options = options or AugmentationOptions()
+    options.check_options()
+    reading.recipe.check_training(options)
+    augmentation = Augmentation(reading.recipe, options, reading.image_size)
+    share = _Share.of(batch_size, augmentation, input_context)
+    number = reading.source.number
+    distinct = batch_size // augmentation.repeats
+    if not 1 <= batch_size <= number * augmentation.repeats:
         raise ValueError(
-            f"batch_size={batch_size} does not fit the split {split!r} of "
-            f"{dataset.name!r}: it must be from 1 to {number}."
+            f"batch_size={batch_size} does not fit the split {reading.split!r} of "
+            f"{reading.dataset.name!r}: it must be from 1 to {number}."
         )
-    recipe = _recipe_for(dataset, preprocessing)
-    images, labels = tf.constant(images), tf.constant(labels, tf.int64)
-
-    def epoch_order(epoch: tf.Tensor) -> tf.Tensor:
-        return tf.random.experimental.stateless_shuffle(
-            tf.range(number), seed=tf.stack([tf.cast(seed, tf.int64), epoch])
-        )
-
-    def batch_of_step(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        epoch, start = step * batch_size // number, step * batch_size % number
-        order = tf.concat([epoch_order(epoch), epoch_order(epoch + 1)], axis=0)
-        chosen = order[start : start + batch_size]
-        batch = recipe.prepare(
-            tf.gather(images, chosen), image_size, dataset.value_range
-        )
-        # Negative, so that no step shares its random numbers with an epoch's order.
-        batch = recipe.augment(batch, tf.stack([tf.cast(seed, tf.int64), -1 - step]))
-        chosen = tf.ensure_shape(chosen, [batch_size])
-        return tf.ensure_shape(batch, [batch_size, *batch.shape[1:]]), tf.gather(
-            labels, chosen
-        )
-
+    orders = _orders(number, distinct, seed, first_step)
     steps = tf.data.Dataset.range(first_step, tf.int64.max)
-    batches = steps.map(batch_of_step, num_parallel_calls=1, deterministic=True)
+
+    def examples(chosen: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        # A repeated image's copies lie apart, so that no pair is of one image.
+        chosen = tf.tile(chosen, [augmentation.repeats])
+        draws = tf.random.stateless_uniform(
+            [batch_size, augmentation.draws], _step_seed(seed, step)
+        )
+        part = slice(share.start, share.start + share.size)
+        return chosen[part], draws[part]
+
+    def locate(element: int) -> int:
+        """The index of the example that comes as that one, from `first_step` on."""
+        step, slot = divmod(element, share.size)
+        position = (first_step + step) * distinct + (share.start + slot) % distinct
+        epoch, place = divmod(position, number)
+        return int(_epoch_order(number, seed, epoch)[place])
+
+    chosen = tf.data.Dataset.zip(orders, steps).map(examples)
+    if isinstance(reading.source, Arrays):
+        batches = _stored(reading, augmentation, chosen)
+    else:
+        batches = decoded_training(
+            reading.source, augmentation, chosen, share.size, reading.channels,
+            reading.bad_records, locate,
+        )  # fmt: skip
+    if augmentation.mixes:
+        mixes = steps.map(
+            lambda step: augmentation.draw_mix(
+                (batch_size + 1) // 2, _step_seed(seed, step)
+            )
+        )
+        classes = reading.dataset.num_classes
+
+        def mixed(batch, mix):
+            images, labels = batch
+            if labels.shape.rank == 1:
+                labels = tf.one_hot(labels, classes)
+            first, pairs = share.start // 2, (share.size + 1) // 2
+            parts = (part[first : first + pairs] for part in mix)
+            return mix_pairs(images, labels, Mix(*parts))
+
+        batches = tf.data.Dataset.zip(batches, mixes).map(mixed)
     return _unsharded(batches.prefetch(tf.data.AUTOTUNE))
 
 
 def evaluation_batches(
-    dataset: Dataset,
+    data: Dataset | InputConfig,
     *,
-    split: str,
     batch_size: int,
-    image_size: int,
+    split: str | None = None,
+    image_size: int | None = None,
     preprocessing: str | None = None,
+    crop_fraction: float | None = None,
+    input_context: tf.distribute.InputContext | None = None,
+    bad_records: BadRecords | None = None,
 ) -> tf.data.Dataset:
     """Every image of the split once, in its stored order; the last batch may be short.
 
-    Returns pairs of images float32 `[batch, image_size, image_size, channels]` and
-    labels int64 `[batch]`. Raises ValueError for an unknown split or preprocessing, or
-    a batch_size below 1.
+    Args:
+        data: what to read; a config says the following too, where they are None.
+        batch_size: images at a time.
+        split: the split to read; None for the dataset's own choice.
+        image_size: height and width of the network's input, or its number of points.
+        preprocessing: a name from `preprocessing_names()`; None for the dataset's own.
+        crop_fraction: the share of the sides that is seen; None for the
+            preprocessing's.
+        input_context: which of several workers this is; it gets every so-many-th
+            image. None for all.
+        bad_records: counts examples that cannot be used, which are left out; by default
+            none may be.
+
+    Returns:
+        Pairs of images float32 `[batch, image_size, image_size, channels]` and labels
+        int64 `[batch]`, or float32 `[batch, classes]` of examples with several labels.
+
+    Raises:
+        ValueError: for an unknown split or preprocessing, or a batch_size below 1.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be at least 1.")
-    recipe = _recipe_for(dataset, preprocessing)
+    reading = _reading(data, image_size, split, preprocessing, bad_records, train=False)
+    if crop_fraction is None and isinstance(data, InputConfig):
+        crop_fraction = data.eval_crop_fraction
+    recipe = reading.recipe.with_crop_fraction(crop_fraction)
+    first, workers = 0, 1
+    if input_context:
+        first = input_context.input_pipeline_id
+        workers = input_context.num_input_pipelines
+    indices = tf.data.Dataset.range(first, reading.source.number, workers)
+    if not isinstance(reading.source, Arrays):
+        batches = decoded_evaluation(
+            reading.source, recipe, indices, batch_size, reading.image_size,
+            reading.channels, reading.bad_records,
+        )  # fmt: skip
+        return _unsharded(batches.prefetch(tf.data.AUTOTUNE))
+    images, labels = _constants(reading.source)
 
-    def prepare(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images = recipe.prepare(images, image_size, dataset.value_range)
-        return images, tf.cast(labels, tf.int64)
+    def prepare(chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        batch, value_range = tf.gather(images, chosen), reading.dataset.value_range
+        prepared = recipe.prepare(batch, reading.image_size, value_range)
+        return prepared, tf.gather(labels, chosen)
 
-    pairs = tf.data.Dataset.from_tensor_slices(dataset.load(split))
-    return _unsharded(pairs.batch(batch_size).map(prepare).prefetch(1))
+    return _unsharded(indices.batch(batch_size).map(prepare).prefetch(1))
 
 
-def _recipe_for(dataset: Dataset, name: str | None) -> Preprocessing:
-    name = name or dataset.default_preprocessing
-    recipe = get_preprocessing(name)
-    if recipe.rank != len(dataset.image_shape):
-        raise ValueError(
-            f"Preprocessing {name!r} does not fit {dataset.name!r}, whose examples are "
-            f"of shape {dataset.image_shape}; {dataset.default_preprocessing!r} does."
+@dataclasses.dataclass(frozen=True)
+class _Reading:
+    """What both kinds of batches need to know."""
+
+    dataset: Dataset
+    source: object
+    split: str
+    recipe: Preprocessing
+    image_size: int
+    bad_records: BadRecords
+
+    @property
+    def channels(self) -> int:
+        return self.dataset.image_shape[-1]
+
+
+def _reading(data, image_size, split, preprocessing, bad_records, train) -> _Reading:
+    config = data if isinstance(data, InputConfig) else None
+    dataset = config.dataset if config else data
+    if config:
+        preprocessing = preprocessing or config.preprocessing
+        own_size = config.image_size if train else None
+        image_size = image_size or own_size or config.evaluation_size
+        split = split or (config.train_split if train else None)
+    if image_size is None:
+        raise ValueError("image_size is missing; only a config has one of its own.")
+    split = split or (dataset.train_split if train else dataset.test_split)
+    name = preprocessing or dataset.default_preprocessing or FALLBACK
+    limit = config.max_bad_records if config else 0
+    return _Reading(
+        dataset,
+        dataset.source(split),
+        split,
+        get_preprocessing(name).for_dataset(dataset),
+        image_size,
+        bad_records or BadRecords(limit),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Share:
+    """The part of a batch that one worker gets: where it begins, and its size."""
+
+    start: int
+    size: int
+
+    @classmethod
+    def of(cls, batch_size, augmentation, context) -> _Share:
+        if batch_size % augmentation.repeats:
+            raise ValueError(
+                f"batch_size={batch_size} is no multiple of "
+                f"repeated_augmentation={augmentation.repeats}."
+            )
+        workers = context.num_input_pipelines if context else 1
+        size = batch_size // workers
+        if batch_size % workers:
+            raise ValueError(
+                f"batch_size={batch_size} is no multiple of the {workers} workers."
+            )
+        if workers > 1 and augmentation.mixes and size % 2:
+            raise ValueError(
+                f"batch_size={batch_size} gives each of {workers} workers {size} "
+                "images; mixup and cutmix need an even number."
+            )
+        return cls(context.input_pipeline_id * size if context else 0, size)
+
+
+def _step_seed(seed: int, step: tf.Tensor) -> tf.Tensor:
+    # Negative, so that no step shares its random numbers with an epoch's order.
+    return tf.stack([tf.cast(seed, tf.int64), -1 - step])
+
+
+def _epoch_order(number: int, seed: int, epoch: int | tf.Tensor) -> tf.Tensor:
+    return tf.random.experimental.stateless_shuffle(
+        tf.range(number), seed=tf.stack([tf.cast(seed, tf.int64), epoch])
+    )
+
+
+def _orders(number: int, size: int, seed: int, first_step: int) -> tf.data.Dataset:
+    """The indices `[size]` of each step, from `first_step` on."""
+    first_epoch, start = divmod(first_step * size, number)
+
+    def order(epoch: tf.Tensor) -> tf.data.Dataset:
+        begun = tf.where(epoch == first_epoch, start, 0)
+        shuffled = _epoch_order(number, seed, epoch)
+        return tf.data.Dataset.from_tensor_slices(shuffled[begun:])
+
+    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
+    return epochs.flat_map(order).batch(size, drop_remainder=True)
+
+
+def _constants(source: Arrays) -> tuple[tf.Tensor, tf.Tensor]:
+    kind = tf.float32 if source.multi_label else tf.int64
+    return tf.constant(source.images), tf.constant(source.labels, kind)
+
+
+def _stored(
+    reading: _Reading, augmentation: Augmentation, chosen: tf.data.Dataset
+) -> tf.data.Dataset:
+    images, labels = _constants(reading.source)
+
+    def prepare(indices: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        batch = augmentation.stored(
+            tf.gather(images, indices), draws, reading.dataset.value_range
         )
-    return recipe
+        shape = reading.dataset.input_shape(reading.image_size)
+        batch = tf.ensure_shape(batch, [indices.shape[0], *shape])
+        return batch, tf.gather(labels, indices)
+
+    return chosen.map(prepare, num_parallel_calls=1, deterministic=True)
 
 
 def _unsharded(batches: tf.data.Dataset) -> tf.data.Dataset:

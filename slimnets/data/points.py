@@ -1,6 +1,10 @@
 """What happens to clouds of points on their way into a network."""
 
+import math
+
 import tensorflow as tf
+
+ROTATION_DRAWS = 3
 
 
 def first_points(
@@ -25,15 +29,19 @@ def first_points(
     return tf.cast(points[:, :number], tf.float32)
 
 
-def random_rotation(points: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def random_rotation(points: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     """Turns each cloud by a rotation of its own, drawn evenly from all there are.
 
     Args:
         points: `[batch, points, 3]`.
-        seed: int `[2]`; the same seed gives the same rotations.
+        draws: `[batch, 3]`, from 0 to 1. Shoemake (Graphics Gems III) makes evenly
+            distributed quaternions of them.
     """
-    quaternions = tf.random.stateless_normal([tf.shape(points)[0], 4], seed)
-    w, x, y, z = tf.unstack(tf.math.l2_normalize(quaternions, axis=1), axis=1)
+    share, first, second = tf.unstack(draws, axis=1)
+    inner, outer = tf.sqrt(1.0 - share), tf.sqrt(share)
+    first, second = 2 * math.pi * first, 2 * math.pi * second
+    w, x = outer * tf.cos(second), inner * tf.sin(first)
+    y, z = inner * tf.cos(first), outer * tf.sin(second)
     rows = (
         (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
         (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),

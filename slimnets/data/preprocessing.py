@@ -1,74 +1,211 @@
-"""From stored images to the network's input, in batches, by named recipes.
+"""From stored images to the network's input, by named recipes.
 
-A recipe is two functions: what evaluation does to an image, and what training adds
-to that. Random choices are stateless: a pure function of the seed that is given.
+A recipe is rows of data: what evaluation sees of an image, how values are scaled, and
+what training does beside that by default. What it means in training, with options, is
+in `slimnets.data.augmentation`.
+
+Sources: [1] research/slim's inception, vgg and lenet preprocessing;
+[2] torchvision's reference training and timm's create_transform; [3] the modes of
+keras.applications.imagenet_utils.preprocess_input; [4] He et al., arXiv:1512.03385,
+section 4.2, with the statistics of CIFAR-10's training images.
 """
+
+from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from slimnets.data.points import first_points, random_rotation
+from slimnets.data.config import AugmentationOptions
+from slimnets.data.datasets import Dataset
+from slimnets.data.geometry import View
+from slimnets.data.points import first_points
 
-# One pixel of a stored 8x8 digit, the width of its empty margin.
-SHIFT_FRACTION = 1 / 8
-
-
-def resize_and_scale(
-    images: tf.Tensor, image_size: int, value_range: tuple[float, float]
-) -> tf.Tensor:
-    """Resizes `[batch, height, width, channels]` bilinearly; values become -1 to 1."""
-    low, high = value_range
-    images = tf.cast(images, tf.float32)
-    if images.shape[1:3] != (image_size, image_size):
-        images = tf.image.resize(images, [image_size, image_size])
-    return (images - low) * (2.0 / (high - low)) - 1.0
+Values = Callable[[tf.Tensor], tf.Tensor]
+_WHOLE, _NOTHING = View(), AugmentationOptions()
 
 
-def random_shift(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Moves each image by its own whole number of pixels; the border repeats.
+def symmetric(images: tf.Tensor) -> tf.Tensor:
+    """From 0 to 255 to -1 to 1, exactly for whole numbers of an 8x8 digit too."""
+    return images / 127.5 - 1.0
 
-    Args:
-        images: `[batch, size, size, channels]`, static but for the batch.
-        seed: int `[2]`; the same seed gives the same shifts.
+
+def standardized(mean: tuple[float, ...], deviation: tuple[float, ...]) -> Values:
+    """Subtracts the mean of each channel and divides by its standard deviation.
+
+    Both are of values from 0 to 1. Images of one channel get the channels' averages.
     """
-    size = images.shape[1]
-    reach = max(1, round(size * SHIFT_FRACTION))
-    batch = tf.shape(images)[0]
-    shifts = tf.random.stateless_uniform(
-        [2, batch], seed, minval=-reach, maxval=reach + 1, dtype=tf.int32
-    )
-    index = tf.clip_by_value(tf.range(size) + shifts[..., tf.newaxis], 0, size - 1)
-    images = tf.gather(images, index[0], axis=1, batch_dims=1)
-    return tf.gather(images, index[1], axis=2, batch_dims=1)
+
+    def values(images: tf.Tensor) -> tf.Tensor:
+        centre, scale = mean, deviation
+        if images.shape[-1] != len(mean):
+            centre, scale = sum(mean) / len(mean), sum(deviation) / len(deviation)
+        return (images / 255.0 - tf.constant(centre)) / tf.constant(scale)
+
+    return values
 
 
-def _unchanged(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    del seed
-    return images
+def without_mean(mean: tuple[float, float, float], reverse: bool = False) -> Values:
+    """Subtracts the mean of each channel, RGB of 0 to 255; `reverse` makes it BGR."""
+
+    def values(images: tf.Tensor) -> tf.Tensor:
+        if images.shape[-1] != 3:
+            return images - sum(mean) / 3
+        images = images - tf.constant(mean)
+        return images[..., ::-1] if reverse else images
+
+    return values
 
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """`prepare(images, image_size, value_range)`, then `augment(images, seed)`.
-
-    `augment` is for training only.
+    """How images become the network's input.
 
     Attributes:
+        name: a name from `preprocessing_names()`.
+        view: what evaluation sees of an image.
+        values: scales pixels from 0 to 255.
+        training: what training does by default, beside `view` and `values`.
+        boxes: whether its random crop keeps to the examples' bounding boxes.
+        own: what else it does in training: `side` (a crop after resizing the shorter
+            side at random), `colors` (inception's), `shift` or `rotate`.
         rank: of what it takes: 3 for one image, 2 for one cloud of points.
     """
 
-    prepare: Callable[[tf.Tensor, int, tuple[float, float]], tf.Tensor]
-    augment: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+    name: str
+    view: View = _WHOLE
+    values: Values = symmetric
+    training: AugmentationOptions = _NOTHING
+    boxes: bool = False
+    own: str = ""
     rank: int = 3
 
+    def prepare(
+        self, images: tf.Tensor, image_size: int, value_range: tuple[float, float]
+    ) -> tf.Tensor:
+        """What a network sees of images in evaluation.
+
+        Args:
+            images: `[batch, height, width, channels]`, or clouds `[batch, points,
+                dims]`.
+            image_size: height and width of the result, or its number of points.
+            value_range: the smallest and largest value that a pixel may have.
+
+        Returns:
+            float32 `[batch, image_size, image_size, channels]`, or `[batch, image_size,
+            dims]`.
+
+        Raises:
+            ValueError: if a cloud has fewer points.
+        """
+        if self.rank == 2:
+            return first_points(images, image_size, value_range)
+        return self.values(self.view(to_pixels(images, value_range), image_size))
+
+    def with_crop_fraction(self, fraction: float | None) -> Preprocessing:
+        """This recipe with another share of the sides; None for its own.
+
+        Raises:
+            ValueError: for a recipe that shows the whole image, or a fraction that is
+                not above 0 and at most 1.
+        """
+        if fraction is None:
+            return self
+        if self.rank == 2 or self.view.crop_fraction is None:
+            raise ValueError(
+                f"eval_crop_fraction={fraction} is of no effect with "
+                f"preprocessing_name={self.name}, which shows the whole of an example."
+            )
+        if not 0 < fraction <= 1:
+            raise ValueError(f"eval_crop_fraction={fraction}; allowed is 0 < it <= 1.")
+        view = dataclasses.replace(self.view, crop_fraction=fraction)
+        return dataclasses.replace(self, view=view)
+
+    def for_dataset(self, dataset: Dataset) -> Preprocessing:
+        """Returns itself; raises ValueError unless it fits the dataset's examples."""
+        if self.rank != len(dataset.image_shape):
+            fitting = dataset.default_preprocessing or "any other"
+            raise ValueError(
+                f"Preprocessing {self.name!r} does not fit {dataset.name!r}, whose "
+                f"examples are of shape {dataset.image_shape}; {fitting!r} does."
+            )
+        return self
+
+    def check_training(self, options: AugmentationOptions) -> None:
+        """Raises ValueError for an option that this recipe cannot use."""
+        given = options.given_options()
+        unusable = [name for name in given if name != "repeated_augmentation"]
+        if self.rank == 2 and unusable:
+            raise ValueError(
+                f"{unusable[0]}={given[unusable[0]]} is of no effect with "
+                f"preprocessing_name={self.name}, which is for clouds of points."
+            )
+        if "random_crop_aspect" in given and not self.resolve(options).random_crop_area:
+            raise ValueError(
+                f"random_crop_aspect={options.random_crop_aspect} is of no effect with "
+                f"preprocessing_name={self.name} without random_crop_area."
+            )
+
+    def resolve(self, options: AugmentationOptions) -> AugmentationOptions:
+        """The options, with this recipe's own where they are None."""
+        given = {**self.training.given_options(), **options.given_options()}
+        return AugmentationOptions(**given)
+
+
+def to_pixels(images: tf.Tensor, value_range: tuple[float, float]) -> tf.Tensor:
+    """Scales values to float32 from 0 to 255."""
+    low, high = value_range
+    images = tf.cast(images, tf.float32)
+    if (low, high) == (0, 255):
+        return images
+    return (images - low) * (255.0 / (high - low))
+
+
+_SLIM_MEAN = (123.68, 116.78, 103.94)
+_CAFFE_MEAN = (123.68, 116.779, 103.939)
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CIFAR_MEAN, CIFAR_DEVIATION = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+_CROP = AugmentationOptions(
+    random_crop_area=0.08, random_crop_aspect=4 / 3, random_flip=True
+)
+_IMAGENET = standardized(IMAGENET_MEAN, IMAGENET_DEVIATION)
+_TORCH = View(0.875, kernel="bilinear")
 
 _PREPROCESSING = {
-    "plain": Preprocessing(resize_and_scale, _unchanged),
-    "shift": Preprocessing(resize_and_scale, random_shift),
-    "points": Preprocessing(first_points, _unchanged, rank=2),
-    "rotate_points": Preprocessing(first_points, random_rotation, rank=2),
+    recipe.name: recipe
+    for recipe in (
+        Preprocessing(
+            "inception",  # [1]
+            View(0.875, crop_first=True, kernel="legacy"),
+            training=AugmentationOptions(
+                random_crop_area=0.05, random_crop_aspect=1.33, random_flip=True
+            ),
+            boxes=True,
+            own="colors",
+        ),
+        Preprocessing(
+            "vgg",  # [1]
+            View(0.875, kernel="legacy"),
+            without_mean(_SLIM_MEAN),
+            AugmentationOptions(random_flip=True),
+            own="side",
+        ),
+        Preprocessing("torch", _TORCH, _IMAGENET, _CROP),  # [2], torchvision's
+        Preprocessing("timm", View(0.875, kernel="bicubic"), _IMAGENET, _CROP),  # [2]
+        Preprocessing("caffe", _TORCH, without_mean(_CAFFE_MEAN, True), _CROP),  # [3]
+        Preprocessing("tf", _TORCH, symmetric, _CROP),  # [3]
+        Preprocessing(
+            "cifar",  # [4]
+            values=standardized(CIFAR_MEAN, CIFAR_DEVIATION),
+            training=AugmentationOptions(random_flip=True, pad_and_crop=4),
+        ),
+        Preprocessing("lenet", values=lambda images: (images - 128.0) / 128.0),  # [1]
+        Preprocessing("plain"),
+        Preprocessing("shift", own="shift"),
+        Preprocessing("points", rank=2),
+        Preprocessing("rotate_points", rank=2, own="rotate"),
+    )
 }
 
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from slimnets import data
-from slimnets.data import digits, preprocessing
+from slimnets.data import digits, motion
 
 
 def batches(**options):
@@ -47,7 +47,7 @@ def test_unknown_names_are_explained():
 
 def test_each_epoch_holds_every_image_once_in_a_new_order():
     images, _ = digits.load("train")
-    expected = np.sort(preprocessing.resize_and_scale(images, 8, (0, 16)), axis=None)
+    expected = np.sort(images / 8.0 - 1.0, axis=None)
     stream = take(batches(batch_size=479, preprocessing="plain"), 6)
     epochs = [np.concatenate([i for i, _ in stream[k : k + 3]]) for k in (0, 3)]
     for epoch in epochs:
@@ -92,9 +92,8 @@ def test_images_are_resized_to_the_asked_size():
 def test_shift_moves_each_image_whole():
     image = np.zeros([200, 16, 16, 2], np.float32)
     image[:, 8, 7] = 1
-    shifted = preprocessing.random_shift(
-        tf.constant(image), tf.constant([1, 2])
-    ).numpy()
+    draws = tf.random.stateless_uniform([200, 2], [1, 2])
+    shifted = motion.random_shift(tf.constant(image), draws).numpy()
     where = np.argwhere(shifted[..., 0])
     np.testing.assert_array_equal(shifted[..., 0], shifted[..., 1])
     assert len(where) == 200

@@ -109,15 +109,20 @@ def test_rotations_of_the_stored_clouds_are_rotations(rng):
 
 def test_random_rotation_turns_each_cloud_whole(rng):
     clouds = rng.normal(size=(50, 7, 3)).astype(np.float32)
-    turned = points.random_rotation(clouds, [1, 2]).numpy()
+    draws = rng.uniform(size=(2, 50, 3)).astype(np.float32)
+    turned = points.random_rotation(clouds, draws[0]).numpy()
     for cloud, other in zip(clouds, turned, strict=True):
         np.testing.assert_allclose(other @ other.T, cloud @ cloud.T, atol=1e-4)
         # A reflection would change the sign of this volume.
         volumes = [np.linalg.det(c[:3].astype(np.float64)) for c in (cloud, other)]
         np.testing.assert_allclose(*volumes, rtol=1e-3, atol=1e-4)
     assert not np.allclose(turned, clouds, atol=0.1)
-    np.testing.assert_array_equal(turned, points.random_rotation(clouds, [1, 2]))
-    assert not np.allclose(turned, points.random_rotation(clouds, [1, 3]))
+    np.testing.assert_array_equal(turned, points.random_rotation(clouds, draws[0]))
+    assert not np.allclose(turned, points.random_rotation(clouds, draws[1]))
+    # Evenly distributed ones leave nothing of a direction on average.
+    ones = np.tile(np.float32([[[0, 0, 1]]]), (4000, 1, 1))
+    turned = points.random_rotation(ones, rng.uniform(size=(4000, 3)).astype("f"))
+    assert np.abs(turned.numpy().mean(axis=0)).max() < 0.04
 
 
 def test_training_and_evaluation_batches(small):

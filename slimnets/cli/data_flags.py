@@ -1,0 +1,58 @@
+"""Flags of InputConfig's fields of the same name, which have the defaults."""
+
+import dataclasses
+
+from absl import flags
+
+from slimnets.data.config import InputConfig
+
+DATASETS = (
+    "digits or shapes; on disk folder, npz, tfds:NAME, or imagenet, flowers, cifar10, "
+    "mnist or records as record files"
+)
+
+# Kind, name, help.
+FIELDS = (
+    ("string", "dataset_name", f"Name of the dataset: {DATASETS}."),
+    ("string", "dataset_dir", "Where a dataset on disk lies: the directory of its "
+     "record files, the folder of one sub-folder per class, the .npz file."),
+    ("string", "dataset_split_name", "The split to train on; the dataset's own by "
+     "default."),
+    ("integer", "labels_offset", "Subtracted from the labels in record files; 1 for "
+     "imagenet by default, 0 keeps its background class."),
+    ("integer", "train_image_size", "Height and width of the images in training; the "
+     "network's default size by default."),
+    ("integer", "eval_image_size", "Height and width of the images in evaluation; "
+     "train_image_size by default."),
+    ("string", "preprocessing_name", "How images become the network's input; the "
+     "dataset's or the network's own by default."),
+    ("float", "eval_crop_fraction", "The share of an image's sides that evaluation "
+     "sees; the preprocessing's by default."),
+    ("integer", "max_bad_records", "How many examples that cannot be used are left "
+     "out before the run stops."),
+    ("float", "random_crop_area", "Smallest share of the image's area in a random "
+     "crop; 0 for none."),
+    ("float", "random_crop_aspect", "Widest aspect ratio of a random crop."),
+    ("boolean", "random_flip", "Mirror half of the images left to right."),
+    ("integer", "pad_and_crop", "Move images by up to as many pixels."),
+    ("string", "autoaugment", "Policy of AutoAugment: imagenet or cifar10."),
+    ("integer", "randaugment_layers", "Operations of RandAugment for each image."),
+    ("float", "randaugment_magnitude", "Strength of RandAugment, 0 to 10; 9 by "
+     "default."),
+    ("float", "color_jitter", "Share by which brightness, contrast and saturation "
+     "change at most."),
+    ("float", "random_erasing", "Probability with which a rectangle is erased."),
+    ("float", "mixup_alpha", "Of mixup's beta distribution."),
+    ("float", "cutmix_alpha", "Of cutmix's beta distribution; with mixup, either half "
+     "of the time."),
+    ("integer", "repeated_augmentation", "How often an image stands in a batch."),
+)  # fmt: skip
+NAMES = tuple(name for _, name, _ in FIELDS)
+
+
+def define_input(flag_values: flags.FlagValues) -> None:
+    """Defines a flag for every field of InputConfig, with the field's default."""
+    defaults = {field.name: field.default for field in dataclasses.fields(InputConfig)}
+    for kind, name, text in FIELDS:
+        define = getattr(flags, f"DEFINE_{kind}")
+        define(name, defaults[name], text, flag_values=flag_values)

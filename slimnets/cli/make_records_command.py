@@ -1,0 +1,73 @@
+"""Writes a folder of images, one sub-folder per class, as TFRecord files.
+
+A folder may have the splits train and validation below it; of one that has not,
+each tenth image of a class is for validation. The files, in research/slim's
+layout, are the same for the same folder, seed and number of shards, and each
+gets its name when it is whole. They are read with
+--dataset_name=records --dataset_dir=OUTPUT.
+"""
+
+import contextlib
+import functools
+import os
+import time
+from collections.abc import Sequence
+
+from absl import flags
+
+from slimnets.cli.common import define_debug, require, start_tensorflow
+
+ARGUMENTS = ()
+_REQUIRED = ("dataset_dir", "output")
+_FIELDS = (
+    ("string", "dataset_dir", None, "The folder of images."),
+    ("string", "output", None, "Directory of the record files."),
+    ("integer", "num_shards", 16, "Files of the training split; validation's are as "
+     "large."),
+    ("string", "layout", "records", "How files are named and labels counted: records, "
+     "flowers or imagenet."),
+    ("integer", "seed", 0, "Of the order of the images."),
+    ("integer", "max_bad_records", 0, "How many images that cannot be decoded are left "
+     "out before the command stops."),
+    ("integer", "num_threads", None, "Files that are written at a time; one for each "
+     "core by default."),
+)  # fmt: skip
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    for kind, name, default, text in _FIELDS:
+        define = getattr(flags, f"DEFINE_{kind}")
+        define(name, default, text, flag_values=flag_values)
+    define_debug(flag_values)
+
+
+def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    started = time.monotonic()
+    require(flag_values, "make-records", *_REQUIRED)
+    start_tensorflow(flag_values.debug)
+    from slimnets.data import make_records
+    from slimnets.training.progress import show_progress
+
+    options = {name: flag_values[name].value for _, name, *_ in _FIELDS}
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def bar(total: int):
+            return stack.enter_context(
+                show_progress("make-records", 0, total, unit="image")
+            )
+
+        def progress(done: int, total: int) -> None:
+            rate = done / (time.monotonic() - started)
+            bar(total).update(done, {"images_per_second": rate})
+
+        written = make_records(**options, progress=progress)
+    parts = [
+        f"{written.images[split]} {split} images in {len(files)} files"
+        for split, files in written.files.items()
+    ]
+    print(
+        f"{', '.join(parts)}, {len(written.bad)} left out, "
+        f"{time.monotonic() - started:.0f} s, files in "
+        f"{os.path.abspath(flag_values.output)}"
+    )

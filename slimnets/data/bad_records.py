@@ -1,0 +1,72 @@
+"""Examples that cannot be used: counted by file and index, and left out up to a limit.
+
+In training the next example that can be used stands in for one that cannot, so that a
+step's batch stays a pure function of the seed and the step; in evaluation it is left
+out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterator
+
+import absl.logging
+import tensorflow as tf
+
+
+class TooManyBadRecords(ValueError):
+    """More examples cannot be used than may be left out."""
+
+
+class BadRecords:
+    """Counts the examples that cannot be used; each once, however often it is met.
+
+    Args:
+        limit: how many are left out before `add` raises.
+    """
+
+    def __init__(self, limit: int = 0):
+        self.limit = limit
+        self.found: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def add(self, name: str, reason: str) -> None:
+        """Counts the example called `name`, and logs it the first time.
+
+        Raises:
+            TooManyBadRecords: if it is one more than may be left out.
+        """
+        with self._lock:
+            if name in self.found:
+                return
+            self.found[name] = reason
+            number = len(self.found)
+        if number > self.limit:
+            raise TooManyBadRecords(
+                f"{name}: {reason}. It is bad record {number}, where "
+                f"max_bad_records={self.limit}."
+            )
+        absl.logging.warning("Left out %s: %s.", name, reason)
+
+
+def reason(error: Exception) -> str:
+    """What an error says, without what TensorFlow adds around it."""
+    text = " ".join((getattr(error, "message", None) or str(error)).split())
+    return re.sub(r"{{.*?}} ?| \[Op:.*", "", text)[:200].rstrip(".")
+
+
+@contextlib.contextmanager
+def explained_errors() -> Iterator[None]:
+    """Raises TooManyBadRecords itself, where a tf.data iterator wraps it in its own.
+
+    Iterate over `training_batches` and `evaluation_batches` inside of this.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        match = re.search(rf"{TooManyBadRecords.__name__}: (.*)", error.message or "")
+        if not match:
+            raise
+        raise TooManyBadRecords(match[1].strip()) from None

@@ -1,0 +1,215 @@
+"""Turns a folder of images into record files in research/slim's layout."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import os
+import threading
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets.data import folders, records
+from slimnets.data.bad_records import BadRecords, reason
+from slimnets.data.labels import BACKGROUND, write_labels
+from slimnets.data.sources import Files
+
+LAYOUTS = tuple(
+    name
+    for name, layout in records.LAYOUTS.items()
+    if layout.sharded and layout.image_shape == (None, None, 3)
+)
+_FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What `make_records` wrote.
+
+    Attributes:
+        files: the record files, by split.
+        images: how many images are in them, by split.
+        bad: why images were left out, by their path.
+    """
+
+    files: dict[str, list[str]]
+    images: dict[str, int]
+    bad: dict[str, str]
+
+
+def make_records(
+    dataset_dir: str,
+    output: str,
+    *,
+    num_shards: int = 16,
+    layout: str = "records",
+    seed: int = 0,
+    max_bad_records: int = 0,
+    num_threads: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Written:
+    """Writes the splits of a folder as record files, with the names of the classes.
+
+    The files are a function of the folder, `num_shards` and the seed alone. Each gets
+    its name when it is whole. Images stay encoded as they are, but every one is decoded
+    once to see that it can be.
+
+    Args:
+        dataset_dir: a folder as of `slimnets.data.folders`.
+        output: the directory of the files; it is made.
+        num_shards: files of the training split; other splits have as many images in a
+            file.
+        layout: one of LAYOUTS, which is the `dataset_name` to read them by.
+        seed: of the order of the images.
+        max_bad_records: how many images that cannot be decoded are left out.
+        num_threads: how many files are written at a time; None for one for each core.
+        progress: is told how many images are done, and of how many.
+
+    Raises:
+        ValueError: if the folder has no classes, or an empty one; for an unknown layout
+            or too many shards; or if the output holds files of another number of
+            shards. TooManyBadRecords, a ValueError, for more than max_bad_records.
+        FileNotFoundError: if there is no such folder.
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout={layout!r} is not one of {', '.join(LAYOUTS)}.")
+    dataset = folders.open_dataset("folder", dataset_dir)
+    splits = [split for split in dataset.splits if split != folders.ALL]
+    number = dataset.splits[dataset.train_split]
+    if not 1 <= num_shards <= number:
+        raise ValueError(
+            f"num_shards={num_shards}; allowed is 1 to {number}, the number of "
+            "training images."
+        )
+    row = records.LAYOUTS[layout]
+    os.makedirs(output, exist_ok=True)
+    shards = [
+        shard
+        for split in splits
+        for shard in _shards(dataset, split, row, output, num_shards, number, seed)
+    ]
+    _check_output(shards, row, output)
+    background = [BACKGROUND] * row.labels_offset
+    write_labels(
+        os.path.join(output, records.LABELS_FILE), [*background, *dataset.label_names]
+    )
+    bad = BadRecords(max_bad_records)
+    writer = _Writer(row.labels_offset, bad, progress, shards)
+    with concurrent.futures.ThreadPoolExecutor(num_threads or os.cpu_count()) as pool:
+        futures = [pool.submit(writer.write, shard) for shard in shards]
+        try:
+            counts = [future.result() for future in futures]
+        except BaseException:
+            writer.stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    written = list(zip(shards, counts, strict=True))
+    return Written(
+        {s: [shard.path for shard in shards if shard.split == s] for s in splits},
+        {s: sum(n for shard, n in written if shard.split == s) for s in splits},
+        bad.found,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shard:
+    """One file to write: which examples of a source go into it."""
+
+    split: str
+    path: str
+    source: Files
+    indices: np.ndarray
+
+
+def _shards(dataset, split, row, output, num_shards, train_number, seed):
+    source = dataset.source(split)
+    total = max(1, round(num_shards * source.number / train_number))
+    order = np.random.default_rng([seed, source.number]).permutation(source.number)
+    for index, part in enumerate(np.array_split(order, total)):
+        name = row.file_name(split, index, total)
+        yield _Shard(split, os.path.join(output, name), source, part)
+
+
+def _check_output(shards: list[_Shard], row: records.Layout, output: str) -> None:
+    mine = {os.path.basename(shard.path) for shard in shards}
+    there = [
+        name
+        for name in sorted(os.listdir(output))
+        if any(row.matches(split, name) for split in row.splits) and name not in mine
+    ]
+    if there:
+        raise ValueError(
+            f"{output} holds other record files already, such as {there[0]}: choose "
+            "another directory, or remove them."
+        )
+
+
+class _Writer:
+    """Writes shards; several may be under way in as many threads."""
+
+    def __init__(self, labels_offset, bad, progress, shards):
+        self.stop = threading.Event()
+        self._labels_offset = labels_offset
+        self._bad = bad
+        self._progress = progress
+        self._total = sum(len(shard.indices) for shard in shards)
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def write(self, shard: _Shard) -> int:
+        """Writes a file under a draft's name, then renames it: how many images."""
+        folder, name = os.path.split(shard.path)
+        draft = os.path.join(folder, f".{name}.draft")
+        number = 0
+        try:
+            with tf.io.TFRecordWriter(draft) as writer:
+                for index in shard.indices.tolist():
+                    if self.stop.is_set():
+                        return 0
+                    if example := self._example(shard.source, index):
+                        writer.write(example)
+                        number += 1
+                    self._count()
+            os.replace(draft, shard.path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(draft)
+        return number
+
+    def _count(self) -> None:
+        with self._lock:
+            self._done += 1
+            self._progress(self._done, self._total)
+
+    def _example(self, source: Files, index: int) -> bytes | None:
+        path = source.path(index)
+        try:
+            with open(path, "rb") as file:
+                encoded = file.read()
+            image = tf.io.decode_image(encoded, 3, expand_animations=False)
+        except (OSError, tf.errors.OpError) as error:
+            self._bad.add(path, reason(error))
+            return None
+        ending = os.path.splitext(path)[1].lower()
+        height, width, _ = image.shape
+        feature = {
+            "image/encoded": _bytes(encoded),
+            "image/format": _bytes(_FORMATS.get(ending, ending[1:]).encode()),
+            "image/filename": _bytes(source.paths[index].encode()),
+            "image/class/label": _whole(source.labels[index] + self._labels_offset),
+            "image/height": _whole(height),
+            "image/width": _whole(width),
+        }
+        example = tf.train.Example(features=tf.train.Features(feature=feature))
+        return example.SerializeToString(deterministic=True)
+
+
+def _bytes(value: bytes) -> tf.train.Feature:
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+
+
+def _whole(value: int) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(value)]))

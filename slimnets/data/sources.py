@@ -1,0 +1,163 @@
+"""Where the examples of a split come from: arrays in memory, or encoded images.
+
+Every example has an index, so that a pipeline may begin anywhere and order is its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets.data.image_files import read_span
+
+# Of a split that a dataset does not have of its own, each tenth example is held out.
+HELD_OUT = 10
+
+
+class Encoded(Protocol):
+    """Encoded images by index.
+
+    Attributes:
+        number: how many there are.
+        num_classes: labels are below it.
+        multi_label: whether an example's label is a row of 0 and 1, one for each class.
+    """
+
+    number: int
+    num_classes: int
+    multi_label: bool
+
+    def name(self, index: int) -> str:
+        """What an example is called: its file, and its index in that."""
+
+    def read(self, index: int) -> bytes:
+        """What `parse` needs of an example, beside its index."""
+
+    def parse(
+        self, index: tf.Tensor, data: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The encoded image (string), the label as stored, and boxes `[boxes, 4]`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrays:
+    """Examples in memory.
+
+    Attributes:
+        images: `[number, height, width, channels]`, or clouds.
+        labels: `[number]`, or `[number, classes]` of 0 and 1.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def number(self) -> int:
+        return len(self.images)
+
+    @property
+    def multi_label(self) -> bool:
+        return self.labels.ndim == 2
+
+
+class Files:
+    """Image files, each of one class."""
+
+    multi_label = False
+
+    def __init__(
+        self, root: str, names: Sequence[str], labels: np.ndarray, num_classes: int
+    ):
+        self.number = len(names)
+        self.num_classes = num_classes
+        self.labels = labels
+        self.paths = names
+        self._root = root
+        self._names = tf.constant(list(names), tf.string)
+        self._labels = tf.constant(labels, tf.int64)
+
+    def path(self, index: int) -> str:
+        """Where an example's file is."""
+        return f"{self._root}/{self.paths[index]}"
+
+    def name(self, index: int) -> str:
+        return f"{self.path(index)} (example {index})"
+
+    def read(self, index: int) -> bytes:
+        return b""  # `parse` reads the file itself.
+
+    def parse(self, index, data):
+        path = tf.strings.join([self._root, "/", self._names[index]])
+        return tf.io.read_file(path), self._labels[index], tf.zeros([0, 4])
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """The names of a record's features, and what its labels count from."""
+
+    image: str = "image/encoded"
+    label: str = "image/class/label"
+    boxes: str = "image/object/bbox"
+    labels_offset: int = 0
+
+
+class Records:
+    """tf.train.Examples in TFRecord files.
+
+    Args:
+        paths: the files.
+        spans: offset and length of each file's records, `[records, 2]`.
+        num_classes: labels are below it, once the offset is subtracted.
+        features: the names of a record's features.
+    """
+
+    multi_label = False
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        spans: Sequence[np.ndarray],
+        num_classes: int,
+        features: Features,
+    ):
+        self.num_classes = num_classes
+        self._paths = list(paths)
+        self._spans = np.concatenate([np.zeros([0, 2], np.int64), *spans])
+        self._starts = np.cumsum([0, *map(len, spans)])
+        self._features = features
+        self.number = len(self._spans)
+
+    def name(self, index: int) -> str:
+        shard, record = self._place(index)
+        return f"{self._paths[shard]}:{record}"
+
+    def read(self, index: int) -> bytes:
+        return read_span(self._paths[self._place(index)[0]], *self._spans[index])
+
+    def parse(self, index, data):
+        names = self._features
+        sides = [f"{names.boxes}/{side}" for side in ("ymin", "xmin", "ymax", "xmax")]
+        parsed = tf.io.parse_single_example(
+            data,
+            {
+                names.image: tf.io.FixedLenFeature([], tf.string),
+                names.label: tf.io.FixedLenFeature([], tf.int64),
+                **{side: tf.io.VarLenFeature(tf.float32) for side in sides},
+            },
+        )
+        boxes = tf.stack([parsed[side].values for side in sides], axis=1)
+        return parsed[names.image], parsed[names.label] - names.labels_offset, boxes
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Which file, and which of its records."""
+        shard = int(np.searchsorted(self._starts, index, side="right")) - 1
+        return shard, int(index - self._starts[shard])
+
+
+def held_out(number: int) -> np.ndarray:
+    """Which of `number` examples in order are held out: bool `[number]`."""
+    return np.arange(number) % HELD_OUT == HELD_OUT - 1

@@ -1,0 +1,74 @@
+"""Datasets of tensorflow-datasets, `tfds:NAME`, read by index from their files.
+
+tensorflow-datasets is an extra; it finds, or downloads and writes, the record files and
+tells what is in them.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Any
+
+from slimnets.data.datasets import TFDS, Dataset
+from slimnets.data.records import LazyCounts, read_records
+from slimnets.data.sources import Features
+
+_TEST_SPLITS = ("test", "validation", "train")
+
+
+def open_dataset(
+    name: str, dataset_dir: str | None, labels_offset: None = None
+) -> Dataset:
+    """Prepares a dataset of tensorflow-datasets for classification.
+
+    Args:
+        name: `tfds:NAME`, where NAME may have a config and a version.
+        dataset_dir: its data_dir; None for its own default.
+        labels_offset: not used.
+
+    Raises:
+        ImportError: if tensorflow-datasets is not installed.
+        ValueError: if the dataset is not one of encoded images with one label each, in
+            TFRecord files.
+    """
+    try:
+        import tensorflow_datasets
+    except ImportError:
+        raise ImportError(
+            f"{name} needs tensorflow-datasets: pip install 'slimnets[tfds]'."
+        ) from None
+    builder = tensorflow_datasets.builder(name[len(TFDS) :], data_dir=dataset_dir)
+    builder.download_and_prepare()
+    info = builder.info
+    image, label = info.supervised_keys or ("image", "label")
+    try:
+        shape, classes = info.features[image].shape, info.features[label].names
+    except (KeyError, AttributeError):
+        raise ValueError(
+            f"{name} has no image with a class label; its features are "
+            f"{', '.join(info.features)}."
+        ) from None
+    features = Features(image=image, label=label)
+    source = functools.cache(
+        lambda split: read_records(_files(info, name, split), len(classes), features)
+    )
+    splits = tuple(info.splits)
+    return Dataset(
+        name=name,
+        image_shape=tuple(shape),
+        value_range=(0, 255),
+        label_names=tuple(classes),
+        splits=LazyCounts(splits, source),
+        default_preprocessing="",
+        loader=source,
+        test_split=next(split for split in _TEST_SPLITS if split in splits),
+        on_disk=True,
+    )
+
+
+def _files(info: Any, name: str, split: str) -> list[str]:
+    paths = [os.fspath(path) for path in info.splits[split].filepaths]
+    if wrong := [path for path in paths if ".tfrecord" not in path]:
+        raise ValueError(f"{name} is not in TFRecord files: {wrong[0]}.")
+    return paths
