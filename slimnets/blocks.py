@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from slimnets import end_points, layers
-from slimnets.scopes import add_arg_scope
+from slimnets.layers import replay
+from slimnets.scopes import add_arg_scope, arg_scope, current_arg_scope
 
 _TUPLE_FIELDS = ("depth", "depth_bottleneck", "stride")
 
@@ -163,7 +164,7 @@ def check_output_stride(
     reachable = reachable_strides(blocks, root_stride)
     if output_stride is not None and output_stride not in reachable:
         raise ValueError(
-            f"output_stride={output_stride} cannot be reached: the units' strides "
+            f"output_stride={output_stride!r} cannot be reached: the units' strides "
             f"allow {reachable}."
         )
 
@@ -259,6 +260,7 @@ def stack_blocks(
     outputs_collections: Any = None,
     root_stride: int = 1,
     multi_grid: Sequence[int] | None = None,
+    recompute: bool = False,
 ) -> tf.Tensor:
     """Stacks blocks and controls the density of their output.
 
@@ -280,6 +282,8 @@ def stack_blocks(
             end points.
         multi_grid: factors of the last block's rates, one for each unit (Chen et al.,
             arXiv:1706.05587, section 3.2.1); whatever the output stride.
+        recompute: whether each unit keeps only its input for the gradients, and is
+            computed again for them; see `layers.replay`.
 
     Returns:
         The last block's output, at the output stride.
@@ -299,13 +303,25 @@ def stack_blocks(
                 if _takes_next_rate(block.unit_fn):
                     kwargs["next_rate"] = unit.next_rate
                 with tf.compat.v1.variable_scope(f"unit_{index}", values=[net]):
-                    net = block.unit_fn(net, rate=unit.rate, **kwargs)
+                    build = functools.partial(block.unit_fn, rate=unit.rate, **kwargs)
+                    net = _recomputed(build, net) if recompute else build(net)
                 stride = root_stride * unit.output_stride
                 end_points.mark_stride(outputs_collections, net, stride)
             end_points.collect(outputs_collections, sc.name, net)
             end_points.mark_stride(outputs_collections, net, stride)
             net = subsample(net, subsampled)
     return net
+
+
+def _recomputed(build: Callable, net: tf.Tensor) -> tf.Tensor:
+    """`build(net)`, which is built again in the scopes of here for its gradients."""
+    scopes = dict(current_arg_scope())
+
+    def unit(inputs: tf.Tensor) -> tf.Tensor:
+        with arg_scope(scopes):
+            return build(inputs)
+
+    return replay.recomputed(unit, net)
 
 
 @functools.cache

@@ -18,15 +18,30 @@ import tensorflow as tf
 
 from slimnets import layers
 from slimnets.nets import (
+    alexnet,
     bit,
+    cifarnet,
+    inception_resnet_v2,
+    inception_v1,
+    inception_v2,
+    inception_v3,
+    inception_v4,
+    lenet,
+    mobilenet_v1,
+    mobilenet_v2,
+    mobilenet_v3,
+    nasnet,
+    overfeat,
+    pnasnet,
     point_cloud,
     resnet_cifar,
     resnet_keras,
     resnet_torch,
     resnet_v1,
     resnet_v2,
+    vgg,
 )
-from slimnets.scopes import arg_scope
+from slimnets.scopes import arg_scope, default_arg_scope
 
 _NETWORKS: dict[str, NetworkInfo] = {}
 
@@ -42,6 +57,8 @@ class NetworkInfo:
         default_image_size: the side of the images it is made for, in pixels.
         summary: one line of help.
         weights: whose weights load into it: `tf-slim`, `torch`, `keras`, `bit`.
+        preprocessing: how its authors made its input of pictures, by the name in
+            `data.preprocessing_names()`; empty if it has none of its own.
     """
 
     name: str
@@ -50,6 +67,7 @@ class NetworkInfo:
     default_image_size: int | None = None
     summary: str = ""
     weights: str = ""
+    preprocessing: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -102,6 +120,7 @@ def register_network(
         default_image_size=getattr(network, "default_image_size", None),
         summary=(network.__doc__ or "").strip().partition("\n")[0],
         weights=getattr(getattr(network, "row", None), "weights", ""),
+        preprocessing=getattr(network, "preprocessing", ""),
     )
     return network
 
@@ -175,15 +194,23 @@ def get_network_fn(
 
     @functools.wraps(network)
     def network_fn(images, **kwargs):
-        with arg_scope(
-            [layers.conv1d, layers.conv2d, layers.fully_connected],
-            weights_regularizer=layers.l2_regularizer(weight_decay),
-        ):
+        with _decaying(network, weight_decay):
             return network(
                 images, num_classes=num_classes, is_training=is_training, **kwargs
             )
 
     return network_fn
+
+
+def _decaying(network: Callable, weight_decay: float):
+    """The scope of a weight decay, which a family may keep from some weights."""
+    family_scope = getattr(network, "arg_scope", None)
+    if family_scope is not None:
+        return default_arg_scope(family_scope(weight_decay=weight_decay))
+    return arg_scope(
+        [layers.conv1d, layers.conv2d, layers.fully_connected],
+        weights_regularizer=layers.l2_regularizer(weight_decay),
+    )
 
 
 _FAMILIES = (
@@ -194,6 +221,21 @@ _FAMILIES = (
     resnet_keras,
     bit,
     point_cloud,
+    vgg,
+    alexnet,
+    overfeat,
+    cifarnet,
+    lenet,
+    inception_v1,
+    inception_v2,
+    inception_v3,
+    inception_v4,
+    inception_resnet_v2,
+    mobilenet_v1,
+    mobilenet_v2,
+    mobilenet_v3,
+    nasnet,
+    pnasnet,
 )
 
 

@@ -27,6 +27,8 @@ import tensorflow as tf
 from slimnets import factory, units
 from slimnets.blocks import PlannedUnit, check_output_stride, plan_blocks
 from slimnets.end_points import EndPoints
+from slimnets.nets.chains import Chain
+from slimnets.nets.freezing import check_norm
 from slimnets.nets.rows import Row
 
 LEVELS = ("C2", "C3", "C4", "C5")
@@ -40,7 +42,7 @@ class Feature(NamedTuple):
         end_point: its key in the network's end points.
         channels: of the activation.
         stride: against the network's input, in pixels; the height is the input's
-            divided by this, rounded up.
+            divided by this, rounded up (in VGG, LeNet and CifarNet down).
         receptive_field: side, in pixels, of the square of the input that convolutions
             and pools see from one position.
         sees_whole_image: whether squeeze-and-excitation or group norm lets a position
@@ -66,8 +68,8 @@ def feature_info(
     *,
     levels: Sequence[str] | None = None,
     normalized: bool = False,
-    depth_multiplier: float = 1.0,
-    min_base_depth: int = 8,
+    depth_multiplier: float | None = None,
+    min_base_depth: int | None = None,
     norm: str = "batch",
     multi_grid: Sequence[int] | None = None,
 ) -> list[Feature]:
@@ -78,27 +80,38 @@ def feature_info(
     Args:
         network: a registered name, or the network's function.
         output_stride, store_non_strided_activations, depth_multiplier,
-            min_base_depth, norm, multi_grid: as the network takes them.
+            min_base_depth, norm, multi_grid: as the network takes them; None for its
+            own defaults. Networks other than the residual ones take output_stride and
+            depth_multiplier alone, and min_base_depth as their min_depth.
         levels: the levels wanted, in this order; None for all.
         normalized: whether the features of pre-activation networks are those after
             the following norm and activation, as the next unit sees them. All levels
             that have none are left out when `levels` is None.
 
     Raises:
-        ValueError: for an unknown network, one without levels, or an output stride
-            that cannot be reached.
+        ValueError: for an unknown network, one without levels, an output stride that
+            cannot be reached, or an option that the network does not have.
         KeyError: for a level that the network does not have.
     """
     row = _row_of(network)
-    table = _table(
-        row,
-        output_stride,
-        store_non_strided_activations,
-        depth_multiplier,
-        min_base_depth,
-        norm == "group",
-        None if multi_grid is None else tuple(multi_grid),
-    )
+    if isinstance(row, Chain):
+        if store_non_strided_activations or norm != "batch" or multi_grid is not None:
+            raise ValueError(
+                f"{row.name} has no such options; allowed are output_stride, "
+                "depth_multiplier and min_base_depth."
+            )
+        table = _chain_table(row, output_stride, depth_multiplier, min_base_depth)
+    else:
+        check_norm(norm)
+        table = _table(
+            row,
+            output_stride,
+            store_non_strided_activations,
+            1.0 if depth_multiplier is None else depth_multiplier,
+            8 if min_base_depth is None else min_base_depth,
+            norm == "group",
+            None if multi_grid is None else tuple(multi_grid),
+        )
     found = {level: pair[normalized] for level, pair in table.items()}
     if levels is None:
         return [feature for feature in found.values() if feature is not None]
@@ -161,18 +174,44 @@ def _no_level(level: Any, known: list[str], name: str | None, normalized: bool) 
     return f"{name} has no level {level!r}{reason}; it has {', '.join(sorted(known))}."
 
 
-def _row_of(network: str | Callable) -> Row:
+def _row_of(network: str | Callable) -> Row | Chain:
     function = network
     if isinstance(network, str):
         function = factory.network_info(network).network
     row = getattr(function, "row", None)
-    if not isinstance(row, Row):
+    reason = getattr(row, "no_levels", "")
+    if reason or not isinstance(row, (Row, Chain)):
         name = network if isinstance(network, str) else function
+        reason = reason or "only networks of images, which are made from rows, have"
         raise ValueError(
-            f"The network {getattr(name, '__name__', name)!r} has no levels: only the "
-            "residual networks of images, which are made from rows, have."
+            f"The network {getattr(name, '__name__', name)!r} has no levels: {reason}."
         )
     return row
+
+
+@functools.lru_cache(maxsize=1024)
+def _chain_table(
+    chain: Chain,
+    output_stride: int | None,
+    depth_multiplier: float | None,
+    min_depth: int | None,
+) -> dict[str, tuple[Feature, Feature]]:
+    """As `_table`, for layers in a row."""
+    table = {}
+    depth = chain.depth(depth_multiplier, min_depth)
+    for known in chain.known(depth, output_stride):
+        feature = Feature(
+            f"C{known.stride.bit_length() - 1}",
+            known.key,
+            known.channels,
+            known.stride,
+            known.receptive_field,
+            known.sees_whole_image,
+            normalized=chain.normalized,
+            activated=known.activated,
+        )
+        table[feature.level] = (feature, feature)
+    return table
 
 
 @functools.lru_cache(maxsize=1024)

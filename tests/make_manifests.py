@@ -24,6 +24,7 @@ COUNTS = pathlib.Path(slimnets.layers.__file__).parents[1] / "nets" / "counts.js
 
 # Inputs and classes of the networks that are not for square color images.
 OTHERS = {
+    "lenet": ([1, 28, 28, 1], 10),
     "pointnet": ([1, 1024, 3], 40),
     "pointnet_small": ([1, 256, 3], 5),
     "multi_cloud": (

@@ -31,6 +31,18 @@ def thin(name):
     return row_of(name).thin()
 
 
+def kinds():
+    """One network of every kind of layers, by its first name."""
+    seen = {}
+    for name in IMAGE_NETWORKS:
+        row = thin(name)
+        shape = tuple((n, stride) for _, n, stride in row.stages)
+        root = (tuple(conv[1:] for conv in row.root.convs), row.root.pool)
+        kind = (shape, row.unit_fn, row.unit_options, root, row.stride_in)
+        seen.setdefault((kind, row.arg_scope), name)
+    return list(seen.values())
+
+
 def variants(row):
     """Output stride, store_non_strided_activations, and normalized."""
     root = row.root.total_stride
@@ -70,7 +82,7 @@ def assert_equal_to_graph(network, size, output_stride, stored, normalized):
         assert feature.normalized == feature.activated
 
 
-@pytest.mark.parametrize("name", IMAGE_NETWORKS)
+@pytest.mark.parametrize("name", kinds())
 def test_feature_info_equals_a_built_graph(name):
     network = network_of(thin(name))
     for size, variant in zip(
@@ -132,17 +144,6 @@ def assert_receptive_fields(row, monkeypatch, **kwargs):
     length = 2 * max(info.receptive_field for info in infos) + 67
     fields = empirical_fields(network, infos, length, **kwargs)
     assert fields == {info.level: [info.receptive_field] * 2 for info in infos}
-
-
-def kinds():
-    """One network of every kind of layers, by its first name."""
-    seen = {}
-    for name in IMAGE_NETWORKS:
-        row = thin(name)
-        shape = tuple((min(n, 2), stride) for _, n, stride in row.stages)
-        kind = (shape, row.unit_fn, row.unit_options, row.root, row.stride_in)
-        seen.setdefault((kind, row.arg_scope), name)
-    return list(seen.values())
 
 
 @pytest.mark.parametrize("name", kinds())
@@ -241,6 +242,8 @@ def test_a_level_that_is_not_there_raises(name, kwargs, message):
         ("resnet5", {}, "Nearest"),
         ("resnet50", {"output_stride": 5}, r"cannot be reached.*\[4, 8, 16, 32\]"),
         ("resnet50", {"output_stride": 64}, "cannot be reached"),
+        ("resnet50", {"output_stride": "8"}, "output_stride='8' cannot be reached"),
+        ("resnet50", {"norm": "layer"}, "batch, frozen, sync, group"),
         ("resnet50", {"multi_grid": [1, 2]}, "3 units of block4"),
         ("resnet50", {"multi_grid": [1, 2, 0]}, "integer >= 1"),
     ],

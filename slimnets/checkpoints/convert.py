@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets import factory
-from slimnets.checkpoints import mapping, networks
+from slimnets.checkpoints import networks
 from slimnets.checkpoints.base import WeightsReader
 from slimnets.checkpoints.detect import read_checkpoint
 from slimnets.checkpoints.keras_files import write_keras
@@ -126,14 +126,20 @@ def _network(
 def _source_for(function: Callable, file_format: str) -> str:
     """The rules by which a network's variables are named in a format."""
     sources = networks.sources_of(function, file_format)
-    if not sources:
+    is_chain = networks.chain_of(function) is not None
+    if not sources or is_chain:
+        known = [factory.network_info(name) for name in factory.list_networks()]
         names = [
-            name
-            for name in factory.list_networks()
-            if networks.sources_of(factory.network_info(name).network, file_format)
+            info.name
+            for info in known
+            if networks.sources_of(info.network, file_format)
+            and networks.chain_of(info.network) is None
         ]
+        why = "has no counterpart in"
+        if sources:
+            why = "is read from, but not written for,"
         raise ValueError(
-            f"{networks.name_of(function)} has no counterpart in {file_format}; these "
+            f"{networks.name_of(function)} {why} {file_format}; these "
             f"have: {', '.join(names)}."
         )
     return sources[0]
@@ -141,13 +147,16 @@ def _source_for(function: Callable, file_format: str) -> str:
 
 def _sizes(reader: WeightsReader, function: Callable) -> tuple[int | None, int]:
     """Number of classes (None without logits) and channels of the weights in a file."""
-    roots = networks.ROOTS
-    if networks.weights_of(function):
+    roots, logits = networks.ROOTS, networks.LOGITS
+    chain = networks.chain_of(function)
+    if chain is not None:
+        roots, logits = (chain.root,), chain.logits
+    elif networks.weights_of(function):
         roots = (f"{function.row.root.conv_names[0]}/weights",)
-    foreign = {name: [name] for name in (networks.LOGITS, *roots)}
+    foreign = {name: [name] for name in (logits, *roots)}
     for source in networks.sources_of(function, reader.kind):
         for name in foreign:
-            foreign[name].append(mapping.foreign_names([name], source)[name])
+            foreign[name].append(networks.foreign_of([name], source)[name])
     num_classes, channels = None, 3
     for name in reader:
         for ours, theirs in foreign.items():
@@ -155,7 +164,7 @@ def _sizes(reader: WeightsReader, function: Callable) -> tuple[int | None, int]:
                 if not _is_it(name, tensor):
                     continue
                 shape = reader.shapes[name]
-                if ours == networks.LOGITS:
+                if ours == logits:
                     num_classes = shape[-1]
                 elif len(shape) == 4:
                     is_torch = isinstance(tensor, Foreign) and tensor.layout == "conv"

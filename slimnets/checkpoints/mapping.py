@@ -170,7 +170,7 @@ class Foreign:
         name: what it is called there.
         layout: how its values are arranged: `same`, `conv` (torch's `[out, in,
             height, width]`), `dense` (`[out, in]`) or `dense_in_out` (`[in, out]`)
-            for a 1x1 convolution here.
+            for a 1x1 convolution here, or `dense_7x7` for a 7x7 one.
     """
 
     name: str
@@ -186,6 +186,8 @@ class Foreign:
             return np.transpose(value)[np.newaxis, np.newaxis]
         if self.layout == "dense_in_out":
             return value[np.newaxis, np.newaxis] if value.ndim == 2 else value
+        if self.layout == "dense_7x7":
+            return value.reshape(7, 7, -1, value.shape[-1])
         return value
 
     def from_slimnets(self, value: np.ndarray) -> np.ndarray:
@@ -196,6 +198,8 @@ class Foreign:
             return np.transpose(value[0, 0])
         if self.layout == "dense_in_out":
             return value[0, 0]
+        if self.layout == "dense_7x7":
+            return value.reshape(-1, value.shape[-1])
         return value
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slimnets.checkpoints import mapping, networks
+from slimnets.checkpoints import keras_networks, mapping, networks
 from slimnets.checkpoints.adapt import Adaption
 from slimnets.checkpoints.base import Shape, WeightsReader
 from slimnets.checkpoints.mapping import Foreign
@@ -154,11 +154,13 @@ def _translated(
     network: networks.Network | None,
 ) -> dict[str, Foreign]:
     """Maps variables' names, or else tensors' own names, to tensors."""
-    plain = {name: Foreign(tensor) for name, tensor in names.items()}
     sources = networks.sources_of(network, reader.kind) if network else ()
+    if networks.chain_of(network) is not None and sources:
+        names = keras_networks.renumbered(names)
+    plain = {name: Foreign(tensor) for name, tensor in names.items()}
     best, most = plain, sum(name in variables for name in names)
     for source in sources:
-        foreign = networks.foreign_names(variables, source)
+        foreign = networks.foreign_names(variables, source, network)
         found = {n: f for n, f in foreign.items() if f.name in names}
         if len(found) > most:
             used = {f.name for f in found.values()}

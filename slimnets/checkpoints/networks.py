@@ -9,8 +9,9 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets import factory
-from slimnets.checkpoints import mapping
+from slimnets.checkpoints import keras_networks, mapping
 from slimnets.checkpoints.mapping import Foreign
+from slimnets.nets.chains import Chain
 
 Network = str | Callable
 # The first convolution of every network that has counterparts elsewhere.
@@ -59,11 +60,20 @@ def weights_of(network: Network) -> str:
 
 def sources_of(network: Network, kind: str) -> tuple[str, ...]:
     """The mappings of names that a file of that kind may need for a network."""
+    chain = chain_of(network)
+    if chain is not None:
+        return dict(chain.sources).get(kind, ())
     sources = mapping.SOURCES_OF_FILES.get((weights_of(network), kind), ())
     row = getattr(network, "row", None)
     if sources and dict(row.unit_options).get("average_shortcut"):
         sources = tuple(mapping.AVERAGE_SHORTCUT.get(s, s) for s in sources)
     return sources
+
+
+def chain_of(network: Network | None) -> Chain | None:
+    """The row of a network whose layers are in a row; None for any other network."""
+    row = getattr(network, "row", None)
+    return row if isinstance(row, Chain) else None
 
 
 def is_at_top(name: str, relative: str) -> bool:
@@ -76,16 +86,28 @@ def is_at_top(name: str, relative: str) -> bool:
     return not _IN_UNIT.search(name)
 
 
-def scope_of(names: Iterable[str]) -> str | None:
+def scope_of(names: Iterable[str], roots: Iterable[str] = ROOTS) -> str | None:
     """The scope of the one network among variables: what its root's name begins with.
 
     None if there is no root or more than one network.
     """
-    roots = [n for n in names if any(is_at_top(n, root) for root in ROOTS)]
-    return roots[0].rpartition("conv1")[0].rstrip("/") if len(roots) == 1 else None
+    found = [
+        name.removesuffix(root).rstrip("/")
+        for name in names
+        for root in roots
+        if is_at_top(name, root)
+    ]
+    if len(found) > 1 and len(tuple(roots)) == 1:
+        # Inner layers may be called as the root is, `squeeze_excite/Conv` for example.
+        outer = min(found, key=len)
+        inner = f"{outer}/" if outer else ""
+        found = [s for s in found if s == outer or not s.startswith(inner)]
+    return found[0] if len(found) == 1 else None
 
 
-def foreign_names(names: Iterable[str], source: str) -> dict[str, Foreign]:
+def foreign_names(
+    names: Iterable[str], source: str, network: Network | None = None
+) -> dict[str, Foreign]:
     """What the variables of a network are called elsewhere; see `mapping`.
 
     Those that lie outside of the network's scope are left out; all of them if any in
@@ -93,19 +115,32 @@ def foreign_names(names: Iterable[str], source: str) -> dict[str, Foreign]:
 
     Args:
         names: of the variables.
-        source: a key of `mapping.SOURCES`.
+        source: a key of `mapping.SOURCES` or one of `keras_networks.SOURCES`.
+        network: the network, for one whose layers are in a row.
     """
     names = list(names)
-    scope = scope_of(names)
+    chain = chain_of(network)
+    scope = scope_of(names, (chain.root,) if chain else ROOTS)
     if scope is None:
         return {}
     prefix = f"{scope}/" if scope else ""
     own = [n.removeprefix(prefix) for n in names if n.startswith(prefix)]
     try:
-        foreign = mapping.foreign_names(own, source)
+        foreign = foreign_of(own, source)
     except ValueError:
         return {}
     return {prefix + name: value for name, value in foreign.items()}
+
+
+def foreign_of(names: Iterable[str], source: str) -> dict[str, Foreign]:
+    """As `foreign_names`, of names relative to the network's scope.
+
+    Raises:
+        ValueError: for a name that has no counterpart.
+    """
+    if source in keras_networks.SOURCES:
+        return keras_networks.foreign_names(names, source)
+    return mapping.foreign_names(names, source)
 
 
 def variable_specs(
@@ -122,8 +157,10 @@ def variable_specs(
         channels: of the images.
         options: further arguments of the network function.
     """
+    chain = chain_of(network)
+    size = chain.image_size if chain and chain.fixed_size else None
     with tf.Graph().as_default():
-        images = tf.compat.v1.placeholder(tf.float32, [None, None, None, channels])
+        images = tf.compat.v1.placeholder(tf.float32, [None, size, size, channels])
         network(images, num_classes=num_classes, is_training=False, **(options or {}))
         return {
             variable.op.name: tf.TensorSpec(variable.shape, variable.dtype.base_dtype)

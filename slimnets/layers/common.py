@@ -16,8 +16,8 @@ def channels_of(inputs: tf.Tensor, channel_axis: int = -1) -> int:
     channels = inputs.shape[channel_axis] if inputs.shape.rank else None
     if channels is None:
         raise ValueError(
-            f"The number of channels must be known to make weights; got inputs of "
-            f"shape {inputs.shape}."
+            f"The number of channels must be known to make weights; it is undefined in "
+            f"inputs of shape {inputs.shape}."
         )
     return channels
 

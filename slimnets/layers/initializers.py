@@ -96,6 +96,20 @@ class VarianceScaling:
         return math.sqrt(_TRUNCATED_STDDEV_FACTOR * variance)
 
 
+@dataclasses.dataclass(frozen=True)
+class TruncatedNormal(VarianceScaling):
+    """Draws weights from a normal distribution cut off at two standard deviations.
+
+    Attributes:
+        stddev: of the distribution before it is cut off, whatever the fans.
+    """
+
+    stddev: float = 1.0
+
+    def _spread(self, shape) -> float:
+        return self.stddev
+
+
 def graph_seed() -> int | None:
     """The seed of the graph that is being built; None in eager code."""
     if tf.executing_eagerly():
@@ -118,6 +132,13 @@ def xavier_initializer(
 ) -> VarianceScaling:
     """TF-Slim's initializer of this name. See `VarianceScaling`."""
     return VarianceScaling(1.0, "FAN_AVG", uniform, seed)
+
+
+def truncated_normal_initializer(
+    stddev: float, seed: int | None = None
+) -> TruncatedNormal:
+    """TensorFlow's initializer of this name, of mean 0. See `TruncatedNormal`."""
+    return TruncatedNormal(stddev=stddev, seed=seed)
 
 
 def bind(initializer, name: str, seed: int | None = None):

@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_slim
 
 from slimnets import end_points
-from slimnets.layers import common
+from slimnets.layers import common, replay
 from slimnets.scopes import add_arg_scope, shares_arg_scope
 
 
@@ -42,7 +42,12 @@ def dropout(
         inputs = tf.convert_to_tensor(inputs)
 
         def dropped():
-            return tf.nn.dropout(inputs, 1.0 - keep_prob, noise_shape, seed)
+            own = replay.next_seed() if seed is None else None
+            if own is None:
+                return tf.nn.dropout(inputs, 1.0 - keep_prob, noise_shape, seed)
+            return tf.nn.experimental.stateless_dropout(
+                inputs, 1.0 - keep_prob, own, noise_shape=noise_shape
+            )
 
         training = common.static_bool(is_training)
         if training is None:

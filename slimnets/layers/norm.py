@@ -4,6 +4,7 @@ In training the operation itself gives the new moving averages
 (`exponential_avg_factor`), so that an update is one assignment: in graph code it
 waits in UPDATE_OPS, in a tf.function it runs by itself. Under a `tf.distribute`
 strategy the replicas' updates are averaged and all of them hold the same values.
+What the fused operation cannot do is in `plain_norm`.
 
 Source: Ioffe & Szegedy 2015; arguments and defaults of tf_slim's `batch_norm`.
 """
@@ -18,7 +19,7 @@ import tensorflow as tf
 import tf_slim
 
 from slimnets import end_points
-from slimnets.layers import common, initializers
+from slimnets.layers import common, initializers, plain_norm, replay
 from slimnets.scopes import shares_arg_scope
 
 _UPDATE_OPS = tf.compat.v1.GraphKeys.UPDATE_OPS
@@ -76,10 +77,14 @@ def batch_norm(
         trainable: whether optimizers find `beta` and `gamma`.
         batch_weights: `[batch]`, weights of the examples in the statistics; these are
             computed without the fused operation.
-        fused: accepted for old code; the fused operation is used wherever it exists.
+        fused: None or True for the fused operation wherever it exists; with False
+            the moving variance is of the batch's own variance, not of the unbiased one.
         data_format: `NHWC` or `NCHW`.
-        zero_debias_moving_mean, renorm, renorm_clipping, renorm_decay, adjustment:
-            not supported beyond their defaults.
+        zero_debias_moving_mean: whether the moving mean starts as a mean of what was
+            seen and not at zero, by two more variables, `biased` and `local_step`.
+        renorm, renorm_clipping, renorm_decay: not supported beyond their defaults.
+        adjustment: a function of the inputs' shape that gives a scale and an offset
+            for the normalized inputs, used in training only.
         scope: name of the variable scope.
         sync: whether, under a `tf.distribute` strategy, the statistics are of all
             replicas' examples together.
@@ -91,19 +96,19 @@ def batch_norm(
         ValueError: for inputs of another rank or unknown channels, or an option that
             is not supported.
     """
-    _refuse_unsupported(
-        zero_debias_moving_mean=zero_debias_moving_mean,
-        renorm=renorm,
-        adjustment=adjustment is not None,
-    )
+    if renorm:
+        raise ValueError("batch_norm does not support renorm; leave it at its default.")
     if data_format not in ("NHWC", "NCHW"):
-        raise ValueError(f"data_format={data_format!r}; allowed are 'NHWC' and 'NCHW'.")
+        raise ValueError(
+            f"data_format has to be either NCHW or NHWC; got {data_format!r}."
+        )
     with tf.compat.v1.variable_scope(scope, "BatchNorm", [inputs], reuse=reuse) as sc:
         inputs = tf.convert_to_tensor(inputs)
         if inputs.shape.rank not in (2, 3, 4, 5):
+            rank = "undefined rank" if inputs.shape.rank is None else "this shape"
             raise ValueError(
-                f"{sc.name}: batch_norm takes inputs of rank 2 to 5; got shape "
-                f"{inputs.shape}."
+                f"{sc.name}: batch_norm takes inputs of rank 2 to 5; got inputs of "
+                f"{rank}: {inputs.shape}."
             )
         channels_first = data_format == "NCHW" and inputs.shape.rank > 2
         channels = common.channels_of(inputs, 1 if channels_first else -1)
@@ -117,34 +122,42 @@ def batch_norm(
             trainable,
             variables_collections,
         )
-        images, layout = _as_images(inputs, channels_first)
-        normalize = functools.partial(
-            _normalize_fused, images, params, epsilon, decay, layout
-        )
-        if batch_weights is not None or sync or inputs.dtype == tf.float64:
+        decay = replay.effective_decay(decay)
+        state = [params["moving_mean"], params["moving_variance"]]
+        if zero_debias_moving_mean:
+            state += plain_norm.debiasing_variables(state[0], sc, variables_collections)
+        images = inputs
+        if fused is False or not _can_be_fused(inputs, batch_weights, adjustment, sync):
             normalize = functools.partial(
-                _normalize_plain,
-                *normalize.args,
+                plain_norm.normalize,
+                inputs,
+                params,
+                state,
+                epsilon,
+                decay,
+                1 if channels_first else inputs.shape.rank - 1,
                 batch_weights=batch_weights,
+                adjustment=adjustment,
                 sync=sync,
+            )
+        else:
+            images, layout = _as_images(inputs, channels_first)
+            normalize = functools.partial(
+                _normalize_fused, images, params, state, epsilon, decay, layout
             )
         training = common.static_bool(is_training)
         if training is None:
-            outputs, mean, variance = tf.cond(
+            outputs, *values = tf.cond(
                 is_training,
                 lambda: normalize(True),
-                lambda: (
-                    normalize(False)[0],
-                    tf.convert_to_tensor(params["moving_mean"]),
-                    tf.convert_to_tensor(params["moving_variance"]),
-                ),
+                lambda: (normalize(False)[0], *map(tf.convert_to_tensor, state)),
             )
         else:
-            outputs, mean, variance = normalize(training)
-        if training is not False:
+            outputs, *values = normalize(training)
+        if training is not False and not replay.is_replay():
             updates = [
-                params["moving_mean"].assign(mean, read_value=False),
-                params["moving_variance"].assign(variance, read_value=False),
+                variable.assign(value, read_value=False)
+                for variable, value in zip(state, values, strict=True)
             ]
             outputs = _with_updates(outputs, updates, updates_collections)
         if images is not inputs:
@@ -155,12 +168,9 @@ def batch_norm(
         return end_points.collect(outputs_collections, sc.name, outputs)
 
 
-def _refuse_unsupported(**options: bool) -> None:
-    asked = [name for name, value in options.items() if value]
-    if asked:
-        raise ValueError(
-            f"batch_norm does not support {', '.join(asked)}; leave it at its default."
-        )
+def _can_be_fused(inputs, batch_weights, adjustment, sync) -> bool:
+    plain = batch_weights is not None or adjustment is not None or sync
+    return not plain and inputs.dtype != tf.float64
 
 
 def _parameters(
@@ -188,8 +198,11 @@ def _parameters(
         params["gamma"] = parameter("gamma", ones, trainable)
     if center:
         params["beta"] = parameter("beta", zeros, trainable)
-    params["moving_mean"] = parameter("moving_mean", zeros, False, **averaged)
-    params["moving_variance"] = parameter("moving_variance", ones, False, **averaged)
+    with plain_norm.without_partitioner():
+        params["moving_mean"] = parameter("moving_mean", zeros, False, **averaged)
+        params["moving_variance"] = parameter(
+            "moving_variance", ones, False, **averaged
+        )
     if not scale:
         params["gamma"] = initializers.ones([channels], dtype)
     if not center:
@@ -198,13 +211,14 @@ def _parameters(
 
 
 def _shared(initializer: Callable) -> Callable:
-    """Returns an initializer that gives one tensor however often it is called."""
-    made = []
+    """Returns an initializer that gives one tensor for a shape, however often."""
+    made = {}
 
     def shared(shape, dtype=tf.float32, partition_info=None):
-        if not made:
-            made.append(initializer(shape, dtype))
-        return made[0]
+        size = tuple(shape)
+        if size not in made:
+            made[size] = initializer(shape, dtype)
+        return made[size]
 
     return shared
 
@@ -219,9 +233,10 @@ def _as_images(inputs: tf.Tensor, channels_first: bool) -> tuple[tf.Tensor, str]
     return tf.reshape(inputs, [-1, 1, 1, inputs.shape[-1]]), "NHWC"
 
 
-def _normalize_fused(images, params, epsilon, decay, layout, training):
-    """Returns the normalized images and, in training, the new moving averages."""
-    return tf.compat.v1.nn.fused_batch_norm(
+def _normalize_fused(images, params, state, epsilon, decay, layout, training):
+    """Returns the normalized images and, in training, the new values of `state`."""
+    debias = len(state) > 2
+    outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
         images,
         params["gamma"],
         params["beta"],
@@ -230,48 +245,11 @@ def _normalize_fused(images, params, epsilon, decay, layout, training):
         epsilon=epsilon,
         data_format=layout,
         is_training=training,
-        exponential_avg_factor=1.0 - decay if training else 1.0,
+        exponential_avg_factor=1.0 - decay if training and not debias else 1.0,
     )
-
-
-def _normalize_plain(
-    images, params, epsilon, decay, layout, training, batch_weights=None, sync=False
-):
-    """`_normalize_fused` by separate operations: for float64 and weighted examples."""
-    axes = [0, 1, 2] if layout == "NHWC" else [0, 2, 3]
-    shape = [1, 1, 1, -1] if layout == "NHWC" else [1, -1, 1, 1]
-    mean = tf.convert_to_tensor(params["moving_mean"])
-    variance = tf.convert_to_tensor(params["moving_variance"])
-    if training:
-        values = tf.cast(images, mean.dtype)
-        if batch_weights is None:
-            moments = tf.nn.moments(values, axes)
-        else:
-            weights = tf.reshape(tf.cast(batch_weights, mean.dtype), [-1, 1, 1, 1])
-            moments = tf.nn.weighted_moments(values, axes, weights)
-        mean, variance = _across_replicas(*moments) if sync else moments
-    outputs = tf.nn.batch_normalization(
-        images,
-        *(
-            tf.cast(tf.reshape(value, shape), images.dtype)
-            for value in (mean, variance, params["beta"], params["gamma"])
-        ),
-        epsilon,
-    )
-    if training:
-        mean = params["moving_mean"] * decay + mean * (1.0 - decay)
-        variance = params["moving_variance"] * decay + variance * (1.0 - decay)
+    if training and debias:  # These are the batch's own moments then.
+        return outputs, *plain_norm.averaged(state, mean, variance, decay)
     return outputs, mean, variance
-
-
-def _across_replicas(mean, variance):
-    """Returns the moments of all replicas' examples, of which each has as many."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
-        return mean, variance
-    square = variance + mean**2
-    mean, square = context.all_reduce(tf.distribute.ReduceOp.MEAN, [mean, square])
-    return mean, square - mean**2
 
 
 def _with_updates(outputs, updates, updates_collections):

@@ -110,3 +110,58 @@ def bit_arg_scope() -> Scope:
         arg_scope([layers.group_norm], groups=32, epsilon=1e-5) as scope,
     ):
         return scope
+
+
+def inception_arg_scope(
+    weight_decay: float = 0.00004,
+    use_batch_norm: bool = True,
+    batch_norm_decay: float = 0.9997,
+    batch_norm_epsilon: float = 0.001,
+    activation_fn: Callable | None = tf.nn.relu,
+    batch_norm_updates_collections: Any = tf.compat.v1.GraphKeys.UPDATE_OPS,
+    batch_norm_scale: bool = False,
+) -> Scope:
+    """Returns TF-Slim's arg scope for Inception. Arguments as `resnet_arg_scope`."""
+    regularizer = layers.l2_regularizer(weight_decay)
+    with (
+        arg_scope(
+            [layers.conv2d],
+            weights_initializer=layers.variance_scaling_initializer(),
+            activation_fn=activation_fn,
+            normalizer_fn=layers.batch_norm if use_batch_norm else None,
+        ),
+        arg_scope(
+            [layers.batch_norm],
+            decay=batch_norm_decay,
+            epsilon=batch_norm_epsilon,
+            scale=batch_norm_scale,
+            updates_collections=batch_norm_updates_collections,
+        ),
+        arg_scope(
+            [layers.conv2d, layers.fully_connected], weights_regularizer=regularizer
+        ) as scope,
+    ):
+        return scope
+
+
+def biased_arg_scope(
+    weight_decay: float = 0.0005, biases: Callable | None = None
+) -> Scope:
+    """Returns TF-Slim's arg scope for networks without norms: VGG, AlexNet, OverFeat.
+
+    Args:
+        weight_decay: of the weights, as an L2 loss.
+        biases: initializer of the biases; None for zeros.
+    """
+    biases = biases or tf.compat.v1.zeros_initializer()
+    with (
+        arg_scope(
+            [layers.conv2d, layers.fully_connected],
+            activation_fn=tf.nn.relu,
+            weights_regularizer=layers.l2_regularizer(weight_decay),
+            biases_initializer=biases,
+        ),
+        arg_scope([layers.conv2d], padding="SAME"),
+        arg_scope([layers.max_pool2d], padding="VALID") as scope,
+    ):
+        return scope

@@ -24,6 +24,7 @@ def _row(depth: int, width: int) -> Row:
         depth_multiple=32,  # A group norm has 32 groups.
         summary=f"BiT ResNet-{depth}, {width} times as wide.",
         weights="bit",
+        preprocessing="tf",
     )
 
 

@@ -1,4 +1,4 @@
-"""Frozen stages: variables that do not train, and statistics that stay fixed.
+"""Frozen stages and norms: variables that do not train, statistics that stay fixed.
 
 The stages are the root and the blocks, in this order; Detectron's `FREEZE_AT` counts
 them in the same way.
@@ -14,7 +14,15 @@ from slimnets import layers
 from slimnets.blocks import Block
 from slimnets.scopes import arg_scope
 
+# What the networks' argument `norm` may be.
+NORMS = ("batch", "frozen", "sync", "group")
 _WITH_VARIABLES = (layers.conv2d, layers.batch_norm, layers.group_norm)
+
+
+def check_norm(norm: str) -> None:
+    """Raises ValueError for a norm that the residual networks do not have."""
+    if norm not in NORMS:
+        raise ValueError(f"norm={norm!r}; allowed are {', '.join(NORMS)}.")
 
 
 @contextlib.contextmanager

@@ -96,6 +96,8 @@ def named_networks(
                 stride_in="last",
                 summary=f"{prefix} of {layers} layers in TF-Slim's manner.",
                 weights="tf-slim" if layers >= 50 else "",
+                # As TF-Slim evaluated the weights that it published.
+                preprocessing="inception" if preactivation else "vgg",
             )
         )
         for layers in (18, 34, 50, 101, 152, 200)

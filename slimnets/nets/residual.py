@@ -16,11 +16,9 @@ from slimnets import layers
 from slimnets.blocks import Block, check_output_stride, stack_blocks
 from slimnets.end_points import EndPoints
 from slimnets.nets import common
-from slimnets.nets.freezing import freeze_blocks, frozen_if
+from slimnets.nets.freezing import check_norm, freeze_blocks, frozen_if
 from slimnets.nets.roots import Root, build_root
 from slimnets.scopes import Scope, arg_scope, current_arg_scope, default_arg_scope
-
-_NORMS = ("batch", "frozen", "sync", "group")
 
 
 def residual_network(
@@ -121,8 +119,7 @@ def _options(
     zero_init_residual: bool,
 ) -> contextlib.ExitStack:
     """The arg scopes that a network function's options stand for."""
-    if norm not in _NORMS:
-        raise ValueError(f"norm={norm!r}; allowed are {', '.join(_NORMS)}.")
+    check_norm(norm)
     stack = contextlib.ExitStack()
 
     def set_for(functions, **kwargs):

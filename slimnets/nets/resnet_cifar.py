@@ -43,6 +43,7 @@ def _row(prefix, layers, step, unit_fn, preactivation, options) -> Row:
         root=ROOT,
         arg_scope=cifar_arg_scope,
         image_size=32,
+        preprocessing="cifar",
         # A shortcut cannot take channels away from the root's.
         depth_multiple=16 if unit_fn is basic_v1 else 1,
         summary=f"ResNet of {layers} layers for small images.",
@@ -64,6 +65,7 @@ def wide_row(layers: int, width: int, dropout_rate: float = 0.3) -> Row:
         root=ROOT,
         arg_scope=cifar_arg_scope,
         image_size=32,
+        preprocessing="cifar",
         summary=f"Wide ResNet of {layers} layers, {width} times as wide, with dropout.",
     )
 

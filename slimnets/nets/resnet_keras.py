@@ -27,6 +27,7 @@ def _v1_row(layers: int) -> Row:
         arg_scope=keras_biased_arg_scope,
         summary=f"keras.applications.ResNet{layers}.",
         weights="keras",
+        preprocessing="caffe",
     )
 
 
@@ -41,6 +42,7 @@ def _v2_row(layers: int) -> Row:
         arg_scope=keras_arg_scope,
         summary=f"keras.applications.ResNet{layers}V2.",
         weights="keras",
+        preprocessing="tf",
     )
 
 

@@ -72,6 +72,7 @@ def _row(
         arg_scope=torch_arg_scope,
         summary=f"{name} of torchvision and timm.",
         weights="torch",
+        preprocessing="torch",
     )
 
 

@@ -53,6 +53,8 @@ class Row:
         depth_multiple: of which a base depth that is scaled down stays a multiple.
         summary: one line of help.
         weights: whose weights load into it.
+        preprocessing: how its authors made images of pictures, by the name in
+            `data.preprocessing_names()`.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Row:
     depth_multiple: int = 1
     summary: str = ""
     weights: str = ""
+    preprocessing: str = ""
 
     def blocks(
         self,
@@ -222,6 +225,7 @@ def network_of(row: Row) -> Callable:
     if not row.dense_is_exact:
         network.__doc__ += _NOT_EXACT
     network.default_image_size = row.image_size
+    network.preprocessing = row.preprocessing
     network.row = row
     return network
 

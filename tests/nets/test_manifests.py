@@ -7,18 +7,22 @@ import pytest
 
 import slimnets
 from tests.make_manifests import COUNTS, MANIFEST, describe
+from tests.nets import slim_networks
 
 WANTED = json.loads(gzip.decompress(MANIFEST.read_bytes()))
 COUNTED = json.loads(COUNTS.read_text())
 SHALLOW = 600  # Variables; deeper networks take seconds each.
 
 
+def takes_long(name):
+    least = 150 if name in slim_networks.NAMES else SHALLOW
+    return len(WANTED.get(name, ())) >= least
+
+
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(
-            name, marks=() if len(WANTED.get(name, ())) < SHALLOW else pytest.mark.slow
-        )
+        pytest.param(name, marks=pytest.mark.slow if takes_long(name) else ())
         for name in slimnets.list_networks()
     ],
 )

@@ -1,0 +1,109 @@
+"""Layers that run more than once, or otherwise, for one training step.
+
+`recomputed` runs a function again for its gradients, so that what it holds need not
+stay in memory (Chen et al., arXiv:1604.06174). The second time must give what the
+first gave: random choices come from the same seeds, and moving averages are left
+alone. Every context here is of its thread, as the replicas of a strategy have one each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+import tensorflow as tf
+
+
+class _Local(threading.local):
+    def __init__(self):
+        self.seed: tf.Tensor | None = None
+        self.draws = 0
+        self.replaying = False
+        self.takes_batch_statistics = False
+        self.counts: list[list] = []
+
+
+_local = _Local()
+
+
+@contextlib.contextmanager
+def noise_from(seed: tf.Tensor | None) -> Iterator[None]:
+    """Makes what layers draw at random a function of `seed`, int `[2]`, and order."""
+    before = _local.seed, _local.draws
+    _local.seed, _local.draws = seed, 0
+    try:
+        yield
+    finally:
+        _local.seed, _local.draws = before
+
+
+def next_seed() -> tf.Tensor | None:
+    """A seed, int `[2]`, for the next random choice; None outside of `noise_from`."""
+    if _local.seed is None:
+        return None
+    _local.draws += 1
+    return tf.random.experimental.stateless_fold_in(_local.seed, _local.draws)
+
+
+@contextlib.contextmanager
+def batch_statistics() -> Iterator[None]:
+    """Has batch norms in training keep the batch's statistics as they are.
+
+    Whatever their decay, the moving averages are those of the last batch alone.
+    """
+    before, _local.takes_batch_statistics = _local.takes_batch_statistics, True
+    try:
+        yield
+    finally:
+        _local.takes_batch_statistics = before
+
+
+def effective_decay(decay: float) -> float:
+    """The decay of moving averages here."""
+    return 0.0 if _local.takes_batch_statistics else decay
+
+
+@contextlib.contextmanager
+def counting() -> Iterator[list[str]]:
+    """Yields a list that gets the scope of whatever is `recomputed`."""
+    scopes: list[str] = []
+    _local.counts.append(scopes)
+    try:
+        yield scopes
+    finally:
+        _local.counts.remove(scopes)
+
+
+def is_replay() -> bool:
+    """Whether layers run for the second time, and should change no averages."""
+    return _local.replaying
+
+
+def recomputed(function: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Tensor):
+    """Returns `function(inputs)`, which runs once more for its gradients.
+
+    Args:
+        function: of one tensor. What it depends on beside that and variables must be
+            no tensor of which gradients are asked.
+        inputs: what stays in memory.
+    """
+    seed = next_seed()
+    if seed is None:
+        seed = tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
+    for scopes in _local.counts:
+        scopes.append(tf.compat.v1.get_variable_scope().name)
+    runs = 0
+
+    def run(net: tf.Tensor) -> tf.Tensor:
+        nonlocal runs
+        runs += 1
+        before = _local.replaying
+        _local.replaying = before or runs > 1
+        try:
+            with noise_from(seed):
+                return function(net)
+        finally:
+            _local.replaying = before
+
+    return tf.recompute_grad(run)(inputs)

@@ -1,0 +1,156 @@
+"""Depthwise and separable convolutions, with TF-Slim's arguments and variable names.
+
+Source: tf_slim/layers/layers.py (`separable_convolution2d`), here on `tf.nn`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+import tf_slim
+
+from slimnets.layers import common, initializers
+from slimnets.scopes import shares_arg_scope
+
+
+@shares_arg_scope(tf_slim.separable_conv2d)
+def separable_conv2d(
+    inputs: tf.Tensor,
+    num_outputs: int | None,
+    kernel_size: int | Sequence[int],
+    depth_multiplier: int = 1,
+    stride: int | Sequence[int] = 1,
+    padding: str = "SAME",
+    data_format: str = "NHWC",
+    rate: int | Sequence[int] = 1,
+    activation_fn: Callable | None = tf.nn.relu,
+    normalizer_fn: Callable | None = None,
+    normalizer_params: dict[str, Any] | None = None,
+    weights_initializer: Callable = initializers.XAVIER,
+    pointwise_initializer: Callable | None = None,
+    weights_regularizer: Callable | None = None,
+    biases_initializer: Callable | None = initializers.zeros,
+    biases_regularizer: Callable | None = None,
+    reuse: bool | None = None,
+    variables_collections: Any = None,
+    outputs_collections: Any = None,
+    trainable: bool = True,
+    scope: Any = None,
+) -> tf.Tensor:
+    """Convolves each channel by itself, and mixes the results by a 1x1 convolution.
+
+    Args:
+        inputs: `[batch, height, width, channels]`, or channels second for `NCHW`.
+        num_outputs: of the 1x1 convolution; None for the depthwise one alone.
+        kernel_size: of the depthwise convolution: an int, or height and width.
+        depth_multiplier: depthwise outputs of each channel.
+        stride: of the depthwise convolution, the same in both directions.
+        padding: `SAME` or `VALID`.
+        data_format: `NHWC` or `NCHW`.
+        rate: dilation of the depthwise kernel; with stride 1 only.
+        activation_fn: applied last; None for none.
+        normalizer_fn: used instead of biases, `batch_norm` for example.
+        normalizer_params: keyword arguments for normalizer_fn.
+        weights_initializer: of `depthwise_weights`, `[height, width, channels,
+            depth_multiplier]`.
+        pointwise_initializer: of `pointwise_weights`, `[1, 1, channels *
+            depth_multiplier, num_outputs]`; None for weights_initializer.
+        weights_regularizer: gives a scalar loss of either of them.
+        biases_initializer: None for no biases.
+        biases_regularizer: gives a scalar loss of the biases.
+        reuse: as in `tf.compat.v1.variable_scope`.
+        variables_collections: further collections for the variables, as a list or
+            as a dict `{"weights": [...], "biases": [...]}`.
+        outputs_collections: collections for the outputs.
+        trainable: whether optimizers find the variables.
+        scope: name of the variable scope.
+
+    Returns:
+        `[batch, height / stride, width / stride, outputs]`; equal to TF-Slim's.
+
+    Raises:
+        ValueError: if the inputs' rank or channels, or another argument, do not fit.
+    """
+    if data_format not in ("NHWC", "NCHW"):
+        raise ValueError(f"data_format={data_format!r}; allowed are 'NHWC' and 'NCHW'.")
+    padding = padding.upper()
+    if padding not in ("SAME", "VALID"):
+        raise ValueError(f"padding={padding!r}; allowed are 'SAME' and 'VALID'.")
+    kernel = common.tuple_of(kernel_size, 2, "kernel_size")
+    strides = common.tuple_of(stride, 2, "stride")
+    rates = common.tuple_of(rate, 2, "rate")
+    if strides[0] != strides[1] or (max(rates) > 1 and strides[0] > 1):
+        raise ValueError(
+            f"stride={stride!r}, rate={rate!r}; a depthwise convolution has one "
+            "stride for both directions, and 1 where its rate is more than 1."
+        )
+    channels_first = data_format == "NCHW"
+    with tf.compat.v1.variable_scope(
+        scope, "SeparableConv2d", [inputs], reuse=reuse
+    ) as sc:
+        inputs = tf.convert_to_tensor(inputs)
+        if inputs.shape.rank != 4:
+            raise ValueError(
+                f"{sc.name}: a separable convolution takes inputs of rank 4; got shape "
+                f"{inputs.shape}."
+            )
+        dtype = inputs.dtype.base_dtype
+        channels = common.channels_of(inputs, 1 if channels_first else -1)
+
+        def variable(name, shape, initializer, regularizer, kind):
+            collections = variables_collections
+            if isinstance(collections, dict):
+                collections = collections.get(kind)
+            made = common.make_variable(
+                name, shape, dtype, initializer, regularizer, trainable, collections
+            )
+            return common.value_of(made, dtype)
+
+        depthwise = variable(
+            "depthwise_weights",
+            (*kernel, channels, depth_multiplier),
+            weights_initializer,
+            weights_regularizer,
+            "weights",
+        )
+        outputs = _depthwise(
+            inputs, depthwise, strides[0], rates, padding, channels_first
+        )
+        depth = channels * depth_multiplier
+        if num_outputs is not None:
+            pointwise = variable(
+                "pointwise_weights",
+                (1, 1, depth, num_outputs),
+                pointwise_initializer or weights_initializer,
+                weights_regularizer,
+                "weights",
+            )
+            outputs = tf.nn.conv2d(
+                outputs, pointwise, 1, "VALID", data_format=data_format
+            )
+            depth = num_outputs
+        if normalizer_fn is None and biases_initializer is not None:
+            biases = variable(
+                "biases", (depth,), biases_initializer, biases_regularizer, "biases"
+            )
+            outputs = tf.nn.bias_add(outputs, biases, data_format=data_format)
+        return common.finish(
+            outputs,
+            normalizer_fn,
+            normalizer_params,
+            activation_fn,
+            outputs_collections,
+            sc.name,
+        )
+
+
+def _depthwise(inputs, weights, stride, rates, padding, channels_first):
+    # TensorFlow has no depthwise kernel with channels second on CPUs.
+    if channels_first:
+        inputs = tf.transpose(inputs, [0, 2, 3, 1])
+    outputs = tf.nn.depthwise_conv2d(
+        inputs, weights, [1, stride, stride, 1], padding, dilations=list(rates)
+    )
+    return tf.transpose(outputs, [0, 3, 1, 2]) if channels_first else outputs

@@ -1,0 +1,53 @@
+"""TF-Slim's networks beside the ResNets, and how tests make them small."""
+
+import dataclasses
+
+import slimnets
+from slimnets.nets import nasnet, pnasnet
+from slimnets.nets.chains import Chain
+
+NAMES = [
+    name
+    for name in slimnets.list_networks()
+    if isinstance(getattr(slimnets.network_info(name).network, "row", None), Chain)
+]
+
+
+def _cells(config):
+    return {"config": dataclasses.replace(config, num_conv_filters=8, num_cells=3)}
+
+
+# Options that leave few channels and layers, where there are such.
+_THIN = {
+    "inception_v2": {"depth_multiplier": 0.125, "min_depth": 4},
+    "inception_v3": {"depth_multiplier": 0.0625, "min_depth": 2},
+    "inception_v4": {"depth_multiplier": 0.0625},
+    "inception_resnet_v2": {"depth_multiplier": 0.0625, "repeats": (1, 1, 1)},
+    "mobilenet_v1": {"depth_multiplier": 0.125, "min_depth": 4},
+    "mobilenet_v2": {"depth_multiplier": 0.125},
+    "mobilenet_v3": {"depth_multiplier": 0.25},
+    "nasnet_cifar": _cells(nasnet.cifar_config()),
+    "nasnet_mobile": _cells(nasnet.mobile_imagenet_config()),
+    "nasnet_large": _cells(nasnet.large_imagenet_config()),
+    "pnasnet_mobile": _cells(pnasnet.mobile_imagenet_config()),
+    "pnasnet_large": _cells(pnasnet.large_imagenet_config()),
+}
+
+
+def thin_options(name):
+    """Returns the arguments with which a network is small."""
+    near = [prefix for prefix in _THIN if name.startswith(prefix)]
+    return _THIN[max(near, key=len)] if near else {}
+
+
+# Millions of weights whatever is asked for: these are built, but not run.
+HEAVY = ("vgg_a", "vgg_16", "vgg_19", "alexnet_v2", "overfeat")
+
+
+def size_of(name):
+    """Returns the side of the images that a network is made for."""
+    return slimnets.network_info(name).default_image_size
+
+
+# One of each kind; the others' tests are slow together.
+QUICK = (*HEAVY[2:], "cifarnet", "lenet", "mobilenet_v3_small")
