@@ -24,6 +24,7 @@ FRAME, FRAME_SIDE = 14.0, 5.0
 # Where a box's side takes a connection in and lets one out, as shares of its height;
 # apart, so that two lanes of one slot are two lines.
 _ENTRY, _EXIT = 0.3, 0.7
+_APART = 2.0
 _LEVELS = 2
 _ASPECT = 1.4
 
@@ -273,7 +274,8 @@ class _Column:
             level = box.y + height * _EXIT if box else bottom
             start = (box.x + box.width if box else x, level)
             return Line([start, (to_x, level), end], goal is not None)
-        middle = (bottom + top) / 2
+        # Two lines that change sides in one gap keep apart.
+        middle = (bottom + top) / 2 + (_APART if to_x > x else -_APART)
         return Line([(x, bottom), (x, middle), (to_x, middle), end], goal is not None)
 
     def line_from(self, start: Point) -> Line:

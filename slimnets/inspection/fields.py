@@ -11,9 +11,16 @@ import dataclasses
 
 import tensorflow as tf
 
-from slimnets.inspection.layers import is_over_space, place_of_height, window_of
-
-_WINDOWS = ("Conv2D", "DepthwiseConv2dNative", "MaxPool", "AvgPool")
+from slimnets.inspection.views import (
+    CONVOLUTIONS,
+    POOLS,
+    block_of,
+    is_over_space,
+    place_of_height,
+    sizes_of,
+    slice_of,
+    window_of,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +39,12 @@ class Region:
     @property
     def width(self) -> int:
         return self.right - self.left + 1
+
+    def moved(self, down: int, right: int) -> Region:
+        """Returns it that many rows further down and columns further right."""
+        return Region(
+            self.top + down, self.left + right, self.bottom + down, self.right + right
+        )
 
     def with_(self, other: Region) -> Region:
         """Returns the smallest region that holds both."""
@@ -58,32 +71,33 @@ def field_of(outputs: tf.Tensor, inputs: tf.Tensor, row: int, column: int) -> Re
         ValueError: if the outputs have no positions, the position is not in them, or
             they do not depend on the inputs.
     """
-    shape = outputs.shape
-    if shape.rank != 4 or None in shape[1:3]:
+    shape = sizes_of(outputs) if outputs.shape.rank == 4 else [None] * 4
+    if None in shape[1:3]:
         raise ValueError(
-            f"{outputs.name} has the shape {shape}; a receptive field is of [batch, "
-            "height, width, channels] with a known height and width."
+            f"{outputs.name} has the shape {outputs.shape}; a receptive field is of "
+            "[batch, height, width, channels] with a known height and width."
         )
     if not (0 <= row < shape[1] and 0 <= column < shape[2]):
         raise ValueError(
             f"The position ({row}, {column}) is not in {outputs.name} of "
             f"{shape[1]} x {shape[2]}."
         )
-    regions = {outputs.op.name: Region(row, column, row, column)}
+    # By operation: what is seen of its output, and the block in which space is
+    # interleaved there, for dilated convolutions that are computed by dense ones.
+    seen = {outputs.op.name: (Region(row, column, row, column), (1, 1))}
     for op in reversed(outputs.graph.get_operations()):
-        region = regions.pop(op.name, None)
-        if region is None:
+        if op.name not in seen:
             continue
+        region, block = seen.pop(op.name)
         if op is inputs.op:
             return region
         if is_squeeze(op):
             continue
-        seen = _seen(op, region)
+        region, block = _before(op, region, block)
         for source in op.inputs:
             if source.shape.rank == 4:
-                name = source.op.name
-                known = regions.get(name, seen)
-                regions[name] = seen.with_(known)
+                known, _ = seen.get(source.op.name, (region, block))
+                seen[source.op.name] = region.with_(known), block
     raise ValueError(
         f"{outputs.name} does not depend on {inputs.name} by convolutions and pools."
     )
@@ -94,31 +108,53 @@ def is_squeeze(op: tf.Operation) -> bool:
     return op.type in ("Mean", "Max") and is_over_space(op)
 
 
-def _seen(op: tf.Operation, region: Region) -> Region:
-    """The region of an operation's input behind one of its output."""
+def _before(op: tf.Operation, region: Region, block) -> tuple[Region, tuple[int, int]]:
+    """The region of an operation's input behind one of its output, and its block."""
     if op.type in ("Pad", "PadV2", "MirrorPad"):
-        before = tf.get_static_value(op.inputs[1])[:, 0]
-        top, left = int(before[1]), int(before[2])
+        top, left = _paddings(op, 1)[1:3]
+        return region.moved(-top, -left), block
+    if op.type == "SpaceToBatchND":
+        top, left = _paddings(op, 2)
+        return region.moved(-top, -left), (1, 1)
+    if op.type == "BatchToSpaceND":
+        top, left = _paddings(op, 2)
+        return region.moved(top, left), block_of(op)
+    if op.type == "StridedSlice":
+        (top, left), (down, right) = slice_of(op)
         return Region(
-            region.top - top, region.left - left, region.bottom - top,
-            region.right - left,
-        )  # fmt: skip
-    if op.type not in _WINDOWS:
-        return region
-    rows = _axis(op, 0, region.top, region.bottom)
-    columns = _axis(op, 1, region.left, region.right)
-    return Region(rows[0], columns[0], rows[1], columns[1])
+            region.top * down + top, region.left * right + left,
+            region.bottom * down + top, region.right * right + left,
+        ), block  # fmt: skip
+    if op.type not in (*CONVOLUTIONS, *POOLS):
+        return region, block
+    rows = _axis(op, 0, region.top, region.bottom, block[0])
+    columns = _axis(op, 1, region.left, region.right, block[1])
+    return Region(rows[0], columns[0], rows[1], columns[1]), block
 
 
-def _axis(op: tf.Operation, axis: int, first: int, last: int) -> tuple[int, int]:
+def _paddings(op: tf.Operation, place: int) -> list[int]:
+    """What an operation adds, or crops, before the first row, column, and so on."""
+    paddings = tf.get_static_value(op.inputs[place])
+    if paddings is None:
+        raise ValueError(
+            f"The paddings of {op.name} are computed when the graph runs; a receptive "
+            "field needs them beforehand."
+        )
+    before = [int(pair[0]) for pair in paddings]
+    return before if len(before) > 1 else [0, *before]
+
+
+def _axis(
+    op: tf.Operation, axis: int, first: int, last: int, block: int
+) -> tuple[int, int]:
     size, stride, rate = window_of(op, axis)
     reach = (size - 1) * rate
     before = 0
     place = axis + place_of_height(op)
     if op.get_attr("padding") == b"SAME":
-        given = op.inputs[0].shape[place]
-        made = op.outputs[0].shape[place]
+        given, made = sizes_of(op.inputs[0])[place], sizes_of(op.outputs[0])[place]
         before = max((made - 1) * stride + reach + 1 - given, 0) // 2
     elif op.get_attr("padding") == b"EXPLICIT":
         before = op.get_attr("explicit_paddings")[2 * place]
+    before, reach = before * block, reach * block
     return first * stride - before, last * stride - before + reach

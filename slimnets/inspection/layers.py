@@ -3,42 +3,47 @@
 One layer stands for each operation that has weights, pools, normalizes or joins
 branches; padding, biases, activations, reshapes and the like belong to the layer that
 they follow. Strides and receptive fields follow from the operations' attributes.
-
-Source of the receptive field's arithmetic: Araujo et al., Computing Receptive Fields of
-Convolutional Neural Networks, Distill 2019.
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-import math
+import functools
+from collections.abc import Iterator
 
 import tensorflow as tf
 
 from slimnets.inspection.counts import count_multiply_adds
+from slimnets.inspection.nodes import VARIABLES, is_gradient, without_branch
+from slimnets.inspection.views import WHOLE, View, is_over_space, view_of
 
 # What operations are called in a table; those that are not here belong to the layer
 # whose output they take.
 KINDS = {
     "Conv2D": "Conv",
     "DepthwiseConv2dNative": "DepthwiseConv",
+    "Conv2DBackpropInput": "ConvTranspose",
     "MatMul": "Dense",
     "BatchMatMulV2": "MatMul",
     "FusedBatchNorm": "BatchNorm",
     "FusedBatchNormV2": "BatchNorm",
     "FusedBatchNormV3": "BatchNorm",
+    "LRN": "LocalResponseNorm",
     "MaxPool": "MaxPool",
     "AvgPool": "AvgPool",
     "Max": "GlobalMax",
     "Mean": "GlobalMean",
-    "ConcatV2": "Concat",
     "Softmax": "Softmax",
     "Sigmoid": "Sigmoid",
 }
-_JOINS = {"AddV2": "Add", "Add": "Add", "Mul": "Multiply"}
-_VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
-WHOLE = math.inf
+_JOINS = {"AddV2": "Add", "Add": "Add", "Mul": "Multiply", "ConcatV2": "Concat"}
+_REDUCTIONS = ("Max", "Mean")
+_BRANCHES = ("If", "StatelessIf")
+# What reads a size, or writes a variable, passes no activations on.
+_PASSES_NOTHING = ("Shape", "ShapeN", "Size", "Rank", "Assign", "AssignAdd")
+_PASSES_NOTHING += ("AssignSub",)
+_DROPS = ("Identity", "SelectV2", "Select")
 
 
 @dataclasses.dataclass
@@ -53,7 +58,7 @@ class Layer:
         non_trainable: number of other parameters.
         multiply_adds: see `count_multiply_adds`; None where a shape is not known.
         stride: pixels of the input between neighbouring outputs.
-        receptive_field: side of the square of input pixels that an output sees;
+        receptive_field: pixels of the input that an output sees, along the longer side;
             infinite where it sees the whole input.
         inputs: names of the layers that feed it.
     """
@@ -74,94 +79,151 @@ class Layer:
 
 
 def layers_of(graph: tf.Graph) -> list[Layer]:
-    """Returns a graph's layers in the order in which they were made."""
+    """Returns a graph's layers in the order in which they were made.
+
+    Gradients are none; a variable belongs to the first layer that reads it.
+    """
     return _Reader(graph).layers()
-
-
-@dataclasses.dataclass(frozen=True)
-class _View:
-    """What a tensor sees of the input."""
-
-    stride: int = 1
-    field: float = 1
 
 
 class _Reader:
     def __init__(self, graph: tf.Graph):
         self.graph = graph
+        self.sizes = _sizes(graph)
+        self.variable_scopes = {_scope(name) for name in self.sizes}
+        self.found: dict[str, Layer] = {}
+        self.scopes: dict[str, str] = {}
+        # By operation: the layers that feed it; what it sees; of one that depends on
+        # variables alone, which these are.
         self.producers: dict[str, tuple[str, ...]] = {}
-        self.views: dict[str, _View] = {}
-        self.parameters = _parameters_by_scope(graph)
-        self.made: dict[str, tuple[str, Layer]] = {}
+        self.views: dict[str, View] = {}
+        self.variables: dict[str, tuple[str, ...]] = {}
+        # By the scope of variables: the layer that reads them.
+        self.holders: dict[str, Layer] = {}
         self.seen: collections.Counter = collections.Counter()
 
     def layers(self) -> list[Layer]:
-        found = []
-        for op in self.graph.get_operations():
-            if not op.outputs or op.type in _VARIABLES:
-                continue
-            if op.type.startswith("Placeholder"):
-                self._set(op, (), _View())
-                found.append(self._input(op))
-                continue
-            sources = [t for t in op.inputs if t.op.name in self.producers]
-            if not sources:
-                continue  # Computed from constants and variables alone.
-            feeding = _united(self.producers[t.op.name] for t in sources)
-            view = self._view(op, [self.views[t.op.name] for t in sources])
-            kind = self._kind(op, sources, feeding)
-            if kind is None:
-                self._follow(op, feeding)
-                self._set(op, feeding, view)
-                continue
-            layer = self._layer(op, kind, feeding, view)
-            found.append(layer)
-            self.made[layer.name] = (op.name.rpartition("/")[0], layer)
-            self._set(op, (layer.name,), view)
-        return found
+        for op in _ordered(self.graph):
+            passes = op.outputs and op.type not in _PASSES_NOTHING
+            if passes and not is_gradient(op.name):
+                self._read(op)
+        # What no operation reads, as moving averages in training.
+        for name in list(self.sizes):
+            scope = _scope(name)
+            layer = self.holders.get(scope) or self.found.get(scope)
+            if layer is not None:
+                self._own((name,), layer)
+        return list(self.found.values())
 
-    def _follow(self, op, feeding):
+    def _read(self, op: tf.Operation) -> None:
+        if op.type in VARIABLES:
+            self.variables[op.name] = (op.name,)
+            return
+        if op.type.startswith("Placeholder"):
+            name = self._unique(op.name)
+            self.found[name] = Layer(name, "Input", _shape(op))
+            self.producers[op.name], self.views[op.name] = (name,), View()
+            return
+        tensors = _data_inputs(op)
+        names = [tensor.op.name for tensor in tensors]
+        variables = _united(self.variables.get(name, ()) for name in names)
+        sources = [
+            name
+            for name, tensor in zip(names, tensors, strict=True)
+            if name in self.producers and not _is_statistic(tensor)
+        ]
+        if not sources:
+            if variables:
+                self.variables[op.name] = variables
+            return
+        feeding = _united(self.producers[name] for name in sources)
+        view = view_of(op, [self.views[name] for name in sources])
+        kind, name = self._kind(op, sources, variables)
+        same = self.found.get(name)
+        if kind is None:
+            self._follow(op, feeding, view)
+        elif same and (same.kind, same.inputs) == (kind, feeding):
+            # Another branch, or group, of the same layer.
+            same.multiply_adds = _sum(same.multiply_adds, _multiply_adds(op))
+            feeding = (name,)
+        else:
+            layer = self._layer(op, kind, name, feeding, view)
+            self.found[layer.name], self.scopes[layer.name] = layer, name
+            feeding = (layer.name,)
+        self._own(variables, self.found[feeding[-1]])
+        self.producers[op.name], self.views[op.name] = feeding, view
+
+    def _follow(self, op: tf.Operation, feeding: tuple[str, ...], view: View) -> None:
         """A layer's outputs are those of the last operation in its own scope."""
-        if len(feeding) == 1 and feeding[0] in self.made:
-            scope, layer = self.made[feeding[0]]
-            if scope and op.name.startswith(scope + "/"):
+        if len(feeding) == 1 and feeding[0] in self.scopes:
+            home = self.scopes[feeding[0]]
+            # Not in a scope inside it that has variables of its own.
+            inner = _scope(op.name)
+            while inner != home and inner and inner not in self.variable_scopes:
+                inner = _scope(inner)
+            if inner == home and inner:
+                layer = self.found[feeding[0]]
                 layer.shape = _shape(op)
+                layer.stride, layer.receptive_field = _seen(view)
 
-    def _set(self, op, names, view):
-        self.producers[op.name] = names or (op.name,)
-        self.views[op.name] = view
+    def _own(self, variables: tuple[str, ...], layer: Layer) -> None:
+        """Counts variables that no layer has yet as this layer's."""
+        for name in variables:
+            if name in self.sizes:
+                size, trainable = self.sizes.pop(name)
+                layer.trainable += size * trainable
+                layer.non_trainable += size * (not trainable)
+                self.holders.setdefault(_scope(name), layer)
 
-    def _input(self, op) -> Layer:
-        return Layer(op.name, "Input", _shape(op))
+    def _kind(self, op, sources, variables) -> tuple[str | None, str]:
+        """What layer an operation makes, if any, and its name."""
+        scope = _scope(op.name)
+        if op.type in _REDUCTIONS:
+            return (KINDS[op.type] if is_over_space(op) else None), op.name
+        home = without_branch(scope) or op.name
+        if op.type in _JOINS and len({self.producers[name] for name in sources}) > 1:
+            # A concatenation has no scope of its own.
+            return _JOINS[op.type], op.name if op.type == "ConcatV2" else home
+        if op.type in KINDS:
+            return KINDS[op.type], home
+        if op.type in _BRANCHES:
+            return self._kind_of_branches(op), home
+        if op.type in _DROPS and _is_dropout(scope):
+            outer = _scope(scope)
+            return "Dropout", outer if _is_dropout(outer) else scope
+        # A variable in a scope that is none of the layers so far, as group norm's.
+        for name in variables:
+            if name in self.sizes and _scope(name) not in self.holders:
+                kind = "Norm" if name.endswith(("/gamma", "/beta")) else op.type
+                return kind, _scope(name) or op.name
+        return None, scope
 
-    def _kind(self, op, sources, feeding) -> str | None:
-        if op.type in ("Mean", "Max") and not is_over_space(op):
-            return None
-        if op.type in _JOINS:
-            branches = {self.producers[t.op.name] for t in sources}
-            return _JOINS[op.type] if len(branches) > 1 else None
-        return KINDS.get(op.type)
+    @functools.cached_property
+    def _bodies(self) -> dict[str, list[str]]:
+        """The types of the operations in each of the graph's functions."""
+        return {
+            function.signature.name: [node.op for node in function.node_def]
+            for function in self.graph.as_graph_def().library.function
+        }
 
-    def _layer(self, op, kind, feeding, view) -> Layer:
-        scope = op.name.rpartition("/")[0]
-        # The operation's own name is its layer's where no scope is the layer's own.
-        named = kind in ("GlobalMean", "GlobalMax", "Concat") or not scope
-        name = self._unique(op.name if named else scope)
-        trainable, rest = self.parameters.pop(scope, (0, 0))
-        try:
-            multiply_adds = count_multiply_adds([op])
-        except (ValueError, TypeError):
-            multiply_adds = None
+    def _kind_of_branches(self, op: tf.Operation) -> str | None:
+        """The kind of a layer that has a branch for training."""
+        types = self._bodies.get(op.get_attr("then_branch").name, ())
+        if any("RandomUniform" in name for name in types):
+            return "Dropout"
+        kinds = (KINDS.get(name) for name in types if name not in _REDUCTIONS)
+        return next(filter(None, kinds), None)
+
+    def _layer(self, op, kind, name, feeding, view) -> Layer:
+        stride, field = _seen(view)
         return Layer(
-            name,
+            self._unique(name),
             kind,
             _shape(op),
-            trainable,
-            rest,
-            multiply_adds,
-            view.stride,
-            view.field,
-            feeding,
+            multiply_adds=_multiply_adds(op),
+            stride=stride,
+            receptive_field=field,
+            inputs=feeding,
         )
 
     def _unique(self, name: str) -> str:
@@ -169,65 +231,75 @@ class _Reader:
         count = self.seen[name]
         return name if count == 1 else f"{name}:{count}"
 
-    def _view(self, op, views: list[_View]) -> _View:
-        stride = max(view.stride for view in views)
-        field = max(view.field for view in views)
-        if op.type in ("Mean", "Max") and is_over_space(op):
-            return _View(stride, WHOLE)
-        size, step, rate = window_of(op)
-        return _View(stride * step, field + (size - 1) * rate * stride)
 
+def _ordered(graph: tf.Graph) -> Iterator[tf.Operation]:
+    """The operations, each behind those that it reads, else as they were made.
 
-def window_of(op: tf.Operation, axis: int | None = None) -> tuple[int, int, int]:
-    """Returns an operation's kernel size, stride and rate.
-
-    Args:
-        op: of any type; most have the window 1.
-        axis: 0 for the height, 1 for the width; None for the height of an image, and
-            the width of a row.
+    TensorFlow 1's control flow makes some before their inputs, and even loops.
     """
-    if op.type in ("Conv2D", "DepthwiseConv2dNative"):
-        sizes = [size or 1 for size in op.inputs[1].shape[:2]]
-        if axis is None:
-            axis = int(sizes[0] == 1 and sizes[1] > 1)
-        place = axis + place_of_height(op)
-        strides, rates = op.get_attr("strides"), op.get_attr("dilations")
-        return sizes[axis], strides[place], rates[place]
-    if op.type in ("MaxPool", "AvgPool"):
-        place = (axis or 0) + place_of_height(op)
-        return op.get_attr("ksize")[place], op.get_attr("strides")[place], 1
-    return 1, 1, 1
+    done, waiting = set(), set()
+    for operation in graph.get_operations():
+        stack = [operation]
+        while stack:
+            op = stack[-1]
+            waiting.add(op.name)
+            before = [t.op for t in op.inputs if t.op.name not in waiting]
+            stack.extend(before)
+            if not before:
+                stack.pop()
+                if op.name not in done:
+                    done.add(op.name)
+                    yield op
 
 
-def place_of_height(op: tf.Operation) -> int:
-    """The place of the height in the shapes of a convolution or pool."""
-    return 2 if op.get_attr("data_format") == b"NCHW" else 1
+def _is_statistic(tensor: tf.Tensor) -> bool:
+    """Whether a norm gives this besides its activations."""
+    op = tensor.op
+    norm = KINDS.get(op.type) == "BatchNorm" or op.type in _BRANCHES
+    return norm and tensor.value_index > 0
 
 
-def is_over_space(op: tf.Operation) -> bool:
-    """Whether a reduction leaves out positions, and not the batch or channels."""
-    axes = tf.get_static_value(op.inputs[1])
-    rank = op.inputs[0].shape.rank
-    if axes is None or rank is None or rank < 3:
-        return False
-    reduced = {int(axis) % rank for axis in axes.reshape(-1)}
-    return bool(reduced) and 0 not in reduced and rank - 1 not in reduced
+def _data_inputs(op: tf.Operation) -> list[tf.Tensor]:
+    """An operation's inputs but for what chooses between branches."""
+    if op.type in _BRANCHES:
+        return op.inputs[1:]
+    return op.inputs[:1] if op.type in ("Switch", "RefSwitch") else op.inputs
 
 
-def _parameters_by_scope(graph: tf.Graph) -> dict[str, tuple[int, int]]:
+def _multiply_adds(op: tf.Operation) -> int | None:
+    try:
+        return count_multiply_adds([op])
+    except (ValueError, TypeError):
+        return None
+
+
+def _sum(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a + b
+
+
+def _seen(view: View) -> tuple[int, float]:
+    """The stride and receptive field along the longer side."""
+    field = max(view.fields)
+    stride = max(1, round(max(view.strides)))
+    return stride, field if field == WHOLE else round(field)
+
+
+def _scope(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _is_dropout(scope: str) -> bool:
+    return scope.rpartition("/")[2].lower().startswith(("dropout", "drop_path"))
+
+
+def _sizes(graph: tf.Graph) -> dict[str, tuple[int, bool]]:
+    """Number of values in each variable, and whether it is trained."""
     with graph.as_default():
-        variables = tf.compat.v1.global_variables()
         trainable = {v.op.name for v in tf.compat.v1.trainable_variables()}
-    counts: dict[str, tuple[int, int]] = {}
-    for variable in variables:
-        scope = variable.op.name.rpartition("/")[0]
-        size = variable.shape.num_elements() or 0
-        trains, rest = counts.get(scope, (0, 0))
-        if variable.op.name in trainable:
-            counts[scope] = trains + size, rest
-        else:
-            counts[scope] = trains, rest + size
-    return counts
+        return {
+            v.op.name: (v.shape.num_elements() or 0, v.op.name in trainable)
+            for v in tf.compat.v1.global_variables()
+        }
 
 
 def _united(groups) -> tuple[str, ...]:
@@ -236,4 +308,4 @@ def _united(groups) -> tuple[str, ...]:
 
 def _shape(op: tf.Operation) -> tuple[int | None, ...]:
     shape = op.outputs[0].shape
-    return tuple(shape) if shape.rank is not None else ()
+    return tuple(shape.as_list()) if shape.rank is not None else ()

@@ -5,14 +5,23 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import itertools
 import os
 import pathlib
+import re
+import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
+from google.protobuf import text_format
 
-_VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
+VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
+NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+READS = ("ReadVariableOp", "Identity")
+ASSIGNS = ("AssignVariableOp", "AssignSubVariableOp", "AssignAddVariableOp")
+ASSIGNS += ("Assign", "AssignSub", "AssignAdd")
+_BRANCH = re.compile(r"(^|/)cond(_\d+)?(/.*)?$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +44,25 @@ class Node:
 
     @property
     def is_variable(self) -> bool:
-        return self.op in _VARIABLES
+        return self.op in VARIABLES
+
+    @property
+    def is_gradient(self) -> bool:
+        return is_gradient(self.name)
 
     @property
     def scope(self) -> str:
         return self.name.rpartition("/")[0]
+
+
+def without_branch(scope: str) -> str:
+    """The scope of a layer, of a scope that tf.cond may have made for its branches."""
+    return _BRANCH.sub("", scope)
+
+
+def is_gradient(name: str) -> bool:
+    """Whether an operation computes gradients, by the name that tf.gradients gives."""
+    return "_grad/" in name or name.startswith("gradients")
 
 
 class Nodes:
@@ -57,6 +80,24 @@ class Nodes:
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.by_name.values())
+
+    def op_of(self, name: str) -> str:
+        """The type of a node; nothing for a function's argument."""
+        return self.by_name[name].op if name in self.by_name else ""
+
+    @functools.cached_property
+    def of_inputs(self) -> set[str]:
+        """Names of the nodes that depend on placeholders or on arguments."""
+        arguments = self.readers.keys() - self.by_name.keys()
+        placeholders = {n.name for n in self if n.op.startswith("Placeholder")}
+        waiting, found = [*arguments, *placeholders], set()
+        while waiting:
+            for reader in self.readers.get(waiting.pop(), ()):
+                # In functions, variables are arguments too.
+                if reader.name not in found and reader.op != "ReadVariableOp":
+                    found.add(reader.name)
+                    waiting.append(reader.name)
+        return found
 
     @functools.cached_property
     def readers(self) -> dict[str, list[Node]]:
@@ -77,6 +118,14 @@ class Nodes:
             for name in getattr(node, attribute):
                 found[name].append(node)
         return found
+
+
+def is_initial(node: Node, nodes: Nodes) -> bool:
+    """Whether an assignment is a variable's initialization or restoring."""
+    if node.name == node.inputs[0] + "/Assign":
+        return True
+    sources = (nodes.by_name.get(name) for name in node.inputs[1:])
+    return any(s is not None and s.op in ("RestoreV2", "Identity") for s in sources)
 
 
 def _node(node_def: Any) -> Node:
@@ -118,34 +167,32 @@ def read_nodes(source: Any) -> list[Nodes]:
             raise ValueError(
                 f"{path} is neither a SavedModel nor a folder of TensorBoard logs."
             )
-        return [nodes for log in logs for nodes in _log(log)]
+        return _logs(path, logs)
     if "tfevents" in path.name:
-        return _log(path)
+        return _logs(path, [path])
     return [_graph_file(path)]
 
 
 def _graph_file(path: pathlib.Path) -> Nodes:
     graph = tf.compat.v1.GraphDef()
-    try:
-        if path.suffix in (".pbtxt", ".txt"):
-            from google.protobuf import text_format
-
+    if path.suffix in (".pbtxt", ".txt"):
+        try:
             text_format.Parse(path.read_text(), graph)
-        else:
-            graph.ParseFromString(path.read_bytes())
-    except Exception as error:  # protobuf's errors have no common public type.
-        raise ValueError(f"{path} is not a GraphDef: {error}") from None
+        except (text_format.ParseError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not a GraphDef: {error}") from None
+    else:
+        _parsed(graph, path.read_bytes(), path)
     if not graph.node:
         raise ValueError(f"{path} is not a GraphDef, or an empty one.")
-    frozen = not any(node.op in _VARIABLES for node in graph.node)
+    frozen = not any(node.op in VARIABLES for node in graph.node)
     return Nodes(graph.node, inference=frozen)
 
 
 def _saved_model(path: pathlib.Path) -> list[Nodes]:
     from tensorflow.core.protobuf import saved_model_pb2
 
-    saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString((path / "saved_model.pb").read_bytes())
+    content = (path / "saved_model.pb").read_bytes()
+    saved = _parsed(saved_model_pb2.SavedModel(), content, path)
     found = []
     for meta in saved.meta_graphs:
         found.append(Nodes(meta.graph_def.node))
@@ -167,13 +214,33 @@ def _called(functions: dict[str, Any], node_defs: Sequence[Any]) -> list[str]:
     return found
 
 
-def _log(path: pathlib.Path) -> list[Nodes]:
+def _logs(path: pathlib.Path, logs: Iterable[pathlib.Path]) -> list[Nodes]:
     found = []
-    for event in tf.compat.v1.train.summary_iterator(str(path)):
+    for record in itertools.chain.from_iterable(map(_records, logs)):
+        event = _parsed(tf.compat.v1.Event(), record, path)
         if event.graph_def:
-            graph = tf.compat.v1.GraphDef()
-            graph.ParseFromString(event.graph_def)
+            graph = _parsed(tf.compat.v1.GraphDef(), event.graph_def, path)
             found.append(Nodes(graph.node))
     if not found:
         raise ValueError(f"{path} has no graph in it.")
     return found
+
+
+def _parsed(message: Any, content: bytes, path: pathlib.Path) -> Any:
+    try:
+        message.ParseFromString(content)
+    except Exception as error:  # protobuf's errors have no common public type.
+        kind = type(message).__name__
+        raise ValueError(f"{path} is not a {kind}: {error}") from None
+    return message
+
+
+def _records(path: pathlib.Path) -> Iterator[bytes]:
+    """The records of a log that may still be written: each between 12 and 4 bytes."""
+    with path.open("rb") as file:
+        while len(header := file.read(12)) == 12:
+            (size,) = struct.unpack("<Q", header[:8])
+            record = file.read(min(size, path.stat().st_size))
+            if len(record) < size or len(file.read(4)) < 4:
+                return
+            yield record

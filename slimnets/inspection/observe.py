@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 
 import numpy as np
+import tensorflow as tf
 
+from slimnets import factory
 from slimnets.checkpoints import load_weights, read_checkpoint
 from slimnets.data.image_files import ImageFile
 from slimnets.data.preprocessing import get_preprocessing
@@ -23,12 +25,14 @@ class Observed:
         model_name: a registered name; None for what the checkpoint's metadata says.
         image_size: height and width of its input; None for what the metadata says, or
             the network's default.
-        preprocessing: a name; None for what the metadata says.
+        preprocessing: a name; None for what the metadata says, or the network's own.
 
     Attributes:
         model: the network.
+        prefix: the file of its weights, or the prefix of its files.
         size: height and width of its input.
         channels: of its input.
+        preprocessing: how images become its input, by name.
 
     Raises:
         FileNotFoundError, ValueError: if there is no such checkpoint, it does not fit,
@@ -48,7 +52,7 @@ class Observed:
         if not name:
             raise ValueError(
                 f"{reader.prefix} has no metadata beside it that tells its network: "
-                "give its name."
+                "give its model_name."
             )
         classes = known.get("num_classes", _size(reader.shapes, ("logits/biases",), 0))
         options = known.get("network_options", {})
@@ -59,10 +63,22 @@ class Observed:
         self.size = size
         self.channels = known.get("input_channels") or _size(reader.shapes, _ROOTS, 2)
         self.channels = self.channels or 3
-        recipe = preprocessing or known.get("preprocessing_name") or "plain"
-        self._recipe = get_preprocessing(recipe)
+        self.preprocessing = (
+            preprocessing
+            or known.get("preprocessing_name")
+            or factory.network_info(name).preprocessing
+            or "plain"
+        )
+        self._recipe = get_preprocessing(self.preprocessing)
+        self.prefix = reader.prefix
         self.model.build([None, self.size, self.size, self.channels])
-        load_weights(reader.prefix, self.model, allow_partial=not classes)
+        report = load_weights(self.prefix, self.model, allow_partial=not classes)
+        if report.missing:
+            raise ValueError(f"Cannot load {report}")
+
+    def prepare(self, image: np.ndarray) -> tf.Tensor:
+        """Returns the network's input `[1, size, size, channels]` for one image."""
+        return self._recipe.prepare(image[np.newaxis], self.size, (0, 255))
 
     def weights(self) -> dict[str, np.ndarray]:
         """Returns the kernels of convolutions and dense layers by name, in order."""
@@ -79,8 +95,7 @@ class Observed:
         Args:
             image: as of `read_image`.
         """
-        pixels = self._recipe.prepare(image[np.newaxis], self.size, (0, 255))
-        found = self.model.end_points(pixels)
+        found = self.model.end_points(self.prepare(image))
         return found.with_values({key: found[key].numpy() for key in found})
 
 

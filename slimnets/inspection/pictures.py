@@ -229,10 +229,13 @@ def plot_receptive_field(
         outputs = end_points[level]
         rows, columns = outputs.shape[1:3] if outputs.shape.rank == 4 else (1, 1)
         region = field_of(outputs, inputs, rows // 2, columns // 2)
+        stride = size
+        if rows > 1:
+            above = field_of(outputs, inputs, rows // 2 - 1, columns // 2)
+            stride = region.top - above.top
         name = end_points.resolve(level)
-    stride = size / rows
     note = (
-        f"stride {stride:g}; the middle one of {rows} x {columns} positions sees "
+        f"stride {stride}; the middle one of {rows} x {columns} positions sees "
         f"{region.height} x {region.width} pixels, the image has {size} x {size}"
     )
     pixels = tf.image.resize(image, [size, size]).numpy() / 255.0

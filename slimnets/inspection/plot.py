@@ -25,11 +25,13 @@ from slimnets.inspection.diagram import (
 from slimnets.inspection.layers import Layer
 from slimnets.inspection.ranks import Text
 from slimnets.inspection.summary import Summary
+from slimnets.inspection.tables import short_count
 
 FORMATS = (".svg", ".png", ".pdf")
 _DPI = 120
 _TITLE_SIZE, _SIZE, _HEAD_SIZE = 8.0, 7.0, 11.0
-_FONT = ("DejaVu Sans", "Verdana", "sans-serif")
+# matplotlib brings the first; who views an SVG without it has one as wide.
+_FONTS = ["DejaVu Sans", "Verdana", "Geneva"]
 # What hinting may add to a text's width at the resolution of a screen.
 _HINTING = 1.06
 # By the beginning of the kind.
@@ -107,6 +109,7 @@ def save(figure: Any, path: pathlib.Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Text stays text in an SVG, which is small then, and can be searched.
     settings = {"svg.fonttype": "none", "svg.hashsalt": "slimnets", "pdf.fonttype": 42}
+    settings["font.sans-serif"] = _FONTS
     metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
     with matplotlib.rc_context(settings):
         figure.savefig(path, dpi=_DPI, metadata=metadata.get(path.suffix.lower()))
@@ -168,23 +171,13 @@ def _lines(layer: Layer, units: int, folded: bool) -> tuple[str, ...]:
         return (first,)
     if not layer.parameters:
         return (first, "")
-    return first, f"{_short(layer.parameters)} parameters"
-
-
-def _short(count: int | None) -> str:
-    """A count with a unit: 25.6 M."""
-    if count is None:
-        return "unknown"
-    for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if count >= size:
-            return f"{count / size:#.3g}".rstrip(".") + unit
-    return str(count)
+    return first, f"{short_count(layer.parameters)} parameters"
 
 
 def _headline(summary: Summary) -> str:
     return (
-        f"{summary.name}: {_short(summary.parameters)} parameters, "
-        f"{_short(summary.multiply_adds)} multiply-adds"
+        f"{summary.name}: {short_count(summary.parameters)} parameters, "
+        f"{short_count(summary.multiply_adds)} multiply-adds"
     )
 
 
@@ -206,7 +199,7 @@ def _measure(text: str, bold: bool) -> float:
     from matplotlib.textpath import text_to_path
 
     font = FontProperties(
-        family=list(_FONT),
+        family=_FONTS[0],
         weight="bold" if bold else "normal",
         size=_TITLE_SIZE if bold else _SIZE,
     )
@@ -257,7 +250,7 @@ def _write(axes, x, y, text, size, *, bold=False, upright=False) -> None:
         y,
         text,
         fontsize=size,
-        family=list(_FONT),
+        family="sans-serif",
         weight="bold" if bold else "normal",
         color=_INK if bold else _GRAY,
         ha="center" if upright else "left",

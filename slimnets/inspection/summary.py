@@ -13,22 +13,11 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets import factory
-from slimnets.inspection.layers import WHOLE, Layer, layers_of
+from slimnets.inspection.layers import Layer, layers_of
+from slimnets.inspection.tables import HEADINGS, cells_of, text_table
 from slimnets.model import Model
 
 FORMATS = ("text", "markdown", "csv", "json")
-_HEADINGS = (
-    "layer",
-    "kind",
-    "output shape",
-    "parameters",
-    "not trained",
-    "mult-adds",
-    "stride",
-    "field",
-    "connected to",
-)
-_NUMBERS = _HEADINGS[3:8]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,24 +71,9 @@ class Summary:
 
     def text(self, width: int | None = None) -> str:
         """Returns a table for a terminal `width` characters wide, or as wide as need
-        be: columns on the right are left out before names are cut short."""
-        rows = [list(_HEADINGS), *map(_cells, self.layers)]
-        prefix = self.common_scope
-        for row in rows[1:]:
-            row[0] = row[0].removeprefix(prefix)
-            row[-1] = ", ".join(n.removeprefix(prefix) for n in row[-1].split(", "))
-        rows = _fitted(rows, width)
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(
-                f"{cell:>{size}}" if heading in _NUMBERS else f"{cell:{size}}"
-                for heading, cell, size in zip(rows[0], row, widths, strict=True)
-            ).rstrip()
-            for row in rows
-        ]
-        return "\n".join(
-            [lines[0], "-" * max(map(len, lines)), *lines[1:], *self._end()]
-        )
+        be: what matters least is left out; see `slimnets.inspection.tables`."""
+        table = text_table(self.layers, self.common_scope, width)
+        return "\n".join([table, *self._end()])
 
     def _end(self) -> list[str]:
         counts = self.multiply_adds
@@ -120,10 +94,12 @@ class Summary:
             raise ValueError(f"format={format!r}; allowed are {', '.join(FORMATS)}.")
         if format == "text":
             return self.text(width)
-        rows = [_HEADINGS, *map(_cells, self.layers)]
+        rows = [HEADINGS, *map(cells_of, self.layers)]
         if format == "markdown":
-            lines = ["| " + " | ".join(row) + " |" for row in rows]
-            return "\n".join([lines[0], "|" + " --- |" * len(_HEADINGS), *lines[1:]])
+            counts = cells_of(_together("total", self.layers, 0))[3:6]
+            total = ["total", "", "", *counts, "", "", ""]
+            lines = ["| " + " | ".join(row) + " |" for row in [*rows, total]]
+            return "\n".join([lines[0], "|" + " --- |" * len(HEADINGS), *lines[1:]])
         if format == "csv":
             file = io.StringIO()
             csv.writer(file).writerows(rows)
@@ -153,7 +129,8 @@ def summarize(
         network: a registered name; a network function; a graph; or a Model.
         num_classes: of a name or a function; 1000 by default.
         input_shape: `[batch, height, width, channels]`, or a structure of shapes for
-            several inputs; one image of the network's default size by default.
+            several inputs; by default one image, or cloud of points in space, of the
+            network's default size.
         **kwargs: further arguments of the network's function.
 
     Raises:
@@ -187,9 +164,7 @@ def graph_of(
         name = getattr(network, "__name__", "network")
         size = getattr(network, "default_image_size", None)
     if input_shape is None:
-        if not size:
-            raise ValueError(f"{name} has no default image size: give input_shape.")
-        input_shape = [1, size, size, 3]
+        input_shape = _default_shape(name, size)
     with tf.Graph().as_default() as graph:
         inputs = placeholders(input_shape)
         training = False
@@ -205,31 +180,37 @@ def graph_of(
     return name, graph
 
 
+def _default_shape(name: str, size: int | None) -> list[int]:
+    if not size:
+        raise ValueError(
+            f"{name} has no default size of its inputs: give input_shape, as "
+            '[1, 224, 224, 3], or of several inputs as {"clouds": [[1, 100, 3]]}.'
+        )
+    known = name in factory.list_networks() and factory.network_info(name).family
+    # Of clouds the size is a number of points.
+    return [1, size, 3] if known == "point_cloud" else [1, size, size, 3]
+
+
 def placeholders(shapes: Any, name: str = "inputs") -> Any:
-    """Returns a placeholder for each shape in a structure of lists and dicts."""
+    """Returns a placeholder for each shape in a structure of lists and dicts.
+
+    Raises:
+        ValueError: for anything else.
+    """
     if isinstance(shapes, dict):
         return {key: placeholders(value, key) for key, value in shapes.items()}
-    if shapes and isinstance(shapes[0], (list, tuple)):
+    sizes = shapes if isinstance(shapes, (list, tuple, tf.TensorShape)) else "?"
+    if sizes and isinstance(sizes[0], (list, tuple)):
         return [
             placeholders(value, f"{name}_{index}")
-            for index, value in enumerate(shapes, start=1)
+            for index, value in enumerate(sizes, start=1)
         ]
+    if not all(size is None or isinstance(size, int) for size in sizes):
+        raise ValueError(
+            f"{name} of the shape {shapes!r}; allowed is a list of integers, or None "
+            "where unknown, or a list or dict of such lists."
+        )
     return tf.compat.v1.placeholder(tf.float32, shapes, name=name)
-
-
-def _cells(layer: Layer) -> list[str]:
-    field = "all" if layer.receptive_field == WHOLE else str(int(layer.receptive_field))
-    return [
-        layer.name,
-        layer.kind,
-        "x".join("?" if size is None else str(size) for size in layer.shape),
-        f"{layer.parameters:,}",
-        f"{layer.non_trainable:,}",
-        "?" if layer.multiply_adds is None else f"{layer.multiply_adds:,}",
-        str(layer.stride),
-        field,
-        ", ".join(layer.inputs),
-    ]
 
 
 def _as_json(layer: Layer) -> dict:
@@ -265,25 +246,3 @@ def _common_scope(names: Sequence[str]) -> str:
     """The first scope of all names but those of inputs, with its slash."""
     scopes = {name.partition("/")[0] for name in names if "/" in name}
     return scopes.pop() + "/" if len(scopes) == 1 else ""
-
-
-def _fitted(rows: list[list[str]], width: int | None) -> list[list[str]]:
-    """Leaves out columns, and cuts names, until the rows fit."""
-
-    def total(rows):
-        columns = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return sum(columns) + 2 * (len(columns) - 1)
-
-    if width is None or total(rows) <= width:
-        return rows
-    # What matters least to most: connections, what is not trained, field, stride.
-    for heading in ("connected to", "not trained", "field", "stride", "kind"):
-        index = rows[0].index(heading)
-        rows = [row[:index] + row[index + 1 :] for row in rows]
-        if total(rows) <= width:
-            return rows
-    rest = width - total([row[1:] for row in rows]) - 2
-    return [
-        [c if len(c) <= rest else "…" + c[1 - rest :], *row]
-        for c, *row in (list(row) for row in rows)
-    ]

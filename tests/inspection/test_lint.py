@@ -8,16 +8,7 @@ import tensorflow as tf
 
 import slimnets
 from slimnets import layers
-from slimnets.nets.rows import Row, network_of
 from tests.helpers import v1
-
-ROWS = [
-    name
-    for name in slimnets.list_networks()
-    if isinstance(getattr(slimnets.network_info(name).network, "row", None), Row)
-]
-KINDS = ("resnet_v1_50", "resnet_v2_50", "seresnext50_32x4d", "resnetrs50", "wrn_16_8")
-KINDS += ("keras_resnet50", "bit_r50x1", "resnetblur50", "resnet_v1_cifar_20")
 
 
 def kinds(report):
@@ -28,46 +19,68 @@ def images():
     return v1.placeholder(tf.float32, [None, 33, 33, 3], name="images")
 
 
-@pytest.mark.parametrize("tensor", [False, True])
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=() if n in KINDS else pytest.mark.slow) for n in ROWS],
-)
-def test_registered_networks_are_clean(name, tensor):
-    network = network_of(slimnets.network_info(name).network.row.thin())
-    with tf.Graph().as_default() as graph:
-        flag = v1.placeholder(tf.bool, [], name="is_training") if tensor else True
-        network(images(), num_classes=3, is_training=flag, depth_multiplier=0.125)
-    report = slimnets.lint_graph(graph)
-    assert not report and str(report) == "nothing found"
+# A batch norm as Keras of TensorFlow 1 wired it: control flow of switches and merges.
+KERAS_NORM = """
+gamma VarHandleOp
+beta VarHandleOp
+moving_mean VarHandleOp
+moving_variance VarHandleOp
+cond/Switch Switch {phase} {phase}
+cond/switch_t Identity cond/Switch:1
+cond/pred_id Identity {phase}
+cond/gamma/Switch Switch gamma cond/pred_id
+cond/gamma ReadVariableOp cond/gamma/Switch:1
+cond/beta/Switch Switch beta cond/pred_id
+cond/beta ReadVariableOp cond/beta/Switch:1
+cond/mean ReadVariableOp moving_mean
+cond/variance ReadVariableOp moving_variance
+cond/inputs/Switch Switch {inputs} cond/pred_id
+cond/FusedBatchNormV3 FusedBatchNormV3 cond/inputs/Switch:1 cond/gamma cond/beta
+cond/FusedBatchNormV3_1 FusedBatchNormV3 cond/inputs/Switch cond/gamma cond/beta {fixed}
+cond/Merge Merge cond/FusedBatchNormV3_1 cond/FusedBatchNormV3
+cond/Merge_1 Merge moving_mean cond/FusedBatchNormV3:1
+AssignMovingAvg/AssignSubVariableOp AssignSubVariableOp moving_mean cond/Merge_1
+"""
+PHASE = "batch_normalization/keras_learning_phase"
 
 
-def keras_of_tf1():
-    """Wired as Keras of TensorFlow 1 did: the phase lives in the first norm."""
-    phase = None
-    net = images()
-    for index in range(3):
-        with v1.variable_scope(f"batch_normalization_{index}"):
-            if phase is None:
-                phase = v1.placeholder_with_default(False, [], "keras_learning_phase")
-            gamma = v1.get_variable("gamma", [3], initializer=v1.ones_initializer())
-            net = tf.where(phase, net * gamma, net + gamma)
+def keras_of_tf1(phase=PHASE, count=3):
+    """A GraphDef whose batch norms all read the phase, which the first one made."""
+    graph = v1.GraphDef()
+    graph.node.add(name="inputs", op="Placeholder")
+    graph.node.add(name=f"{phase}/input", op="Const")
+    graph.node.add(name=phase, op="PlaceholderWithDefault", input=[f"{phase}/input"])
+    inputs = "inputs"
+    for index in range(count):
+        scope = f"batch_normalization_{index}" if index else "batch_normalization"
+        lines = KERAS_NORM.format(
+            phase="^phase", inputs="^inputs", fixed="cond/mean cond/variance"
+        )
+        outer = {"^phase": phase, "^inputs": inputs}
+        for line in lines.strip().splitlines():
+            name, op, *sources = line.split()
+            sources = [outer.get(n) or f"{scope}/{n}" for n in sources]
+            graph.node.add(name=f"{scope}/{name}", op=op, input=sources)
+        inputs = f"{scope}/cond/Merge"
+    return graph
 
 
 def test_the_learning_phase_in_the_first_batch_norm_is_found():
-    with tf.Graph().as_default() as graph:
-        keras_of_tf1()
-    report = slimnets.lint_graph(graph)
-    assert kinds(report) == {"shared tensor"}
-    (finding,) = report
-    assert finding.name == "batch_normalization_0/keras_learning_phase"
-    for words in (
-        "batch_normalization_1",
-        "batch_normalization_2",
-        "read by 2",
-        "outside",
-    ):
+    (finding,) = slimnets.lint_graph(keras_of_tf1())
+    assert (finding.kind, finding.name) == ("shared tensor", PHASE)
+    readers = ("batch_normalization_1", "batch_normalization_2")
+    assert finding.readers == readers
+    for words in (PHASE, "inside the layer batch_normalization,", *readers, "outside"):
         assert words in str(finding)
+    # As later versions made it.
+    assert not slimnets.lint_graph(keras_of_tf1("keras_learning_phase"))
+
+
+def test_of_many_readers_three_are_shown():
+    (finding,) = slimnets.lint_graph(keras_of_tf1(count=50))
+    assert len(finding.readers) == 49
+    assert "read by 49 other layers: batch_normalization_1, " in str(finding)
+    assert " and 46 more. Make it" in str(finding)
 
 
 def test_an_inner_tensor_that_another_layer_reads_is_found():
@@ -80,7 +93,7 @@ def test_an_inner_tensor_that_another_layer_reads_is_found():
     assert (finding.kind, finding.name) == ("shared tensor", "first/BiasAdd")
 
 
-def train_graph(updates=True, regularize=True):
+def train_graph(updates="run", regularizers="in the loss"):
     """A training step that may forget what it should not."""
     with tf.Graph().as_default() as graph:
         with slimnets.arg_scope(
@@ -90,33 +103,44 @@ def train_graph(updates=True, regularize=True):
         ):
             net = layers.conv2d(images(), 4, 3)
         loss = tf.reduce_mean(net)
-        if regularize:
-            loss += tf.add_n(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES))
-        waiting = v1.get_collection(v1.GraphKeys.UPDATE_OPS) if updates else []
-        with tf.control_dependencies(waiting):
+        if regularizers != "forgotten":
+            added = tf.add_n(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES))
+            v1.summary.scalar("regularization", added)
+        if regularizers == "in the loss":
+            loss += added
+        waiting = v1.get_collection(v1.GraphKeys.UPDATE_OPS)
+        if updates == "read again":
+            waiting = []
+            (mean,) = (v for v in v1.global_variables() if "moving_mean" in v.name)
+            v1.assign_sub(mean, tf.zeros([4]))
+        with tf.control_dependencies(waiting if updates == "run" else []):
             v1.train.GradientDescentOptimizer(0.1).minimize(loss)
     return graph
 
 
 FORGOTTEN = {
-    "lost update": {"updates": False},
-    "lost regularizer": {"regularize": False},
+    "updates": ("lost update", 2, {"updates": "forgotten"}),
+    "updates and reads": ("lost update", 3, {"updates": "read again"}),
+    "regularizers": ("lost regularizer", 1, {"regularizers": "forgotten"}),
+    "all but a summary": ("lost regularizer", 1, {"regularizers": "in a summary"}),
 }
 
 
-@pytest.mark.parametrize("kind", FORGOTTEN)
-def test_what_a_training_step_forgets_is_found(kind):
+@pytest.mark.parametrize("what", FORGOTTEN)
+def test_what_a_training_step_forgets_is_found(what):
     assert not slimnets.lint_graph(train_graph())
-    report = slimnets.lint_graph(train_graph(**FORGOTTEN[kind]))
-    assert kinds(report) == {kind}
-    assert len(report) == (2 if kind == "lost update" else 1)
+    kind, count, options = FORGOTTEN[what]
+    report = slimnets.lint_graph(train_graph(**options))
+    assert [finding.kind for finding in report] == [kind] * count
 
 
-@pytest.mark.parametrize("fault", ["norm", "dropout", None])
+@pytest.mark.parametrize("fault", ["norm", "plain norm", "dropout", None])
 def test_training_mode_for_inference_is_found(fault):
     with tf.Graph().as_default() as graph:
-        net = layers.conv2d(images(), 4, 3)
+        net = layers.conv2d(images(), 32, 3, standardize_epsilon=1e-5)
         net = layers.batch_norm(net, is_training=fault == "norm")
+        net = layers.group_norm(net)
+        net = layers.batch_norm(net, is_training=fault == "plain norm", sync=True)
         layers.dropout(net, is_training=fault == "dropout")
     assert not slimnets.lint_graph(graph)
     report = slimnets.lint_graph(graph, inference=True)
@@ -148,14 +172,17 @@ def test_a_network_built_twice_on_the_same_inputs_is_found():
 
 
 def test_files_are_read(tmp_path):
-    with tf.Graph().as_default() as graph:
-        keras_of_tf1()
+    graph = keras_of_tf1()
     v1.train.write_graph(graph, str(tmp_path), "graph.pb", as_text=False)
     v1.train.write_graph(graph, str(tmp_path), "graph.pbtxt", as_text=True)
     for name in ("graph.pb", "graph.pbtxt"):
         assert kinds(slimnets.lint_graph(tmp_path / name)) == {"shared tensor"}
     with tf.Graph().as_default():
-        v1.summary.FileWriter(str(tmp_path / "logs"), graph).close()
+        v1.summary.FileWriter(str(tmp_path / "logs"), filename_suffix=".eval").close()
+        v1.summary.FileWriter(str(tmp_path / "logs"), graph_def=graph).close()
+    (log,) = (tmp_path / "logs").glob("*.eval")
+    with log.open("ab") as file:
+        file.write(b"\x18")  # Of a record that is still being written.
     assert kinds(slimnets.lint_graph(tmp_path / "logs")) == {"shared tensor"}
 
     model = slimnets.Model("resnet_v1_cifar_20", num_classes=2)
@@ -182,7 +209,19 @@ def test_what_is_no_graph_raises(tmp_path):
     (tmp_path / "noise.pb").write_bytes(np.random.default_rng(0).bytes(100))
     with pytest.raises(ValueError, match="not a GraphDef"):
         slimnets.lint_graph(tmp_path / "noise.pb")
+    (tmp_path / "noise.pbtxt").write_text("node {")
+    with pytest.raises(ValueError, match="not a GraphDef"):
+        slimnets.lint_graph(tmp_path / "noise.pbtxt")
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved/saved_model.pb").write_bytes(b"\xff" * 9)
+    with pytest.raises(ValueError, match="not a SavedModel"):
+        slimnets.lint_graph(tmp_path / "saved")
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log/events.out.tfevents.1").write_bytes(b"\xff" * 99)
+    with pytest.raises(ValueError, match="has no graph"):
+        slimnets.lint_graph(tmp_path / "log")
     with pytest.raises(FileNotFoundError, match=r"none\.pb"):
         slimnets.lint_graph(tmp_path / "none.pb")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="neither a SavedModel nor"):
-        slimnets.lint_graph(tmp_path)
+        slimnets.lint_graph(tmp_path / "empty")

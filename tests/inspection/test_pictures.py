@@ -7,7 +7,7 @@ import tensorflow as tf
 import slimnets
 from slimnets import layers
 from slimnets.cli import main
-from slimnets.inspection import Region, field_of
+from slimnets.inspection import Region, field_of, layers_of
 from tests.helpers import run_graph, v1
 
 pytest.importorskip("matplotlib")
@@ -32,24 +32,62 @@ def seen_by_gradient(build, size, row, column):
     return regions[0], (rows.min(), columns.min(), rows.max(), columns.max())
 
 
+def residual(net, padding):
+    net = slimnets.conv2d_same(net, 2, 3, 2, scope="conv1")
+    net = layers.avg_pool2d(net, 3, 2, padding=padding, scope="pool")
+    short = layers.conv2d(net, 2, 1, scope="short")
+    net = layers.conv2d(net, 2, 3, rate=2, padding="SAME", scope="conv2")
+    return net + short
+
+
+def branches(net, padding):
+    """Oblong kernels side by side, as in Inception."""
+    net = layers.conv2d(net, 2, 3, 2, padding=padding, scope="conv1")
+    wide = layers.conv2d(net, 2, (1, 7), scope="wide")
+    wide = layers.conv2d(wide, 2, (3, 1), scope="low")
+    pool = layers.avg_pool2d(net, 3, 1, padding="SAME", scope="pool")
+    return tf.concat([wide, pool], -1)
+
+
+def interleaved(net, padding):
+    """A dilated depthwise convolution, which TensorFlow makes of dense ones."""
+    net = layers.conv2d(net, 2, 3, 2, padding=padding, scope="conv1")
+    kernel = v1.get_variable("kernel", [3, 3, 2, 1], initializer=v1.ones_initializer())
+    return tf.nn.depthwise_conv2d(net, kernel, [1] * 4, "SAME", dilations=[2, 2])
+
+
+def sliced(net, padding):
+    net = layers.conv2d(net, 2, 3, padding=padding, scope="conv1")
+    net = tf.pad(net, [[0, 0], [0, 1], [0, 1], [0, 0]])[:, 1:, 1:, :]
+    net = layers.conv2d(net[:, ::2, ::2], 2, 3, padding="SAME", scope="conv2")
+    return net
+
+
+NETWORKS = (residual, branches, interleaved, sliced)
+
+
 @pytest.mark.parametrize("size", [32, 33])
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
-def test_fields_equal_the_gradients(size, padding):
+@pytest.mark.parametrize("network", NETWORKS)
+def test_fields_equal_the_gradients(network, size, padding):
+    found = []
+
     def build(net):
-        with slimnets.arg_scope(
-            [layers.conv2d],
-            weights_initializer=tf.compat.v1.ones_initializer(),
-        ):
-            net = slimnets.conv2d_same(net, 2, 3, 2, scope="conv1")
-            net = layers.avg_pool2d(net, 3, 2, padding=padding, scope="pool")
-            short = layers.conv2d(net, 2, 1, scope="short")
-            net = layers.conv2d(net, 2, 3, rate=2, padding="SAME", scope="conv2")
-            return net + short
+        ones = v1.ones_initializer()
+        with slimnets.arg_scope([layers.conv2d], weights_initializer=ones):
+            outputs = network(net, padding)
+        last = layers_of(net.graph)[-1]
+        step = field_of(outputs, net, 4, 4).top - field_of(outputs, net, 3, 4).top
+        assert last.stride == step
+        assert last.shape == outputs.shape
+        found.append(last.receptive_field)
+        return outputs
 
     region, seen = seen_by_gradient(build, size, 3, 4)
     corners = (region.top, region.left, region.bottom, region.right)
     wanted = np.clip(corners, 0, size - 1)
     np.testing.assert_array_equal(wanted, seen)
+    assert found == [max(region.height, region.width)]
 
 
 def test_fields_have_the_size_that_feature_info_says():

@@ -1,0 +1,184 @@
+"""Lint's rules on what reads what: shared tensors, unused variables, duplicates."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+
+from slimnets.inspection.findings import Finding
+from slimnets.inspection.nodes import (
+    ASSIGNS,
+    NORMS,
+    READS,
+    Node,
+    Nodes,
+    is_initial,
+    without_branch,
+)
+
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
+_LAYERS = (*NORMS, *_CONVOLUTIONS)
+_BOOKKEEPING = ("VarIsInitializedOp", "IsVariableInitialized", "SaveV2", "RestoreV2")
+
+
+def _layer_scopes(nodes: Nodes) -> set[str]:
+    scopes = {
+        without_branch(node.scope)
+        for node in nodes
+        if (node.is_variable or node.op in _LAYERS) and not node.is_gradient
+    }
+    return scopes - {""}
+
+
+def _layer_of(name: str, scopes: set[str]) -> str | None:
+    """The innermost layer scope that a node is in."""
+    while name:
+        name = name.rpartition("/")[0]
+        if name in scopes:
+            return name
+    return None
+
+
+def _nested(a: str, b: str) -> bool:
+    return a == b or a.startswith(b + "/") or b.startswith(a + "/")
+
+
+def shared_tensors(nodes: Nodes) -> Iterator[Finding]:
+    scopes = _layer_scopes(nodes)
+    layer = {node.name: _layer_of(node.name, scopes) for node in nodes}
+
+    @functools.cache
+    def is_setting(name: str, home: str) -> bool:
+        """Whether a node depends on nothing but constants made in `home`."""
+        node = nodes.by_name.get(name)
+        if node is None or node.is_variable or not name.startswith(home + "/"):
+            return False
+        return all(is_setting(source, home) for source in node.inputs)
+
+    def readers_elsewhere(node: Node, home: str) -> list[Node]:
+        return [
+            reader
+            for reader in nodes.readers[node.name]
+            if layer[reader.name] and not _nested(layer[reader.name], home)
+            if not reader.is_gradient
+        ]
+
+    for node in nodes:
+        home = layer[node.name]
+        if home is None or node.is_variable or node.is_gradient:
+            continue
+        elsewhere = readers_elsewhere(node, home)
+        if not elsewhere:
+            continue
+        if not (is_setting(node.name, home) or _goes_on(node, home, nodes, layer)):
+            continue
+        others = _outermost({layer[reader.name] for reader in elsewhere})
+        yield Finding(
+            "shared tensor",
+            node.name,
+            f"{node.name} ({node.op}) is made inside the layer {home}, whose output it "
+            f"is not, and read by {_listed(others)}. Make it outside of every layer "
+            "and pass it in.",
+            others,
+        )
+
+
+def _outermost(scopes: set[str]) -> tuple[str, ...]:
+    """The scopes that lie in none of the others, in order."""
+    return tuple(
+        sorted(
+            scope
+            for scope in scopes
+            if not any(scope.startswith(other + "/") for other in scopes)
+        )
+    )
+
+
+def _listed(layers: Sequence[str], most: int = 3) -> str:
+    count = f"{len(layers)} other layer{'s' * (len(layers) > 1)}"
+    more = f" and {len(layers) - most} more" * (len(layers) > most)
+    return f"{count}: {', '.join(layers[:most])}{more}"
+
+
+def _goes_on(node: Node, home: str, nodes: Nodes, layer) -> bool:
+    """Whether the layer computes from this tensor what it gives to others."""
+    waiting, seen = [node.name], set()
+    while waiting:
+        for reader in nodes.readers[waiting.pop()]:
+            if reader.name in seen or reader.is_gradient or reader.op == "Shape":
+                continue
+            seen.add(reader.name)
+            inside = layer[reader.name]
+            if inside is not None and _nested(inside, home):
+                if reader.op not in ASSIGNS:
+                    waiting.append(reader.name)
+            elif _reads_inside(reader, node, seen):
+                return True
+    return False
+
+
+def _reads_inside(reader: Node, node: Node, seen: set[str]) -> bool:
+    """Whether a node outside reads something made inside after `node`."""
+    return any(name in seen and name != node.name for name in reader.inputs)
+
+
+def unused_variables(nodes: Nodes) -> Iterator[Finding]:
+    for node in nodes:
+        if not node.is_variable:
+            continue
+        used = any(
+            reader.op not in (*_BOOKKEEPING, *ASSIGNS)
+            and (reader.op not in READS or _is_used(reader, nodes))
+            for reader in nodes.readers[node.name]
+        )
+        updated = any(
+            reader.op in ASSIGNS and not is_initial(reader, nodes)
+            for reader in nodes.readers[node.name]
+        )
+        if not used and not updated:
+            yield Finding(
+                "unused variable",
+                node.name,
+                f"{node.name} is a variable that nothing reads: it takes memory and "
+                "space in checkpoints. Remove the layer that makes it, or use it.",
+            )
+
+
+def _is_used(read: Node, nodes: Nodes) -> bool:
+    """Whether more than saving depends on what a read gives."""
+    return any(node.op not in _BOOKKEEPING for node in nodes.successors[read.name])
+
+
+def duplicates(nodes: Nodes) -> Iterator[Finding]:
+    """Convolutions and products of the same inputs and the same variable."""
+    first: dict[tuple, Node] = {}
+    for node in nodes:
+        if node.op not in _CONVOLUTIONS:
+            continue
+        if node.is_gradient:
+            continue
+        attributes = tuple(
+            (key, node.attributes[key].SerializeToString())
+            for key in sorted(node.attributes)
+            if not key.startswith("_")
+        )
+        inputs = tuple(_variable_behind(name, nodes) for name in node.inputs)
+        key = (node.op, inputs, attributes)
+        if key in first:
+            yield Finding(
+                "duplicate",
+                node.name,
+                f"{node.name} computes again what {first[key].name} does, from the "
+                "same inputs and weights: build it once and use its outputs twice.",
+            )
+        else:
+            first[key] = node
+
+
+def _variable_behind(name: str, nodes: Nodes) -> str:
+    """The variable that a read gives, else the node's own name."""
+    node = nodes.by_name.get(name)
+    while node is not None and node.op in READS and len(node.inputs) == 1:
+        name = node.inputs[0]
+        node = nodes.by_name.get(name)
+    return name
