@@ -30,7 +30,7 @@ _HOMES = {
     "subsample": "blocks",
     "summarize": "inspection",
 }
-_MODULES = ("features", "layers", "nets")  # features is a function too.
+_MODULES = ("features", "layers", "nets", "slim")  # features is a function too.
 
 __all__ = ["__version__", *sorted([*_HOMES, *_MODULES])]
 
