@@ -30,3 +30,16 @@ def mirrored():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def call(capfd):
+    """Runs the command in this process: exit code, standard output and error."""
+    from slimnets.cli import main
+
+    def run(*arguments):
+        code = main.main(list(map(str, arguments)))
+        captured = capfd.readouterr()
+        return code, captured.out, captured.err
+
+    return run

@@ -7,6 +7,7 @@ from typing import Any
 # training.config, and should not wait for TensorFlow.
 _HOMES = {
     "Evaluation": "evaluation",
+    "Evaluator": "evaluation",
     "TrainingConfig": "config",
     "TrainingInterrupted": "signals",
     "TrainingResult": "loop",

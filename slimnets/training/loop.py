@@ -1,30 +1,32 @@
-"""The training loop: tf.function, tf.distribute, checkpoints, summaries.
+"""The training loop: steps, checkpoints, evaluations, and what to do when it breaks.
 
-A run is a pure function of its TrainingConfig: initial weights, data order and
-augmentation follow from the seed and the step. So one that was interrupted goes on
-from its last checkpoint as if nothing had happened.
+A run is a pure function of its TrainingConfig: initial weights, data order,
+augmentation and dropout follow from the seed and the step. So one that was interrupted
+goes on from its last checkpoint as if nothing had happened.
 """
 
+from __future__ import annotations
+
 import dataclasses
-import functools
 import math
 import os
+import signal
 import time
-from collections.abc import Iterable
-from typing import Any
 
-import keras
 import tensorflow as tf
 
 from slimnets.checkpoints import read_checkpoint
+from slimnets.data.bad_records import explained_errors
 from slimnets.model import Model
 from slimnets.training.config import TrainingConfig
-from slimnets.training.optimizers import make_optimizer, make_schedule
+from slimnets.training.logs import Logs
 from slimnets.training.progress import show_progress
+from slimnets.training.run import Run
 from slimnets.training.signals import TrainingInterrupted, stop_on_signals
 from slimnets.training.step import Totals, make_step_function
+from slimnets.training.strategies import explained_losses, is_chief, make_strategy
 from slimnets.training.task import Classification, Measured, Task
-from slimnets.training.train_dir import TrainDir, has_checkpoint
+from slimnets.training.train_dir import has_checkpoint, make_writable
 from slimnets.version import __version__
 
 # The host looks for signals and shows progress between calls of about this length.
@@ -36,7 +38,7 @@ class TrainingResult:
     """What a run came to.
 
     Attributes:
-        model: the trained network.
+        model: the trained network; with averaged weights, if the run has averages.
         evaluation: on what the task holds out, such as a dataset's test split.
         checkpoint: the prefix of the last checkpoint.
         first_step: where this run began: 0, or the step of what it went on from.
@@ -59,8 +61,7 @@ def train(
 ) -> TrainingResult:
     """Trains a network, or goes on with the run that `config.train_dir` holds.
 
-    The global seed of TensorFlow's random numbers is set. What draws on them inside of
-    a network (dropout) is the one thing that a continued run draws anew.
+    The global seed of TensorFlow's random numbers is set.
 
     Args:
         config: the run.
@@ -69,165 +70,219 @@ def train(
         show: whether progress goes to standard error.
 
     Raises:
-        ValueError: if train_dir holds another run, or a checkpoint that does not fit.
-        FloatingPointError: if the loss is no longer finite.
+        ValueError: if train_dir holds another run, or a checkpoint that does not fit,
+            or a setting is of no effect on this network.
+        OSError: if train_dir cannot be written to, or a checkpoint not be saved.
+        FloatingPointError: if the loss is not finite, again and again.
         TrainingInterrupted: on SIGINT or SIGTERM, after a checkpoint is written.
     """
     started = time.monotonic()
-    os.makedirs(config.train_dir, exist_ok=True)
+    if strategy is None:
+        strategy = make_strategy(
+            config.strategy, config.workers, config.task_index, config.tpu
+        )
+    if is_chief(strategy):
+        make_writable(config.train_dir)
+    # All processes look before the first of them, having built its network together
+    # with the others, writes anything.
     if resuming := has_checkpoint(config.train_dir):
         latest = read_checkpoint(config.train_dir)
         config.check_continues(latest.metadata.get("config", {}), latest.prefix)
     tf.random.set_seed(config.seed)
-    task = task or Classification()
-    run = _Run(config, task, strategy or _make_strategy(config.strategy))
-    first_step = run.train_dir.restore() if resuming else 0
-    if first_step < config.max_number_of_steps:
-        run.run_steps(first_step, show)
-    evaluation = task.evaluate(config, run.model)
-    run.write_summaries(config.max_number_of_steps, **evaluation.summaries)
-    return TrainingResult(
+    run = Run(config, task or Classification(), strategy)
+    first_step = 0
+    if resuming:
+        first_step = run.restore()
+    else:
+        run.load_initial()
+    loop = _Loop(run, first_step, show)
+    evaluation = loop.run()
+    if run.averages is not None:
+        run.averages.swap()
+    result = TrainingResult(
         model=run.model,
         evaluation=evaluation,
         checkpoint=read_checkpoint(config.train_dir).prefix,
         first_step=first_step,
         seconds=time.monotonic() - started,
     )
+    loop.finish(result)
+    return result
 
 
-class _Run:
-    """A model and an optimizer under a strategy, and the directory of their run."""
+class _Loop:
+    """Takes a run from a step to its end."""
 
-    def __init__(
-        self, config: TrainingConfig, task: Task, strategy: tf.distribute.Strategy
-    ):
-        self.config = config
-        self.task = task
-        self.strategy = strategy
-        with strategy.scope():
-            self.model = task.make_network(config)
-            self.optimizer = _make_optimizer(config)
-            self.optimizer.build(self.model.trainable_variables)
-        self.train_dir = TrainDir(
-            config.train_dir,
-            {**self.model.variables_by_name, **_optimizer_variables(self.optimizer)},
-            lambda step: _metadata(config, task, step),
-            config.keep_checkpoints,
-        )
-        self._writer = tf.summary.create_file_writer(config.train_dir)
+    def __init__(self, run: Run, first_step: int, show: bool):
+        self._run, self._config = run, run.config
+        self._step, self._last = first_step, run.config.number_of_steps
+        self._show = show and run.is_chief
+        self._logs = Logs(run.config.train_dir, first_step, run.is_chief)
+        self._steps_per_call = 1
+        self._totals = Totals()
+        self._evaluation: Measured | None = None
 
-    def run_steps(self, step: int, show: bool) -> None:
-        """Runs from `step` to the last one, saving and logging on the way."""
-        config, last = self.config, self.config.max_number_of_steps
-        run = make_step_function(
-            self.strategy,
-            self.model,
-            self.optimizer,
-            functools.partial(self.task.losses, config),
-            batch_size=config.batch_size,
-        )
-        batches = iter(self._batches(step))
-        totals = Totals()
-        steps_per_call = 1
+    def run(self) -> Measured:
+        """Takes all steps, and measures the result."""
+        title = self._config.model_name
         with (
-            stop_on_signals() as stop,
-            show_progress(config.model_name, step, last, show=show) as progress,
+            stop_on_signals() as self._stop,
+            show_progress(title, self._step, self._last, show=self._show) as progress,
+            explained_errors(),
+            explained_losses(self._run.number_of_workers, self._config.train_dir),
         ):
-            while step < last:
-                number = min(steps_per_call, self._steps_to_pause(step))
-                started = time.monotonic()
-                sums = run(batches, tf.constant(number))
-                loss = float(sums["loss"])
-                totals.add(number, sums)
-                seconds_per_step = (time.monotonic() - started) / number
-                steps_per_call = max(1, int(SECONDS_PER_CALL / seconds_per_step))
-                step += number
-                values = None
-                if step % config.log_every_n_steps == 0 or step == last:
-                    values = totals.means(config.batch_size)
-                    rate = float(self.optimizer.learning_rate)
-                    self.write_summaries(step, learning_rate=rate, **values)
-                    totals = Totals()
-                progress.update(step, values)
-                if not math.isfinite(loss):
-                    raise FloatingPointError(_not_finite(loss, step))
-                if (
-                    stop.signum
-                    or step % config.save_interval_steps == 0
-                    or step == last
-                ):
-                    self.train_dir.save(step)
-                if stop.signum and step < last:
-                    where = f"step {step} of {last}, saved in {config.train_dir}"
-                    raise TrainingInterrupted(f"stopped at {where}", stop.signum)
+            self._progress = progress
+            if self._step < self._last:
+                self._begin()
+            while self._step < self._last:
+                self._take_steps()
+            evaluation = self._evaluation or self._evaluate()
+            # No worker leaves before the chief has written everything.
+            self._run.agree([0.0])
+            return evaluation
 
-    def write_summaries(self, step: int, **values: float) -> None:
-        """Appends to the run's TensorBoard summaries."""
-        with self._writer.as_default(step=step):
-            for name, value in values.items():
-                tf.summary.scalar(name, value)
-        self._writer.flush()
+    def finish(self, result: TrainingResult) -> None:
+        """Writes the summary."""
+        self._logs.summary(
+            {
+                "model_name": self._config.model_name,
+                "result": str(result.evaluation),
+                "evaluation": result.evaluation.summaries,
+                "checkpoint": os.path.basename(result.checkpoint),
+                "steps": self._step,
+                "first_step": result.first_step,
+                "recoveries": self._run.recoveries,
+                "seconds": round(result.seconds, 3),
+                "tensorflow_version": tf.__version__,
+                "slimnets_version": __version__,
+                "config": self._config.to_json(),
+            }
+        )
+        self._logs.close()
 
-    def _batches(self, first_step: int) -> Iterable:
-        batches = self.task.batches(self.config, first_step)
-        return self.strategy.experimental_distribute_dataset(batches)
+    def _begin(self) -> None:
+        run, config = self._run, self._config
+        agreed = run.agree([self._step])[0]
+        if agreed != self._step:
+            raise ValueError(
+                f"The workers are at different steps, here {self._step}: "
+                f"train_dir={config.train_dir} must be the same for all of them."
+            )
+        parts = run.strategy.num_replicas_in_sync * config.accumulation_steps
+        self._progress.say(
+            f"{config.model_name}: {config.batch_size} images a step, {parts} x "
+            f"{config.batch_size // parts}, learning rate "
+            f"{config.peak_learning_rate:.4g}"
+        )
+        self._logs.settings(config.to_json())
+        if config.graph_summary or config.image_summaries:
+            inputs, _ = next(iter(run.batches(self._step)))
+            inputs = run.strategy.experimental_local_results(inputs)[0]
+            if config.graph_summary:
+                self._logs.graph(run.model, tf.TensorSpec.from_tensor(inputs))
+            if config.image_summaries:
+                self._logs.images(self._step, inputs, config.image_summaries)
+        if not self._step and config.max_recoveries:
+            run.save(0)
+        self._function = make_step_function(run.training)
+        self._batches = iter(run.batches(self._step))
 
-    def _steps_to_pause(self, step: int) -> int:
-        """Steps until the next line of the log, checkpoint or the end."""
-        config = self.config
-        intervals = (config.log_every_n_steps, config.save_interval_steps)
-        ahead = [interval - step % interval for interval in intervals]
-        return min(*ahead, config.max_number_of_steps - step)
+    def _take_steps(self) -> None:
+        """Takes a few steps, and does what is due after them."""
+        run, config = self._run, self._config
+        number = min(self._steps_per_call, self._steps_to_pause())
+        started = time.monotonic()
+        sums = self._function(self._batches, tf.constant(number))
+        loss = float(sums["loss"])
+        if not math.isfinite(loss):
+            self._recover(f"the loss is {loss}")
+            return
+        self._totals.add(number, sums)
+        self._step += number
+        seconds_per_step = (time.monotonic() - started) / number
+        stops, steps_per_call = run.agree(
+            [float(bool(self._stop.signum)), SECONDS_PER_CALL / seconds_per_step]
+        )
+        self._steps_per_call = max(1, int(steps_per_call))
+        ended = self._step == self._last
+        saves = stops or ended or self._is_due(config.save_interval_steps)
+        evaluates = ended or self._is_due(config.eval_interval_steps)
+        if (saves or evaluates) and not run.all_finite():
+            self._recover("a weight is not finite")
+            return
+        self._report(ended)
+        if ended and config.recalibrate_batches:
+            run.recalibrate(self._step)
+        if saves:
+            run.save(self._step)
+            if config.histograms:
+                self._logs.histograms(self._step, run.model)
+        if evaluates and not (stops and not ended):
+            self._evaluation = self._evaluate()
+        if stops and not ended:
+            where = f"step {self._step} of {self._last}, saved in {config.train_dir}"
+            signum = self._stop.signum or signal.SIGTERM
+            raise TrainingInterrupted(f"stopped at {where}", signum)
 
+    def _report(self, ended: bool) -> None:
+        values = None
+        if ended or self._is_due(self._config.log_every_n_steps):
+            values = self._totals.means(self._config.batch_size)
+            values["learning_rate"] = float(self._run.optimizer.learning_rate)
+            self._logs.scalars(self._step, values)
+            self._totals = Totals()
+        self._progress.update(self._step, values)
 
-def _not_finite(loss: float, step: int) -> str:
-    return (
-        f"The loss is {loss} at step {step}; the last checkpoint is from before. "
-        "Try a lower learning_rate or more warmup_steps."
-    )
+    def _evaluate(self) -> Measured:
+        """Measures the weights of now; only the chief does so before the end."""
+        ended = self._step >= self._last
+        if not (ended or self._run.is_chief):
+            return None
+        evaluation = self._run.evaluate()
+        values = evaluation.summaries
+        self._logs.scalars(self._step, values)
+        if self._config.keep_best:
+            self._run.save_best(self._step, next(iter(values.values())))
+        if not ended:
+            self._progress.say(
+                f"{self._config.model_name}: step {self._step}, {evaluation}"
+            )
+        return evaluation
 
+    def _recover(self, what: str) -> None:
+        """Goes back to the last checkpoint, to go on with other data.
 
-def _make_strategy(name: str) -> tf.distribute.Strategy:
-    return _mirrored() if name == "mirrored" else tf.distribute.get_strategy()
+        Raises:
+            FloatingPointError: if that was done as often as it may be.
+        """
+        run, config = self._run, self._config
+        where = f"{what[0].upper()}{what[1:]} after step {self._step}"
+        if run.recoveries >= config.max_recoveries:
+            raise FloatingPointError(
+                f"{where}, {run.recoveries} recoveries before; the last checkpoint is "
+                "from before. Try a lower learning_rate or more warmup_steps."
+            )
+        recoveries = run.recoveries + 1
+        self._step = run.restore()
+        run.recoveries = recoveries
+        self._progress.say(
+            f"{config.model_name}: {where}; back to step {self._step} with other data, "
+            f"recovery {recoveries} of {config.max_recoveries}"
+        )
+        self._logs.go_back(self._step)
+        self._totals = Totals()
+        self._batches = iter(run.batches(self._step))
 
+    def _is_due(self, interval: int) -> bool:
+        return bool(interval) and self._step % interval == 0
 
-@functools.cache
-def _mirrored() -> tf.distribute.Strategy:
-    # One for all runs of a process: two would number their collectives alike.
-    return tf.distribute.MirroredStrategy()
-
-
-def _make_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
-    schedule = make_schedule(
-        config.learning_rate_decay_type,
-        config.learning_rate,
-        warmup_steps=config.warmup_steps,
-        number_of_steps=config.max_number_of_steps,
-        options=config.options("learning_rate_decay_type"),
-    )
-    return make_optimizer(config.optimizer, schedule, config.options("optimizer"))
-
-
-def _optimizer_variables(
-    optimizer: keras.optimizers.Optimizer,
-) -> dict[str, tf.Variable]:
-    """The optimizer's variables by path, which begins with `optimizer/`."""
-    named: dict[str, tf.Variable] = {}
-    for variable in optimizer.variables:
-        name, number = variable.path, 1
-        # Keras writes both a/b and a_b as a_b; the order of the variables is fixed.
-        while name in named:
-            name, number = f"{variable.path}_{number}", number + 1
-        named[name] = variable.value
-    return named
-
-
-def _metadata(config: TrainingConfig, task: Task, step: int) -> dict[str, Any]:
-    return {
-        "slimnets_version": __version__,
-        "model_name": config.model_name,
-        "precision": config.precision,
-        **task.metadata(config),
-        "step": step,
-        "config": config.to_json(),
-    }
+    def _steps_to_pause(self) -> int:
+        """Steps until the next line of the log, checkpoint, evaluation or the end."""
+        config = self._config
+        intervals = (
+            config.log_every_n_steps,
+            config.save_interval_steps,
+            config.eval_interval_steps or self._last,
+        )
+        ahead = [interval - self._step % interval for interval in intervals]
+        return min(*ahead, self._last - self._step)

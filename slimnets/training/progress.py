@@ -9,6 +9,12 @@ from typing import TextIO
 import tqdm
 
 SECONDS_BETWEEN_LINES = 10.0
+# What a bar calls these, to have room for all.
+_SHORT = {
+    "train_accuracy": "accuracy",
+    "images_per_second": "images/s",
+    "learning_rate": "rate",
+}
 
 
 class Progress:
@@ -19,6 +25,7 @@ class Progress:
         self._unit = unit
         self._values = ""
         self._next_line = 0.0
+        self._began, self._first = time.monotonic(), first
         self._bar = None
         if stream.isatty():
             self._bar = tqdm.tqdm(
@@ -33,27 +40,48 @@ class Progress:
     def update(self, step: int, values: Mapping[str, float] | None = None) -> None:
         """Shows `step`, and `values` from now on."""
         if values:
-            texts = [f"{name} {value:.4g}" for name, value in values.items()]
-            # A bar has room for the first value, the loss.
-            self._values = texts[0] if self._bar is not None else ", ".join(texts)
+            short = _SHORT if self._bar is not None else {}
+            self._values = ", ".join(
+                f"{short.get(name, name)} {value:.4g}" for name, value in values.items()
+            )
         if self._bar is not None:
             self._bar.set_postfix_str(self._values, refresh=False)
             self._bar.update(step - self._bar.n)
         elif step == self._last or (values and time.monotonic() >= self._next_line):
             self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
-            print(
-                f"{self._title}: {self._unit} {step} of {self._last}, {self._values}",
-                file=self._stream,
-                flush=True,
+            self._print(
+                f"{self._title}: {self._unit} {step} of {self._last}, "
+                f"{self._values}{self._left(step)}"
             )
+
+    def say(self, text: str) -> None:
+        """Shows a line of text."""
+        if self._bar is not None:
+            self._bar.write(text, file=self._stream)
+        else:
+            self._print(text)
 
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
 
+    def _left(self, step: int) -> str:
+        """How much longer it takes, if the rest goes as what was done."""
+        if not self._first < step < self._last:
+            return ""
+        per_step = (time.monotonic() - self._began) / (step - self._first)
+        seconds = int(per_step * (self._last - step))
+        return f", {seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d} left"
+
+    def _print(self, line: str) -> None:
+        print(line, file=self._stream, flush=True)
+
 
 class _Silent:
     def update(self, step: int, values: Mapping[str, float] | None = None) -> None:
+        pass
+
+    def say(self, text: str) -> None:
         pass
 
 

@@ -1,7 +1,10 @@
-"""The directory of a run: its checkpoints, and which of them is the latest."""
+"""The directory of a run: its checkpoints, which is the latest, and which the best."""
+
+from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +15,7 @@ from slimnets.checkpoints import load_weights, read_checkpoint, save_weights
 
 STATE = "checkpoint"
 STEP = "global_step"
+BEST = "best"
 
 
 class TrainDir:
@@ -37,18 +41,36 @@ class TrainDir:
         self._keep = keep
 
     def save(self, step: int) -> str:
-        """Writes the checkpoint of `step`, and drops those beyond `keep`."""
+        """Writes the checkpoint of `step`, and drops those beyond `keep`.
+
+        Raises:
+            OSError: if it cannot be written; the last one is still there then.
+        """
         prefix = os.path.join(self.path, f"model.ckpt-{step}")
         named = {**self._variables, STEP: np.int64(step)}
         kept = [name for name in self._kept() if name != os.path.basename(prefix)]
-        save_weights(prefix, named, self._metadata(step))
-        kept.append(os.path.basename(prefix))
-        self._write_state(kept[-self._keep :])
+        try:
+            save_weights(prefix, named, self._metadata(step))
+            kept.append(os.path.basename(prefix))
+            self._write_state(kept[-self._keep :])
+        except (OSError, tf.errors.OpError) as error:
+            raise OSError(self._not_saved(step, error)) from error
         for name in kept[: -self._keep]:
             for suffix in (".index", ".json", ".data-00000-of-00001"):
                 with contextlib.suppress(FileNotFoundError):
                     os.remove(os.path.join(self.path, name + suffix))
         return prefix
+
+    def _not_saved(self, step: int, error: Exception) -> str:
+        reason = " ".join(str(error).split())[:160]
+        kept = self._kept()
+        left = (
+            f"the last good checkpoint is {kept[-1]}" if kept else "there is no other"
+        )
+        return (
+            f"Cannot save step {step} in {self.path} ({reason}); {left}. Make room, "
+            "and the same command goes on from there."
+        )
 
     def restore(self) -> int:
         """Loads the latest checkpoint and returns its step.
@@ -75,6 +97,23 @@ class TrainDir:
         with open(draft, "w", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n")
         os.replace(draft, os.path.join(self.path, STATE))
+
+
+def make_writable(path: str) -> None:
+    """Makes the directory, if need be.
+
+    Raises:
+        OSError: if nothing can be written there.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise type(error)(
+            f"Cannot write to train_dir={path}: {error.strerror or error}. Choose a "
+            "directory that can be written to."
+        ) from None
 
 
 def has_checkpoint(path: str) -> bool:

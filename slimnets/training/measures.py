@@ -1,0 +1,179 @@
+"""What is counted of classified images, and the measures that follow from it.
+
+All of it is sums over images, so that memory does not grow with their number.
+
+Source: calibration: Guo et al., arXiv:1706.04599, equation 3.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+TOP = 5
+CONFIDENCE_BINS = 15
+
+
+def count(
+    logits: tf.Tensor, labels: tf.Tensor, offset: int = 0, *, several: bool = False
+) -> dict[str, tf.Tensor]:
+    """Returns sums over a batch, for `Evaluation.of_counts`.
+
+    Args:
+        logits: `[batch, classes]`.
+        labels: int `[batch]`, class numbers; or float `[batch, classes]`, of which
+            those above 1/2 are the image's.
+        offset: what is added to a class number.
+        several: whether an image has any number of classes: those whose logit is
+            above 0.
+    """
+    classes = logits.shape[-1]
+    if several:
+        if not labels.dtype.is_floating:
+            labels = tf.one_hot(labels + offset, classes)
+        return _count_several(logits > 0, labels > 0.5)
+    if labels.dtype.is_floating:
+        labels = tf.argmax(labels, axis=-1)
+    labels = labels + offset
+    found = tf.argmax(logits, axis=-1)
+    correct = tf.equal(found, labels)
+    confidence = tf.reduce_max(tf.nn.softmax(tf.cast(logits, tf.float32)), axis=-1)
+    # A bin holds the confidences above its lower end.
+    bins = tf.cast(tf.math.ceil(confidence * CONFIDENCE_BINS), tf.int32) - 1
+    columns = [tf.ones_like(confidence), confidence, tf.cast(correct, tf.float32)]
+    counts = {
+        "images": tf.shape(labels)[0],
+        "correct": tf.math.count_nonzero(correct),
+        "confusion": tf.math.confusion_matrix(labels, found, classes, dtype=tf.int64),
+        "bins": tf.math.unsorted_segment_sum(
+            tf.cast(tf.stack(columns, axis=-1), tf.float64),
+            tf.clip_by_value(bins, 0, CONFIDENCE_BINS - 1),
+            CONFIDENCE_BINS,
+        ),
+    }
+    if classes > TOP:
+        top = tf.cast(tf.math.top_k(logits, TOP).indices, tf.int64)
+        among = tf.reduce_any(tf.equal(top, labels[:, tf.newaxis]), axis=-1)
+        counts["top5_correct"] = tf.math.count_nonzero(among)
+    return counts
+
+
+def _count_several(found: tf.Tensor, there: tf.Tensor) -> dict[str, tf.Tensor]:
+    right = tf.reduce_all(tf.equal(found, there), axis=-1)
+    columns = [found & there, found, there]
+    by_class = [tf.math.count_nonzero(column, axis=0) for column in columns]
+    return {
+        "images": tf.shape(found)[0],
+        "correct": tf.math.count_nonzero(right),
+        "by_class": tf.stack(by_class, axis=-1),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """How the examples of a split were classified.
+
+    Attributes:
+        correct: the number of examples whose largest logit is that of their label;
+            of images of several classes, those for which all of them are right.
+        total: the number of examples.
+        split: their split's name.
+        seconds: how long it took.
+        label_names: of the dataset's classes.
+        top5_correct: the number of examples whose label is among the five largest
+            logits; None with up to five classes.
+        confusion: int64 `[classes, classes]`: examples by their class and the one
+            found; None of images of several classes.
+        bins: float64 `[15, 3]`: examples, their confidence and their hits, by
+            confidence; as confusion.
+        by_class: int64 `[classes, 3]` of images of several classes: found rightly,
+            found, and there; else None.
+        bad_records: what was wrong with each example that was left out, by name.
+    """
+
+    correct: int
+    total: int
+    split: str
+    seconds: float
+    label_names: tuple[str, ...] = ()
+    top5_correct: int | None = None
+    confusion: np.ndarray | None = None
+    bins: np.ndarray | None = None
+    by_class: np.ndarray | None = None
+    bad_records: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of_counts(cls, counts: Mapping[str, Any], **others: Any) -> Evaluation:
+        """The evaluation whose counts are sums of those that `count` gave."""
+        values = {**counts, "total": counts["images"]}
+        del values["images"]
+        for name in ("correct", "total", "top5_correct"):
+            if name in values:
+                values[name] = int(values[name])
+        return cls(**values, **others)
+
+    @property
+    def accuracy(self) -> float:
+        """The share of correct examples, from 0 to 1."""
+        return self.correct / self.total
+
+    @property
+    def calibration_error(self) -> float | None:
+        """The expected difference of confidence and accuracy, from 0 to 1."""
+        if self.bins is None:
+            return None
+        _, confidence, hits = self.bins.T
+        return float(np.abs(confidence - hits).sum() / self.total)
+
+    @property
+    def summaries(self) -> dict[str, float]:
+        """What the run's summaries show of it."""
+        values = {"test_accuracy": self.accuracy}
+        if self.top5_correct is not None:
+            values["test_top5_accuracy"] = self.top5_correct / self.total
+        if self.bins is not None:
+            values["test_calibration_error"] = self.calibration_error
+        if self.by_class is not None:
+            right, found, there = self.by_class.sum(axis=0)
+            values["test_precision"] = float(right / max(found, 1))
+            values["test_recall"] = float(right / max(there, 1))
+        return values
+
+    def class_rows(self) -> list[dict[str, Any]]:
+        """For each class its name, how many examples it has and what became of them.
+
+        `recall` is the share of them that were found, `precision` the share of those
+        found that are of the class; None where there are none to have a share of.
+        """
+        if self.by_class is not None:
+            right, found, there = self.by_class.T
+        else:
+            right = np.diag(self.confusion)
+            found, there = self.confusion.sum(axis=0), self.confusion.sum(axis=1)
+        names = [*["background"] * (len(right) - len(self.label_names))]
+        names += self.label_names
+        return [
+            {
+                "class": index,
+                "name": names[index],
+                "examples": int(there[index]),
+                "correct": int(right[index]),
+                "recall": _share(right[index], there[index]),
+                "precision": _share(right[index], found[index]),
+            }
+            for index in range(len(right))
+        ]
+
+    def __str__(self) -> str:
+        return (
+            f"accuracy {100 * self.accuracy:.2f} % "
+            f"({self.correct} of {self.total} {self.split} examples)"
+        )
+
+
+def _share(part: int, whole: int) -> float | None:
+    return float(part / whole) if whole else None

@@ -1,0 +1,71 @@
+"""Batch norm's statistics, taken anew of the weights as they are.
+
+Moving averages lag behind the weights, and averaged weights have none of their own.
+Source: Wu & Johnson, arXiv:2105.07576, section 3.1 ("precise" statistics): the mean of
+the batches' statistics under fixed weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import tensorflow as tf
+
+from slimnets.layers import replay
+from slimnets.model import Model
+
+_STATISTICS = ("moving_mean", "moving_variance")
+
+
+def statistics_of(model: Model) -> dict[str, tf.Variable]:
+    """The moving averages of a model's batch norms by name."""
+    return {
+        name: variable
+        for name, variable in model.variables_by_name.items()
+        if name.rpartition("/")[-1] in _STATISTICS
+    }
+
+
+def recalibrate(
+    strategy: tf.distribute.Strategy,
+    model: Model,
+    batches: Iterator,
+    number: int,
+) -> Mapping[str, tf.Variable]:
+    """Replaces the moving averages by the mean over batches in training mode.
+
+    Args:
+        strategy: where the model has its variables.
+        model: whose other variables stay as they are.
+        batches: pairs of inputs and targets, for `strategy.run`.
+        number: how many batches are taken.
+
+    Returns:
+        The moving averages that were replaced, by name.
+
+    Raises:
+        ValueError: if the network has no batch norm.
+    """
+    statistics = statistics_of(model)
+    if not statistics:
+        raise ValueError(
+            "recalibrate_batches is of no effect: the network has no batch norm with "
+            "moving averages."
+        )
+
+    def forward(inputs, targets):
+        with replay.batch_statistics():
+            model(inputs, training=True)
+
+    @tf.function
+    def run(iterator):
+        strategy.run(forward, args=next(iterator))
+
+    sums = dict.fromkeys(statistics, 0.0)
+    for _ in range(number):
+        run(batches)
+        for name, variable in statistics.items():
+            sums[name] += tf.convert_to_tensor(variable).numpy().astype("float64")
+    for name, variable in statistics.items():
+        variable.assign(tf.cast(sums[name] / number, variable.dtype))
+    return statistics

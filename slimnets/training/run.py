@@ -1,0 +1,256 @@
+"""A run's variables and where they are kept: network, optimizer, averages."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import os
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from slimnets.checkpoints import read_checkpoint, save_weights
+from slimnets.layers import replay
+from slimnets.training import feeding, optimizers
+from slimnets.training.averages import Averages
+from slimnets.training.config import TrainingConfig
+from slimnets.training.recalibration import recalibrate
+from slimnets.training.schedules import make_schedule
+from slimnets.training.starting import load_initial_weights, variables_to_train
+from slimnets.training.step import Training
+from slimnets.training.strategies import is_chief, number_of_workers
+from slimnets.training.task import Measured, Task
+from slimnets.training.train_dir import BEST, STATE, STEP, TrainDir, has_checkpoint
+from slimnets.version import __version__
+
+# By how much a recovery changes the seed of the data's order.
+_OTHER_ORDER = 1_000_003
+
+
+class Run:
+    """What a run computes with, under a strategy.
+
+    Attributes:
+        model, optimizer: as they are called.
+        trained: the variables that the optimizer changes, by name.
+        averages: of the model's variables, or None.
+        recoveries: how often the run has gone back to a checkpoint.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, task: Task, strategy: tf.distribute.Strategy
+    ):
+        feeding.check_divides(
+            config.batch_size, strategy.num_replicas_in_sync, config.accumulation_steps
+        )
+        self.config, self.task, self.strategy = config, task, strategy
+        self.is_chief = is_chief(strategy)
+        self.number_of_workers = number_of_workers(strategy)
+        self.recoveries = 0
+        with strategy.scope(), replay.counting() as recomputed:
+            self.model = task.make_network(config)
+        if config.recompute and not recomputed:
+            raise ValueError(
+                f"recompute is of no effect: {config.model_name} has no blocks that "
+                "stack_blocks builds."
+            )
+        named = self.model.variables_by_name
+        self.trained = variables_to_train(named, config.trainable_scopes)
+        with strategy.scope():
+            self.optimizer = _make_optimizer(config, self.trained)
+        self.averages = None
+        if config.moving_average_decay is not None:
+            self.averages = Averages(strategy, named, config.moving_average_decay)
+        self.weights = {
+            **named,
+            **(self.averages.variables_by_name if self.averages else {}),
+        }
+        self._mean = tf.function(
+            lambda values: strategy.reduce(
+                tf.distribute.ReduceOp.MEAN,
+                strategy.run(tf.identity, args=(values,)),
+                axis=None,
+            )
+        )
+        self._train_dir = TrainDir(
+            config.train_dir,
+            {**self.weights, **_optimizer_variables(self.optimizer)},
+            self._metadata,
+            config.keep_checkpoints,
+        )
+
+    @property
+    def training(self) -> Training:
+        """What a step needs."""
+        config = self.config
+        return Training(
+            strategy=self.strategy,
+            model=self.model,
+            variables=tuple(self.trained.values()),
+            optimizer=self.optimizer,
+            losses=functools.partial(self.task.losses, config),
+            batch_size=config.batch_size,
+            parts=config.accumulation_steps,
+            clip_norm=config.gradient_clip_norm,
+            averages=self.averages,
+            seed=config.seed,
+        )
+
+    def load_initial(self) -> None:
+        """Fills a new run's weights from the checkpoint that its settings name."""
+        if self.config.checkpoint_path is None:
+            return
+        load_initial_weights(
+            self.config.checkpoint_path,
+            self.model,
+            self.config.checkpoint_exclude_scopes,
+        )
+        if self.averages is not None:
+            self.averages.restart()
+
+    def restore(self) -> int:
+        """Loads the latest checkpoint of train_dir; returns its step."""
+        step = self._train_dir.restore()
+        metadata = read_checkpoint(self.config.train_dir).metadata
+        self.recoveries = metadata.get("recoveries", 0)
+        return step
+
+    def save(self, step: int) -> None:
+        """Writes a checkpoint, if this process is to write any."""
+        if self.is_chief:
+            self._train_dir.save(step)
+
+    def save_best(self, step: int, score: float) -> None:
+        """Writes the weights beside those of the run, in place of the best so far."""
+        if not self.is_chief or score <= self.best_score:
+            return
+        directory = os.path.join(self.config.train_dir, BEST)
+        before = os.listdir(directory) if os.path.isdir(directory) else []
+        name = f"model.ckpt-{step}"
+        save_weights(
+            os.path.join(directory, name),
+            {**self.weights, STEP: np.int64(step)},
+            {**self._metadata(step), "score": score},
+        )
+        with open(os.path.join(directory, STATE), "w", encoding="utf-8") as file:
+            file.write(f"model_checkpoint_path: {json.dumps(name)}\n")
+        for old in before:
+            if old != STATE and not old.startswith(f"{name}."):
+                os.remove(os.path.join(directory, old))
+
+    @property
+    def best_score(self) -> float:
+        """Of the best evaluation so far."""
+        directory = os.path.join(self.config.train_dir, BEST)
+        if not has_checkpoint(directory):
+            return float("-inf")
+        return read_checkpoint(directory).metadata.get("score", float("-inf"))
+
+    def agree(self, numbers: list[float]) -> list[float]:
+        """The means of numbers over all workers, which all of them get."""
+        if self.number_of_workers == 1:
+            return numbers
+        values = tf.constant(numbers, tf.float32)
+        return self._mean(values).numpy().tolist()
+
+    def all_finite(self) -> bool:
+        """Whether every weight is a finite number."""
+        return bool(_all_finite(list(self.trained.values())))
+
+    def batches(self, first_step: int) -> Any:
+        """Batches from a step on, for `strategy.run`; after a recovery other ones."""
+        config = self.config
+        if self.recoveries:
+            seed = config.seed + self.recoveries * _OTHER_ORDER
+            config = dataclasses.replace(config, seed=seed)
+        return feeding.distribute(
+            self.strategy,
+            lambda context: self.task.batches(config, first_step, context),
+            batch_size=config.batch_size,
+            parts=config.accumulation_steps,
+        )
+
+    def recalibrate(self, step: int) -> None:
+        """Takes batch norm's statistics anew, of the weights that are evaluated."""
+        number = self.config.recalibrate_batches * self.config.accumulation_steps
+        with self.evaluated_weights():
+            recalibrate(self.strategy, self.model, iter(self.batches(step)), number)
+
+    def evaluate(self) -> Measured:
+        """Measures the weights, or their averages."""
+        with self.evaluated_weights():
+            return self.task.evaluate(self.config, self.model)
+
+    def evaluated_weights(self) -> contextlib.AbstractContextManager:
+        """A context in which the model has the averages, if there are any."""
+        return self.averages.in_place() if self.averages else contextlib.nullcontext()
+
+    def _metadata(self, step: int) -> dict[str, Any]:
+        config = self.config
+        return {
+            "slimnets_version": __version__,
+            "model_name": config.model_name,
+            "precision": config.precision,
+            **self.task.metadata(config),
+            "step": step,
+            "recoveries": self.recoveries,
+            "config": config.to_json(),
+        }
+
+
+@tf.function
+def _all_finite(variables: list[tf.Variable]) -> tf.Tensor:
+    return tf.reduce_all(
+        [tf.reduce_all(tf.math.is_finite(variable)) for variable in variables]
+    )
+
+
+def _make_optimizer(
+    config: TrainingConfig, trained: dict[str, tf.Variable]
+) -> keras.optimizers.Optimizer:
+    """The optimizer, built of the variables; in the scope of their strategy."""
+    schedule = make_schedule(
+        config.learning_rate_decay_type,
+        config.peak_learning_rate,
+        warmup_steps=config.number_of_warmup_steps,
+        number_of_steps=config.number_of_steps,
+        options=config.options("learning_rate_decay_type"),
+    )
+    optimizer = optimizers.make_optimizer(
+        config.optimizer, schedule, config.options("optimizer")
+    )
+    names = list(trained)
+    factors = [1.0] * len(names)
+    if config.layer_rate_decay is not None:
+        factors = optimizers.layer_factors(names, config.layer_rate_decay)
+    if config.learning_rate_scales:
+        scales = optimizers.scope_factors(names, config.learning_rate_scales)
+        factors = [a * b for a, b in zip(factors, scales, strict=True)]
+    decay = config.weight_decay if config.decouples_weight_decay else 0.0
+    decays = [
+        decay if optimizers.decays(name, variable.shape) else 0.0
+        for name, variable in trained.items()
+    ]
+    optimizers.change_updates(optimizer, factors, decays)
+    if config.precision == "float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, name="optimizer")
+    optimizer.build(list(trained.values()))
+    return optimizer
+
+
+def _optimizer_variables(
+    optimizer: keras.optimizers.Optimizer,
+) -> dict[str, tf.Variable]:
+    """The optimizer's variables by path, which begins with `optimizer/`."""
+    named: dict[str, tf.Variable] = {}
+    for variable in optimizer.variables:
+        name, number = variable.path, 1
+        # Keras writes both a/b and a_b as a_b; the order of the variables is fixed.
+        while name in named:
+            name, number = f"{variable.path}_{number}", number + 1
+        named[name] = variable.value
+    return named

@@ -1,0 +1,77 @@
+"""The commands that train and evaluate, in this process."""
+
+import dataclasses
+import json
+
+import pytest
+import tensorflow as tf
+
+from slimnets.cli import data_flags, evaluate_command, task_training
+from slimnets.cli.train_command import FIELDS
+from slimnets.cli.train_detector_command import _FIELDS as DETECTOR_FIELDS
+from slimnets.tasks.config import DetectionConfig
+from slimnets.training import TrainingConfig
+from tests.training.runs import final
+
+TRAIN = ["train", "--model_name=tiny", "--max_number_of_steps=3", "--batch_size=100"]
+
+
+def test_every_setting_is_a_flag_and_every_flag_a_setting():
+    settings = [field.name for field in dataclasses.fields(TrainingConfig)]
+    flags = [name for _, name, _ in FIELDS] + list(data_flags.NAMES)
+    assert sorted(flags) == sorted(settings)
+    known = {field.name for field in dataclasses.fields(DetectionConfig)}
+    assert {name for _, name, _ in task_training.all_fields(DETECTOR_FIELDS)} <= known
+
+
+def test_a_run_is_trained_and_evaluated_by_commands(call, tmp_path):
+    code, out, err = call(*TRAIN, f"--train_dir={tmp_path}", "--keep_best",
+                          "--eval_interval_steps=2", "--moving_average_decay=0.5",
+                          "--learning_rate_per_256")  # fmt: skip
+    assert code == 0 and "tiny: step 2, accuracy" in err
+    trained = out.splitlines()[-1]
+    code, out, _ = call("evaluate", f"--checkpoint_path={tmp_path}",
+                        f"--output={tmp_path / 'report'}")  # fmt: skip
+    *_, others, last = out.splitlines()
+    assert code == 0 and last.split(",")[0] == trained.split(",")[0]
+    assert others.startswith("top5_accuracy 0.") and "calibration_error" in others
+    classes = (tmp_path / "report" / "classes.csv").read_text().splitlines()
+    assert classes[0] == "class,name,examples,correct,recall,precision"
+    assert len(classes) == 11
+    report = json.loads((tmp_path / "report" / "evaluation.json").read_text())
+    assert report["total"] == 360
+    code, out, _ = call("evaluate", f"--checkpoint_path={tmp_path}", "--noaverages",
+                        "--dataset_split_name=train")  # fmt: skip
+    assert code == 0 and "of 1437 train examples" in out.splitlines()[-1]
+
+
+def test_the_deterministic_flag_reaches_tensorflow(call, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        tf.config.experimental, "enable_op_determinism", lambda: asked.append(True)
+    )
+    assert call(*TRAIN, f"--train_dir={tmp_path}", "--deterministic")[0] == 0
+    assert asked and final(TrainingConfig(model_name="tiny", train_dir=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "--checkpoint_path=x", "--plot"], "no effect without --output"),
+        (["predict", "--input=x"], "predict needs --checkpoint_path"),
+        ([*TRAIN, "--train_dir=x", "--workers=a:1"], "without strategy=multi_worker"),
+        ([*TRAIN, "--train_dir=x", "--keep_best"], "without eval_interval_steps"),
+        (
+            [*TRAIN, "--train_dir=x", "--decay_steps=5"],
+            "learning_rate_decay_type=steps",
+        ),
+    ],
+)
+def test_wrong_flags_are_one_line_and_exit_code_2(call, arguments, message):
+    code, out, err = call(*arguments)
+    assert (code, out) == (2, "") and message in err and err.count("\n") == 1
+
+
+def test_evaluate_takes_the_input_flags_of_data():
+    kinds = {name for _, name, _ in data_flags.FIELDS}
+    assert set(evaluate_command._INPUT) <= kinds

@@ -1,0 +1,251 @@
+"""Several processes and several devices, against one."""
+
+import csv
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from slimnets.checkpoints import read_checkpoint
+from slimnets.training import strategies, train
+from slimnets.training.run import Run
+from slimnets.training.task import Classification
+from tests.training.runs import final
+
+ROOT = pathlib.Path(__file__).parents[2]
+SETTINGS = {
+    "model_name": "plain",
+    "batch_size": 64,
+    "max_number_of_steps": 20,
+    "learning_rate": 0.05,
+    "log_every_n_steps": 1,
+    "save_interval_steps": 10,
+    "moving_average_decay": 0.9,
+    "accumulation_steps": 2,
+    "gradient_clip_norm": 5.0,
+    "mixup_alpha": 0.2,
+}
+
+
+def losses(train_dir):
+    with open(os.path.join(train_dir, "log.csv"), encoding="utf-8") as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+def free_ports(number):
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [server.getsockname()[1] for server in held]
+    for server in held:
+        server.close()
+    return ports
+
+
+def start_workers(settings):
+    """Starts two processes of one run."""
+    workers = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
+    environment = {k: v for k, v in os.environ.items() if k != strategies.CLUSTER}
+    environment |= {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return [
+        subprocess.Popen(
+            [sys.executable, ROOT / "tests" / "training" / "worker.py",
+             json.dumps({**settings, "workers": workers, "task_index": index})],
+            env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(2)
+    ]  # fmt: skip
+
+
+def finish(processes, timeout=300):
+    """Waits for all; what each printed."""
+    results = []
+    for process in processes:
+        try:
+            results.append(process.communicate(timeout=timeout))
+        finally:
+            process.kill()
+    return results
+
+
+def wait_for_checkpoint(run, processes):
+    """Until the run has taken steps and saved them."""
+    state = pathlib.Path(run.train_dir) / "checkpoint"
+    deadline = time.monotonic() + 240
+    while not (state.exists() and read_checkpoint(run.train_dir)["global_step"] > 0):
+        if time.monotonic() > deadline or processes[0].poll() is not None:
+            for process in processes:
+                process.kill()
+            raise AssertionError(finish(processes))
+        time.sleep(0.2)
+
+
+def test_two_devices_train_as_one(config, mirrored):
+    one = config("one", **SETTINGS)
+    two = config("two", **SETTINGS)
+    train(one, show=False)
+    train(two, strategy=mirrored, show=False)
+    np.testing.assert_allclose(losses(two.train_dir), losses(one.train_dir), atol=1e-4)
+    ones, twos = final(one), final(two)
+    for name in ones:
+        np.testing.assert_allclose(twos[name], ones[name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(config):
+    one = config("one", **SETTINGS)
+    evaluation = train(one, show=False).evaluation
+    two = config("two", **SETTINGS)
+    processes = start_workers({**SETTINGS, "train_dir": two.train_dir})
+    results = finish(processes)
+    assert [process.returncode for process in processes] == [0, 0], results
+    # Both measure; only the chief shows progress and writes.
+    for out, _ in results:
+        correct = int(out.split("(")[1].split()[0])
+        assert abs(correct - evaluation.correct) <= 2
+    assert "plain: 64 images a step, 4 x 16, learning rate 0.05" in results[0][1]
+    assert "images a step" not in results[1][1]
+    found, wanted = losses(two.train_dir), losses(one.train_dir)
+    assert len(found) == len(wanted) == 20
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_run_whose_worker_is_killed_goes_on(config):
+    changes = {"max_number_of_steps": 3000, "save_interval_steps": 100,
+               "log_every_n_steps": 100, "eval_interval_steps": 0}  # fmt: skip
+    settings = {**SETTINGS, **changes}
+    run = config("two", **settings)
+    settings["train_dir"] = run.train_dir
+    processes = start_workers(settings)
+    wait_for_checkpoint(run, processes)
+    processes[1].send_signal(signal.SIGKILL)
+    results = finish(processes)
+    # The other one does not wait for ever, and does not go on alone.
+    assert processes[0].returncode not in (0, None), results
+    step = int(read_checkpoint(run.train_dir)["global_step"])
+    assert 0 < step < 3000
+    processes = start_workers(settings)
+    results = finish(processes)
+    assert [process.returncode for process in processes] == [0, 0], results
+    with open(os.path.join(run.train_dir, "summary.json"), encoding="utf-8") as file:
+        assert json.load(file)["first_step"] == step
+    assert read_checkpoint(run.train_dir)["global_step"] == 3000
+
+
+@pytest.mark.slow
+def test_one_worker_that_is_asked_to_stop_stops_all(config):
+    settings = {**SETTINGS, "max_number_of_steps": 100_000, "log_every_n_steps": 100,
+                "save_interval_steps": 50}  # fmt: skip
+    run = config("two", **settings)
+    processes = start_workers({**settings, "train_dir": run.train_dir})
+    wait_for_checkpoint(run, processes)
+    processes[1].send_signal(signal.SIGTERM)
+    results = finish(processes)
+    step = int(read_checkpoint(run.train_dir)["global_step"])
+    for _, err in results:
+        assert f"stopped at step {step} of 100000" in err
+
+
+# Clusters.
+
+
+@pytest.fixture
+def no_cluster(monkeypatch):
+    monkeypatch.delenv(strategies.CLUSTER, raising=False)
+
+
+def test_workers_become_the_environments_cluster(no_cluster, monkeypatch):
+    monkeypatch.setenv(strategies.CLUSTER, "")
+    strategies.set_cluster("a:1, b:2", 1)
+    cluster = json.loads(os.environ[strategies.CLUSTER])
+    assert cluster == {
+        "cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}
+    }  # fmt: skip
+    strategies.set_cluster("a:1,b:2", 1)
+    strategies.set_cluster(None, None)
+    with pytest.raises(ValueError, match="give one of them"):
+        strategies.set_cluster("a:1,b:2", 0)
+
+
+def test_a_cluster_must_be_given(no_cluster):
+    with pytest.raises(ValueError, match="needs workers=host:port"):
+        strategies.make_strategy("multi_worker")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"strategy": "two"}, "one, mirrored, multi_worker, tpu"),
+        ({"workers": "a:1"}, "no effect without strategy=multi_worker"),
+        ({"task_index": 1}, "no effect without workers"),
+        ({"tpu": "x"}, "no effect without strategy=tpu"),
+        ({"strategy": "multi_worker", "workers": "a:1,b:2", "task_index": 2}, "0 to 1"),
+        ({"strategy": "multi_worker", "workers": "a:1,b:2"}, "task_index=None"),
+    ],
+)
+def test_wrong_clusters_are_explained(config, changes, message):
+    with pytest.raises(ValueError, match=message):
+        config(**changes)
+
+
+def test_a_tpu_is_connected_to_or_missed(monkeypatch):
+    """There is none here: what would be called, is."""
+    called = []
+
+    def resolver(address):
+        if address == "none":
+            raise OSError("no such\nhost")
+        called.append(address)
+        return address
+
+    for name in (
+        "config.experimental_connect_to_cluster",
+        "tpu.experimental.initialize_tpu_system",
+        "distribute.TPUStrategy",
+    ):
+        monkeypatch.setattr(
+            f"tensorflow.{name}", lambda found, name=name: called.append(name) or name
+        )
+    monkeypatch.setattr(
+        "tensorflow.distribute.cluster_resolver.TPUClusterResolver", resolver
+    )
+    assert strategies.make_strategy("tpu") == "distribute.TPUStrategy"
+    assert called[0] == "local" and len(called) == 4
+    strategies.make_strategy("tpu", tpu="grpc://x")
+    assert called[4] == "grpc://x"
+    with pytest.raises(
+        ConnectionError, match="Cannot reach the TPU none: no such host"
+    ):
+        strategies.make_strategy("tpu", tpu="none")
+
+
+def test_mirrored_is_one_strategy_for_all_runs_of_a_process(monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "tensorflow.distribute.MirroredStrategy", lambda: made.append(1) or object()
+    )
+    strategies._mirrored.cache_clear()
+    try:
+        first = strategies.make_strategy("mirrored")
+        assert strategies.make_strategy("mirrored") is first and made == [1]
+    finally:
+        strategies._mirrored.cache_clear()
+
+
+def test_a_step_is_divided_without_a_rest(config, mirrored):
+    """Two replicas with two parts see the four quarters of what one would see."""
+    run = Run(config(accumulation_steps=2), Classification(), mirrored)
+    batches = iter(run.batches(3))
+    quarters = []
+    for _ in range(2):
+        inputs, _ = next(batches)
+        quarters += [t.numpy() for t in mirrored.experimental_local_results(inputs)]
+    whole = next(iter(Classification().batches(config(), 3, None)))[0].numpy()
+    np.testing.assert_array_equal(np.concatenate(quarters), whole)
