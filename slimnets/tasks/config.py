@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 
+from slimnets.data.config import InputConfig
 from slimnets.training.config import TrainingConfig
 
 FORMATS = ("npz", "tfrecord")
-_NORMS = ("batch", "frozen", "sync", "group")
+ROW_FORMATS = ("csv", "jsonl")
+# Settings of TrainingConfig that say which images are read and how, or that are of
+# classification: a task on composed images has no use for them.
+UNUSED = frozenset(
+    {field.name for field in dataclasses.fields(InputConfig)} - {"train_image_size"}
+    | {"loss", "label_smoothing", "auxiliary_loss_weight"}
+    | {"number_of_epochs", "warmup_epochs", "decay_epochs"}
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DetectionConfig(TrainingConfig):
-    """A training run of a detector; other attributes as of TrainingConfig.
+class CompositionConfig(TrainingConfig):
+    """A training run on composed images; other attributes as of TrainingConfig.
+
+    Those in `UNUSED` must stay as they are.
 
     Attributes:
-        finest_level, coarsest_level: the levels that are searched, 3 for C3.
-        pyramid_depth: channels of the pyramid and the heads.
-        head_convs: how many convolutions each head has before its last.
-        norm: the backbone's: `batch`, `frozen`, `sync` or `group`.
-        freeze_at: how many of the backbone's stages do not train.
         max_train_objects: how many digits a training image has at most, of which half
             at least; more than test images have make training faster.
         min_digit_side, max_digit_side: of the digits' 8x8 squares, in pixels.
         digit_sharpness: how steep the digits' edges are; see `data.composed`.
+        norm: the backbone's: `batch`, `frozen`, `sync` or `group`.
+        freeze_at: how many of the backbone's stages do not train.
         num_eval_images: how many images of the test split are composed to measure.
     """
 
@@ -32,24 +39,43 @@ class DetectionConfig(TrainingConfig):
     min_digit_side: int = 24
     max_digit_side: int = 64
     digit_sharpness: float = 1.0
-    finest_level: int = 3
-    coarsest_level: int = 5
-    pyramid_depth: int = 64
-    head_convs: int = 2
     norm: str = "batch"
     freeze_at: int = 0
     num_eval_images: int = 200
 
     def __post_init__(self) -> None:
+        from slimnets.nets.freezing import check_norm
+
         super().__post_init__()
-        _check_backbone(self.norm, self.freeze_at)
-        _check_least(
-            self,
-            pyramid_depth=1,
-            head_convs=0,
-            max_train_objects=2,
-            num_eval_images=1,
-        )
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name in UNUSED and value != field.default:
+                raise ValueError(
+                    f"{field.name}={value!r} is of no effect here: the images are "
+                    "composed as training goes, without end."
+                )
+        check_norm(self.norm)
+        _check_least(self, freeze_at=0, max_train_objects=2, num_eval_images=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DetectionConfig(CompositionConfig):
+    """A training run of a detector; other attributes as of CompositionConfig.
+
+    Attributes:
+        finest_level, coarsest_level: the levels that are searched, 3 for C3.
+        pyramid_depth: channels of the pyramid and the heads.
+        head_convs: how many convolutions each head has before its last.
+    """
+
+    finest_level: int = 3
+    coarsest_level: int = 5
+    pyramid_depth: int = 64
+    head_convs: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_least(self, pyramid_depth=1, head_convs=0)
         if not 1 <= self.finest_level <= self.coarsest_level:
             raise ValueError(
                 f"finest_level={self.finest_level}, coarsest_level="
@@ -62,43 +88,35 @@ class DetectionConfig(TrainingConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SegmentationConfig(TrainingConfig):
-    """A training run of a segmenter; other attributes as of TrainingConfig.
+class SegmentationConfig(CompositionConfig):
+    """A training run of a segmenter; other attributes as of CompositionConfig.
 
     Attributes:
         output_stride: of the backbone.
         pyramid_depth: channels of the atrous pyramid and the decoder.
-        decoder_level: the level that the decoder sees, 2 for C2; 0 for no decoder.
-        norm: the backbone's: `batch`, `frozen`, `sync` or `group`.
-        freeze_at: how many of the backbone's stages do not train.
-        max_train_objects: as of DetectionConfig.
-        min_digit_side, max_digit_side: of the digits' 8x8 squares, in pixels.
-        digit_sharpness: how steep the digits' edges are; see `data.composed`.
-        num_eval_images: how many images of the test split are composed to measure.
+        decoder_levels: the levels that the decoder sees, coarsest first: `3,1` for C3
+            and C1; empty for no decoder.
     """
 
-    train_image_size: int | None = 128
-    max_train_objects: int = 12
-    min_digit_side: int = 24
-    max_digit_side: int = 64
-    digit_sharpness: float = 1.0
     output_stride: int = 16
     pyramid_depth: int = 64
-    decoder_level: int = 2
-    norm: str = "batch"
-    freeze_at: int = 0
-    num_eval_images: int = 200
+    decoder_levels: str = "2"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_backbone(self.norm, self.freeze_at)
-        _check_least(
-            self,
-            pyramid_depth=1,
-            decoder_level=0,
-            max_train_objects=2,
-            num_eval_images=1,
-        )
+        _check_least(self, pyramid_depth=1)
+        parts = self.decoder_levels.split(",") if self.decoder_levels else []
+        falling = all(part.isdecimal() for part in parts)
+        if not falling or sorted(set(parts), key=int, reverse=True) != parts:
+            raise ValueError(
+                f"decoder_levels={self.decoder_levels!r} is not a list of falling "
+                "numbers, such as 3,1 for C3 and C1."
+            )
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """What the decoder sees."""
+        return tuple(f"C{n}" for n in self.decoder_levels.split(",") if n)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -116,7 +134,8 @@ class EmbeddingConfig:
         shard_size: images in a file.
         eval_image_size: height and width of the network's input; without metadata the
             network's default.
-        preprocessing_name: see `data.get_preprocessing`; `plain` without metadata.
+        preprocessing_name: see `data.get_preprocessing`; without metadata the network's
+            own.
         max_bad_records: how many images that cannot be decoded are left out before
             the run stops.
     """
@@ -141,11 +160,41 @@ class EmbeddingConfig:
         _check_least(self, batch_size=1, shard_size=1, max_bad_records=0)
 
 
-def _check_backbone(norm: str, freeze_at: int) -> None:
-    if norm not in _NORMS:
-        raise ValueError(f"norm={norm!r}; allowed are {', '.join(_NORMS)}.")
-    if freeze_at < 0:
-        raise ValueError(f"freeze_at={freeze_at} must be at least 0.")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PredictionConfig:
+    """What is predicted. None is taken from the checkpoint's metadata.
+
+    Attributes:
+        input: see `tasks.prediction.find_input`.
+        checkpoint_path: the weights; see `checkpoints.read_checkpoint`.
+        output: the file of the rows; None for standard output.
+        format: `csv` or `jsonl`.
+        top: how many classes a row has.
+        model_name: a registered network.
+        batch_size: images at a time.
+        eval_image_size: height and width of the network's input.
+        preprocessing_name: see `data.get_preprocessing`.
+        max_bad_records: how many images that cannot be decoded are left out before
+            the run stops.
+    """
+
+    input: str
+    checkpoint_path: str
+    output: str | None = None
+    format: str = "csv"
+    top: int = 1
+    model_name: str | None = None
+    batch_size: int = 32
+    eval_image_size: int | None = None
+    preprocessing_name: str | None = None
+    max_bad_records: int = 0
+
+    def __post_init__(self) -> None:
+        if self.format not in ROW_FORMATS:
+            raise ValueError(
+                f"format={self.format!r}; allowed are {', '.join(ROW_FORMATS)}."
+            )
+        _check_least(self, top=1, batch_size=1, max_bad_records=0)
 
 
 def _check_least(config: object, **least: int) -> None:

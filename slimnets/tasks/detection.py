@@ -24,12 +24,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slimnets import factory, features, layers, necks
+from slimnets import features, layers, necks
 from slimnets.data import composed
 from slimnets.end_points import EndPoints
 from slimnets.model import Model
 from slimnets.scopes import arg_scope
-from slimnets.tasks.compositions import eval_composition, training_composition
+from slimnets.tasks.backbones import build_backbone, options_from
+from slimnets.tasks.compositions import CompositionTask
 from slimnets.tasks.config import DetectionConfig
 from slimnets.training.task import make_model
 
@@ -79,9 +80,7 @@ def detector(
     """
     # Before anything is built, because a wrong level should be a short message.
     features.feature_info(backbone, levels=levels, normalized=True)
-    _, end_points = factory.build(
-        backbone, images, is_training=is_training, global_pool=False, **backbone_options
-    )
+    end_points = build_backbone(backbone, images, is_training, **backbone_options)
     found = features.features(end_points, levels, normalized=True)
     pyramid = necks.feature_pyramid(
         found, pyramid_depth, max_level=int(levels[-1][1:]), scope="neck"
@@ -373,32 +372,25 @@ def _box_area(box: np.ndarray) -> float:
     return float(np.prod(box[2:] - box[:2]))
 
 
-class Detection:
+class Detection(CompositionTask):
     """The task of finding digits in composed images; see `slimnets.training.task`."""
+
+    name = "detection"
+    num_classes = composed.NUM_CLASSES
 
     def make_network(self, config: DetectionConfig) -> Model:
         model = make_model(
             config,
             detector,
-            num_classes=composed.NUM_CLASSES,
+            num_classes=self.num_classes,
             backbone=config.model_name,
             levels=config.levels,
             pyramid_depth=config.pyramid_depth,
             head_convs=config.head_convs,
-            norm=config.norm,
-            freeze_at=config.freeze_at,
+            **options_from(config),
         )
         model.build([None, config.image_size, config.image_size, 1])
         return model
-
-    def batches(self, config: DetectionConfig, first_step: int) -> tf.data.Dataset:
-        return composed.batches(
-            "train",
-            batch_size=config.batch_size,
-            seed=config.seed,
-            first_step=first_step,
-            composition=training_composition(config),
-        )
 
     def losses(self, config: DetectionConfig, targets, outputs):
         anchors = tf.constant(_anchors(config))
@@ -406,31 +398,17 @@ class Detection:
 
     def evaluate(self, config: DetectionConfig, model: Model) -> DetectionEvaluation:
         anchors = tf.constant(_anchors(config))
-        find = tf.function(lambda images: detections(model(images), anchors))
         truth, found = [], []
-        batch_size = math.gcd(config.num_eval_images, 20)
-        for images, targets in composed.batches(
-            "test",
-            batch_size=batch_size,
-            steps=config.num_eval_images // batch_size,
-            composition=eval_composition(config),
+        for batch, targets in self.measured(
+            config, model, lambda outputs: detections(outputs, anchors)
         ):
-            batch = {name: value.numpy() for name, value in find(images).items()}
-            boxes, labels = targets["boxes"].numpy(), targets["labels"].numpy()
+            boxes, labels = targets["boxes"], targets["labels"]
             for i, number in enumerate(batch["number"]):
                 truth.append((boxes[i][labels[i] >= 0], labels[i][labels[i] >= 0]))
                 found.append(
                     tuple(batch[k][i, :number] for k in ("boxes", "classes", "scores"))
                 )
         return average_precision(truth, found)
-
-    def metadata(self, config: DetectionConfig) -> dict[str, Any]:
-        return {
-            "task": "detection",
-            "num_classes": composed.NUM_CLASSES,
-            "image_size": config.image_size,
-            "input_channels": 1,
-        }
 
 
 @functools.lru_cache(maxsize=8)

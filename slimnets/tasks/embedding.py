@@ -19,10 +19,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slimnets.checkpoints import load_weights, read_checkpoint
 from slimnets.data.image_files import BadImage, ImageFile, find_images
-from slimnets.data.preprocessing import get_preprocessing
-from slimnets.model import Model
+from slimnets.inspection.observe import Observed
 from slimnets.tasks.config import EmbeddingConfig
 from slimnets.training.progress import show_progress
 
@@ -91,40 +89,33 @@ def write_embeddings(config: EmbeddingConfig, *, show: bool = True) -> Embedding
     return EmbeddingResult(len(images), shards, written, bad)
 
 
-class _Network:
+class _Network(Observed):
     """A network with its weights, from images of any size to one end point."""
 
     def __init__(self, config: EmbeddingConfig):
-        reader = read_checkpoint(config.checkpoint_path)
-        known = reader.metadata
-        name = config.model_name or known.get("model_name")
-        if not name:
-            raise ValueError(
-                f"{reader.prefix} has no metadata beside it that tells its model_name: "
-                "give model_name."
-            )
-        self.model = Model(name, num_classes=known.get("num_classes"))
-        self.size = (
-            config.eval_image_size
-            or known.get("image_size")
-            or self.model.default_image_size
+        super().__init__(
+            config.checkpoint_path,
+            config.model_name,
+            config.eval_image_size,
+            config.preprocessing_name,
         )
-        if self.size is None:
-            raise ValueError(f"{name} has no default image size; give eval_image_size.")
-        self.channels = known.get("input_channels", 3)
-        self.preprocessing = (
-            config.preprocessing_name or known.get("preprocessing_name") or "plain"
-        )
-        self._recipe = get_preprocessing(self.preprocessing)
         self.end_point = config.end_point
-        self.prefix = reader.prefix
-        self.model.build([None, self.size, self.size, self.channels])
-        _load(reader.prefix, self.model)
+        # A wrong end point is known before anything is written.
+        shape = (config.batch_size, self.size, self.size, self.channels)
+        self(np.zeros(shape, np.float32))
 
-    def prepare(self, image: ImageFile) -> np.ndarray:
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all weights, whatever file they come from."""
+        digest = hashlib.sha256()
+        for name, variable in sorted(self.model.variables_by_name.items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(variable.numpy()))
+        return digest.hexdigest()
+
+    def load(self, image: ImageFile) -> np.ndarray:
         """Decodes and resizes: float32 `[size, size, channels]`."""
-        pixels = image.read(self.channels)[np.newaxis]
-        return self._recipe.prepare(pixels, self.size, (0, 255)).numpy()[0]
+        return self.prepare(image.read(self.channels)).numpy()[0]
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         values = self.model.features(batch, (self.end_point,))[self.end_point]
@@ -132,13 +123,6 @@ class _Network:
         if values.ndim == 4 and values.shape[1:3] == (1, 1):
             return values[:, 0, 0]
         return values
-
-
-def _load(prefix: str, model: Model) -> None:
-    """Fills every variable; a model without logits leaves the checkpoint's aside."""
-    report = load_weights(prefix, model, allow_partial=not model.num_classes)
-    if report.missing:
-        raise ValueError(f"Cannot load {report}")
 
 
 def _embed(
@@ -183,7 +167,7 @@ def _prefetched(
 
     def load(image: ImageFile) -> np.ndarray | str:
         try:
-            return network.prepare(image)
+            return network.load(image)
         except BadImage as error:
             return str(error)
 
@@ -261,6 +245,7 @@ def _check_manifest(
         "images": len(images),
         "names_sha256": hashlib.sha256(names.encode()).hexdigest(),
         "checkpoint": os.path.basename(network.prefix),
+        "weights_sha256": network.digest,
         "model_name": network.model.network_name,
         "end_point": config.end_point,
         "image_size": network.size,

@@ -4,7 +4,7 @@
     train(config, Segmentation())
 
 The backbone at output stride 16, atrous spatial pyramid pooling, perhaps a decoder
-that sees a finer level, and bilinear upsampling to the input's size.
+that sees finer levels, and bilinear upsampling to the input's size.
 
 Source: [1] Chen et al., DeepLabv3, arXiv:1706.05587; [2] Chen et al., DeepLabv3+,
 arXiv:1802.02611 (the decoder).
@@ -13,18 +13,19 @@ arXiv:1802.02611 (the decoder).
 from __future__ import annotations
 
 import dataclasses
-import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from slimnets import factory, features, layers, necks
+from slimnets import features, layers, necks
 from slimnets.data import composed
 from slimnets.end_points import EndPoints
 from slimnets.model import Model
 from slimnets.scopes import arg_scope
-from slimnets.tasks.compositions import eval_composition, training_composition
+from slimnets.tasks.backbones import build_backbone, options_from
+from slimnets.tasks.compositions import CompositionTask
 from slimnets.tasks.config import SegmentationConfig
 from slimnets.training.task import make_model
 
@@ -40,7 +41,7 @@ def segmenter(
     backbone: str,
     output_stride: int = 16,
     pyramid_depth: int = 64,
-    decoder_level: int = 2,
+    decoder_levels: Sequence[str] = ("C2",),
     **backbone_options: Any,
 ) -> tuple[tf.Tensor, EndPoints]:
     """Builds a segmenter.
@@ -53,7 +54,8 @@ def segmenter(
         output_stride: of the backbone. The atrous rates are 6, 12 and 18 for 16, and
             twice these for 8 [1].
         pyramid_depth: channels of the atrous pyramid and the decoder.
-        decoder_level: the level that the decoder sees [2], 2 for C2; 0 for none.
+        decoder_levels: the levels that the decoder sees [2], one after the other,
+            coarsest first; none for no decoder.
         **backbone_options: further arguments of the backbone.
 
     Returns:
@@ -64,15 +66,9 @@ def segmenter(
             there.
     """
     level = f"C{output_stride.bit_length() - 1}"
-    levels = (level, f"C{decoder_level}") if decoder_level else (level,)
-    features.feature_info(backbone, output_stride, levels=levels)
-    _, end_points = factory.build(
-        backbone,
-        images,
-        is_training=is_training,
-        output_stride=output_stride,
-        global_pool=False,
-        **backbone_options,
+    features.feature_info(backbone, output_stride, levels=(level, *decoder_levels))
+    end_points = build_backbone(
+        backbone, images, is_training, output_stride=output_stride, **backbone_options
     )
     net = features.features(end_points, (level,), normalized=True)[level]
     rates = [max(1, rate * 16 // output_stride) for rate in (6, 12, 18)]
@@ -82,8 +78,8 @@ def segmenter(
         arg_scope([layers.batch_norm], is_training=is_training, decay=0.9, scale=True),
     ):
         net = necks.atrous_pyramid(net, pyramid_depth, rates)
-        if decoder_level:
-            net = _decoded(net, end_points[f"C{decoder_level}"], pyramid_depth)
+        for name, fine in features.features(end_points, decoder_levels).items():
+            net = _decoded(net, fine, pyramid_depth, f"decoder_{name}")
         logits = layers.conv2d(
             net,
             num_classes,
@@ -98,13 +94,14 @@ def segmenter(
     return logits, end_points
 
 
-def _decoded(net: tf.Tensor, fine: tf.Tensor, depth: int) -> tf.Tensor:
+def _decoded(net: tf.Tensor, fine: tf.Tensor, depth: int, scope: str) -> tf.Tensor:
     """The decoder of [2]: what the pyramid says, and a finer level, side by side."""
-    fine = layers.conv2d(fine, max(depth // 4, 8), 1, scope="fine")
-    net = tf.image.resize(net, tf.shape(fine)[1:3])
-    net = tf.concat([net, fine], axis=-1)
-    net = layers.conv2d(net, depth, 3, scope="decoder1")
-    return layers.conv2d(net, depth, 3, scope="decoder2")
+    with tf.compat.v1.variable_scope(scope):
+        fine = layers.conv2d(fine, max(depth // 4, 8), 1, scope="fine")
+        net = tf.image.resize(net, tf.shape(fine)[1:3])
+        net = tf.concat([net, fine], axis=-1)
+        net = layers.conv2d(net, depth, 3, scope="conv1")
+        return layers.conv2d(net, depth, 3, scope="conv2")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,32 +140,25 @@ class SegmentationEvaluation:
         )
 
 
-class Segmentation:
+class Segmentation(CompositionTask):
     """The task of labelling the pixels of composed images; see `training.task`."""
+
+    name = "segmentation"
+    num_classes = NUM_CLASSES
 
     def make_network(self, config: SegmentationConfig) -> Model:
         model = make_model(
             config,
             segmenter,
-            num_classes=NUM_CLASSES,
+            num_classes=self.num_classes,
             backbone=config.model_name,
             output_stride=config.output_stride,
             pyramid_depth=config.pyramid_depth,
-            decoder_level=config.decoder_level,
-            norm=config.norm,
-            freeze_at=config.freeze_at,
+            decoder_levels=config.levels,
+            **options_from(config),
         )
         model.build([None, config.image_size, config.image_size, 1])
         return model
-
-    def batches(self, config: SegmentationConfig, first_step: int) -> tf.data.Dataset:
-        return composed.batches(
-            "train",
-            batch_size=config.batch_size,
-            seed=config.seed,
-            first_step=first_step,
-            composition=training_composition(config),
-        )
 
     def losses(self, config: SegmentationConfig, targets, outputs):
         mask = targets["mask"]
@@ -180,24 +170,11 @@ class Segmentation:
     def evaluate(
         self, config: SegmentationConfig, model: Model
     ) -> SegmentationEvaluation:
-        find = tf.function(lambda images: tf.argmax(model(images), axis=-1))
         confusion = np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)
-        batch_size = math.gcd(config.num_eval_images, 20)
-        for images, targets in composed.batches(
-            "test",
-            batch_size=batch_size,
-            steps=config.num_eval_images // batch_size,
-            composition=eval_composition(config),
+        for found, targets in self.measured(
+            config, model, lambda logits: {"mask": tf.argmax(logits, axis=-1)}
         ):
-            pairs = targets["mask"].numpy() * NUM_CLASSES + find(images).numpy()
+            pairs = targets["mask"] * NUM_CLASSES + found["mask"]
             counts = np.bincount(pairs.ravel(), minlength=NUM_CLASSES**2)
             confusion += counts.reshape(confusion.shape)
         return SegmentationEvaluation(confusion, config.num_eval_images)
-
-    def metadata(self, config: SegmentationConfig) -> dict[str, Any]:
-        return {
-            "task": "segmentation",
-            "num_classes": NUM_CLASSES,
-            "image_size": config.image_size,
-            "input_channels": 1,
-        }

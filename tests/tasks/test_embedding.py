@@ -73,6 +73,10 @@ def digests(directory):
     }
 
 
+def manifest_of(config):
+    return json.loads(pathlib.Path(config.output, "features.json").read_text())
+
+
 def records(path):
     for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
         yield tf.train.Example.FromString(record).features.feature
@@ -190,12 +194,24 @@ def test_bad_images_are_counted_and_named(config, folder, tmp_path, pictures):
         write_embeddings(strict, show=False)
 
 
-def test_another_runs_output_is_not_mixed_with(config):
+def test_another_runs_output_is_not_mixed_with(config, tmp_path):
     write_embeddings(config(), show=False)
     with pytest.raises(ValueError, match=r"end_point='global_pool' there, 'C2' here"):
         write_embeddings(config(end_point="C2"), show=False)
-    manifest = json.loads(pathlib.Path(config().output, "features.json").read_text())
-    assert manifest["images"] == NUMBER
+    assert manifest_of(config())["images"] == NUMBER
+    other = slimnets.Model(
+        "resnet_v2_cifar_20", num_classes=4, depth_multiplier=0.5, seed=1
+    )
+    other.build([None, SIZE, SIZE, 3])
+    prefix = tmp_path / "model.ckpt"
+    slimnets.save_weights(prefix, other, {"image_size": SIZE})
+    with pytest.raises(ValueError, match=r"weights_sha256=.* there, .* here"):
+        write_embeddings(config(checkpoint_path=str(prefix)), show=False)
+    # Its own output: options of the network and its preprocessing are known.
+    own = config(checkpoint_path=str(prefix), output=str(tmp_path / "own"))
+    rows = np.load(write_embeddings(own, show=False).shards[0])
+    assert rows["embeddings"].shape == (10, 128)
+    assert manifest_of(own)["preprocessing_name"] == "cifar"
 
 
 def test_a_network_without_its_logits_loads_all_the_rest(config, checkpoint, tmp_path):
@@ -206,7 +222,7 @@ def test_a_network_without_its_logits_loads_all_the_rest(config, checkpoint, tmp
     slimnets.save_weights(bare, model)
     run = config(
         checkpoint_path=str(bare), model_name="resnet_v2_cifar_20",
-        eval_image_size=SIZE, output=str(tmp_path / "bare"),
+        eval_image_size=SIZE, output=str(tmp_path / "bare"), preprocessing_name="plain",
     )  # fmt: skip
     found = np.load(write_embeddings(run, show=False).shards[0])
     expected = np.load(write_embeddings(config(), show=False).shards[0])
@@ -238,3 +254,4 @@ def test_errors_say_what_is_wrong(config, tmp_path, folder):
         config(shard_size=0)
     with pytest.raises(KeyError, match="C9"):
         write_embeddings(config(end_point="C9"), show=False)
+    assert not os.path.exists(config().output)

@@ -16,15 +16,14 @@ from tests.helpers import v1
 THIN = {"depth_multiplier": 0.125, "pyramid_depth": 8}
 
 
-@pytest.mark.parametrize("output_stride", [8, 16, 32])
-@pytest.mark.parametrize("size", [64, 65])
+@pytest.mark.parametrize(("output_stride", "size"), [(8, 64), (16, 65), (32, 65)])
 def test_logits_have_the_inputs_size(output_stride, size):
-    for level in (0, 2):
+    for levels in ((), ("C2", "C1")):
         with tf.Graph().as_default():
             images = v1.placeholder(tf.float32, [None, size, size + 3, 1])
             logits, end_points = segmenter(
                 images, 4, True, backbone="resnet18", output_stride=output_stride,
-                decoder_level=level, **THIN,
+                decoder_levels=levels, **THIN,
             )  # fmt: skip
             assert logits.shape.as_list() == [None, size, size + 3, 4]
             block4 = end_points["block4"].shape.as_list()
@@ -33,10 +32,11 @@ def test_logits_have_the_inputs_size(output_stride, size):
             names = [v.op.name for v in v1.global_variables()]
             if output_stride < 32:
                 assert all(f"head/aspp/rate{r}/weights" in names for r in rates)
-            assert any("decoder1" in name for name in names) == bool(level)
+            decoders = {n.split("/")[1] for n in names if "/decoder_" in n}
+            assert decoders == {f"decoder_{level}" for level in levels}
 
 
-@pytest.mark.parametrize("backbone", ["resnet_v2_18", "resnet_v1_50", "seresnet50"])
+@pytest.mark.parametrize("backbone", ["resnet_v2_18", "seresnet50", "mobilenet_v1_025"])
 def test_any_backbone_will_do(backbone):
     with tf.Graph().as_default():
         images = v1.placeholder(tf.float32, [1, 65, 65, 3])
@@ -52,7 +52,20 @@ def test_what_a_backbone_does_not_have_is_said():
         with pytest.raises(ValueError, match=r"cannot be reached.*\[4, 8, 16, 32\]"):
             segmenter(images, 3, backbone="resnet18", output_stride=2)
         with pytest.raises(KeyError, match="C6"):
-            segmenter(images, 3, backbone="resnet18", decoder_level=6)
+            segmenter(images, 3, backbone="resnet18", decoder_levels=["C6"])
+
+
+def test_wrong_settings_raise():
+    for changes, message in (
+        ({"decoder_levels": "1,3"}, "list of falling numbers, such as 3,1"),
+        ({"decoder_levels": "C2"}, "list of falling numbers"),
+        ({"pyramid_depth": 0}, "pyramid_depth=0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            SegmentationConfig(model_name="resnet18", train_dir="x", **changes)
+    assert SegmentationConfig(
+        model_name="resnet18", train_dir="x", decoder_levels="3,1"
+    ).levels == ("C3", "C1")
 
 
 def test_mean_iou_of_a_known_confusion():
@@ -67,10 +80,11 @@ def test_mean_iou_of_a_known_confusion():
 
 def test_training_takes_steps_and_measures(tmp_path):
     config = SegmentationConfig(
-        model_name="resnet18", train_dir=str(tmp_path), batch_size=2,
+        model_name="resnet_v1_cifar_20", train_dir=str(tmp_path), batch_size=2,
         max_number_of_steps=2, optimizer="adam", learning_rate=1e-3,
-        pyramid_depth=8, num_eval_images=2, train_image_size=64,
+        output_stride=4, decoder_levels="1", pyramid_depth=8, num_eval_images=2,
+        train_image_size=32,
     )  # fmt: skip
     result = train(config, Segmentation(), show=False)
-    assert result.evaluation.confusion.sum() == 2 * 64 * 64
+    assert result.evaluation.confusion.sum() == 2 * 32 * 32
     assert result.evaluation.images == 2

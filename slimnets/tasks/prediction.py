@@ -1,0 +1,213 @@
+"""Labels and probabilities for many images, one row each, in bounded memory."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import csv
+import glob
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TextIO
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets.checkpoints import read_checkpoint
+from slimnets.data.image_files import SUFFIXES, BadImage, ImageFile, find_images
+from slimnets.data.labels import Prediction, decode_predictions, labels_of
+from slimnets.inspection.observe import Observed
+from slimnets.tasks.config import PredictionConfig
+from slimnets.training.evaluation import load_trained
+
+STDIN = "-"
+
+
+class Predictor(Observed):
+    """A classifier with its weights, or their averages, and its classes' names.
+
+    Args:
+        config: says which.
+
+    Raises:
+        FileNotFoundError, ValueError: as of `Observed`; for a network without classes.
+    """
+
+    def __init__(self, config: PredictionConfig):
+        super().__init__(
+            config.checkpoint_path,
+            config.model_name,
+            config.eval_image_size,
+            config.preprocessing_name,
+        )
+        classes = self.model.num_classes
+        if not classes:
+            raise ValueError(f"{self.prefix} has no classes to predict.")
+        reader = read_checkpoint(config.checkpoint_path)
+        load_trained(reader, self.model)
+        self._several = reader.metadata.get("loss") == "sigmoid"
+        self._labels = labels_of(config.checkpoint_path) or tuple(
+            str(index) for index in range(classes)
+        )
+        self._batch_size, self._top = config.batch_size, config.top
+
+    def load(self, image: ImageFile) -> np.ndarray:
+        """Decodes and resizes: float32 `[size, size, channels]`."""
+        return self.prepare(image.read(self.channels)).numpy()[0]
+
+    def predict(self, images: list[np.ndarray]) -> list[list[Prediction]]:
+        """The best classes of up to batch_size images, best first."""
+        # Filled up, so that every batch has one shape and one way to compute.
+        filled = (images + [images[0]] * self._batch_size)[: self._batch_size]
+        logits = self.model(np.stack(filled), training=False)[: len(images)]
+        scores = tf.sigmoid(logits) if self._several else tf.nn.softmax(logits)
+        return decode_predictions(scores, self._top, self._labels)
+
+
+def write_predictions(
+    config: PredictionConfig, stdin: Iterable[str] = sys.stdin, stdout: Any = sys.stdout
+) -> tuple[int, list[str]]:
+    """Writes a row for each image that can be decoded, in order.
+
+    CSV has the columns `image`, `label`, `probability` and, for further classes,
+    `label2`, `probability2` ...; JSON lines have `image` and a list `predictions` of
+    `index`, `label` and `probability`.
+
+    Args:
+        config: what is predicted and where it is written.
+        stdin: lines with names of images, if the input is `-`.
+        stdout: where rows go without an output.
+
+    Returns:
+        How many rows there are, and what was wrong with each image that was left out.
+
+    Raises:
+        FileNotFoundError: if there are no images or no checkpoint.
+        ValueError: if the checkpoint does not fit, or there are more bad images than
+            allowed.
+    """
+    images = find_input(config.input, stdin)
+    predictor = Predictor(config)
+    if config.output is None:
+        return _write(config, predictor, images, stdout)
+    draft = f"{config.output}.part"
+    try:
+        with open(draft, "w", encoding="utf-8", newline="") as file:
+            result = _write(config, predictor, images, file)
+        os.replace(draft, config.output)
+    finally:
+        if os.path.exists(draft):
+            os.remove(draft)
+    return result
+
+
+def find_input(text: str, stdin: Iterable[str] = ()) -> Iterator[ImageFile]:
+    """Returns images, from what is separated by commas.
+
+    Args:
+        text: image files, patterns of them, whatever `find_images` takes, or `-` for
+            one name a line of standard input.
+        stdin: the lines.
+
+    Raises:
+        FileNotFoundError, ValueError: as `find_images`.
+    """
+    return itertools.chain.from_iterable(
+        [_find(part.strip(), stdin) for part in text.split(",")]
+    )
+
+
+def _find(part: str, stdin: Iterable[str]) -> Iterable[ImageFile]:
+    if part == STDIN:
+        names = (line.strip() for line in stdin)
+        return (ImageFile(name, name) for name in names if name)
+    matches = [part] if os.path.isfile(part) else sorted(glob.glob(part))
+    if matches and all(path.lower().endswith(SUFFIXES) for path in matches):
+        return [ImageFile(path, path) for path in matches]
+    return find_images(part)
+
+
+def _write(
+    config: PredictionConfig,
+    predictor: Predictor,
+    images: Iterable[ImageFile],
+    file: TextIO,
+) -> tuple[int, list[str]]:
+    write = _WRITERS[config.format](file)
+    rows, bad = 0, []
+    for batch in batches_of(images, predictor.load, config.batch_size):
+        bad += [value for _, value in batch if isinstance(value, str)]
+        if len(bad) > config.max_bad_records:
+            raise ValueError(
+                f"{len(bad)} bad images, of which max_bad_records="
+                f"{config.max_bad_records} allows no more: {bad[-1]}"
+            )
+        good = [(image, value) for image, value in batch if not isinstance(value, str)]
+        if not good:
+            continue
+        predictions = predictor.predict([value for _, value in good])
+        for (image, _), best in zip(good, predictions, strict=True):
+            write(image.name, best)
+        rows += len(good)
+        file.flush()
+    return rows, bad
+
+
+def batches_of(
+    images: Iterable[ImageFile], load: Callable[[ImageFile], Any], size: int
+) -> Iterator[list[tuple[ImageFile, Any]]]:
+    """Yields batches of images with what they load, or what is wrong with them.
+
+    The next two batches are read meanwhile, and no more.
+    """
+
+    def safe(image: ImageFile) -> Any:
+        try:
+            return load(image)
+        except BadImage as error:
+            return str(error)
+
+    images = iter(images)
+    pending: collections.deque = collections.deque()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        while True:
+            part = list(itertools.islice(images, size))
+            if part:
+                pending.append([(image, pool.submit(safe, image)) for image in part])
+            if pending and (len(pending) > 2 or not part):
+                yield [(image, done.result()) for image, done in pending.popleft()]
+            if not part and not pending:
+                return
+
+
+def _csv_writer(file: TextIO) -> Callable[[str, list[Prediction]], None]:
+    writer = csv.writer(file, lineterminator="\n")
+    header: list[str] = []
+
+    def write(name: str, best: list[Prediction]) -> None:
+        if not header:
+            header.append("image")
+            for rank in range(1, len(best) + 1):
+                ending = "" if rank == 1 else str(rank)
+                header.extend([f"label{ending}", f"probability{ending}"])
+            writer.writerow(header)
+        values = [(p.name, f"{p.score:.6g}") for p in best]
+        writer.writerow([name, *itertools.chain.from_iterable(values)])
+
+    return write
+
+
+def _json_writer(file: TextIO) -> Callable[[str, list[Prediction]], None]:
+    def write(name: str, best: list[Prediction]) -> None:
+        row = [
+            {"index": p.index, "label": p.name, "probability": p.score} for p in best
+        ]
+        file.write(json.dumps({"image": name, "predictions": row}) + "\n")
+
+    return write
+
+
+_WRITERS = {"csv": _csv_writer, "jsonl": _json_writer}
