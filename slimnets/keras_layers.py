@@ -38,6 +38,11 @@ def keras_layer(model: Model, *, regularize: bool = True, name: str | None = Non
     return _layer_class()(model, regularize=regularize, name=name)
 
 
+def register_layer() -> None:
+    """Lets Keras know the layer, so that it can load a file that holds one."""
+    _layer_class()
+
+
 @functools.cache
 def _layer_class() -> type:
     # Keras is imported when a layer is wanted: TensorFlow alone does not need it.

@@ -4,7 +4,7 @@
 
 Each run is a process of its own, as a user's first one is. Prints medians: building
 the graph, reading and writing the summary, and drawing at three depths, matplotlib's
-import included in the first.
+import included in the first; by the clock, and of the processor alone.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from slimnets.inspection import plot_network
 from slimnets.inspection.layers import layers_of
 from slimnets.inspection.summary import Summary, graph_of
 
-times, last = {"tensorflow": tf.__version__}, time.perf_counter()
+def now():
+    return time.perf_counter(), time.process_time()
+
+times, last = {"tensorflow": tf.__version__}, now()
 
 def lap(name):
     global last
-    now = time.perf_counter()
-    times[name], last = now - last, now
+    ends = now()
+    times[name], last = [end - begin for begin, end in zip(last, ends)], ends
 
 name, graph = graph_of(sys.argv[1])
 lap("build")
@@ -66,8 +69,13 @@ def main() -> None:
         f"{options.network}, TensorFlow {version}, {platform.machine()}, medians of "
         f"{options.runs}"
     )
+    print("   wall  processor")
     for title in results[0]:
-        print(f"{statistics.median(r[title] for r in results):7.2f} s  {title}")
+        wall, processor = (
+            statistics.median(result[title][place] for result in results)
+            for place in (0, 1)
+        )
+        print(f"{wall:7.2f} s {processor:7.2f} s  {title}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,65 @@
+"""One subject in a process of its own: makes it, then times steps when it is told to.
+
+    python -m slimnets.benchmarking.worker SUBJECT WORK DIRECTORY
+
+WORK is a Work as JSON, DIRECTORY holds the exported network. A line of JSON goes to
+standard output when all is ready; then for each line of standard input, a number of
+steps, one with the seconds of each step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from typing import Any
+
+from slimnets.benchmarking.work import Work
+
+_IN_BYTES = sys.platform == "darwin"
+
+
+def peak_memory() -> float:
+    """The most memory that this process has had so far, in MB."""
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return used / 2**20 if _IN_BYTES else used / 2**10
+
+
+def main(name: str, text: str, directory: str) -> None:
+    # What libraries print is not for the other end.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def answer(values: dict[str, Any]) -> None:
+        print(json.dumps(values), file=answers, flush=True)
+
+    from slimnets.benchmarking import peers
+
+    try:
+        started = time.perf_counter()
+        step = peers.subject(name)(Work(**json.loads(text)), directory)
+        built = time.perf_counter()
+        step()
+        first = time.perf_counter()
+        step()
+    except peers.NotAvailable as error:
+        answer({"error": str(error)})
+        return
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        answer({"error": reason})
+        return
+    answer({"build_seconds": built - started, "first_call_seconds": first - built})
+    for line in sys.stdin:
+        seconds = []
+        for _ in range(int(line)):
+            started = time.perf_counter()
+            step()
+            seconds.append(time.perf_counter() - started)
+        answer({"seconds": seconds, "peak_memory_mb": peak_memory()})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,194 @@
+"""Writes a network in a format that other programs run, and makes sure that it is it.
+
+Nothing is left at the output unless what was written gives the same as the network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets.checkpoints import metadata as metadata_fields
+from slimnets.checkpoints.base import draft_directory, to_json
+from slimnets.checkpoints.metadata import LABELS_ENDING
+from slimnets.data.labels import write_labels
+from slimnets.export.agreement import TOLERANCES, largest_difference, sample_inputs
+from slimnets.export.formats import Job, get_format
+from slimnets.export.frozen import IMAGES, Frozen, freeze
+from slimnets.export.loading import load
+from slimnets.model import Model
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What was written.
+
+    Attributes:
+        path: where.
+        format, precision: of it.
+        difference: the largest one on sample images, relative to the largest output.
+        tolerance: the one that would have passed.
+        size: of all its files, in bytes.
+    """
+
+    path: str
+    format: str
+    precision: str
+    difference: float
+    tolerance: float
+    size: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.format} in {self.precision}, {self.size / 1e6:.1f} MB, differs "
+            f"from the network by {self.difference:.1e} at most "
+            f"(allowed {self.tolerance:g})"
+        )
+
+
+def export_model(
+    model: Model,
+    output: str | os.PathLike,
+    *,
+    format: str,
+    input_shape: Any,
+    precision: str = "float32",
+    levels: Sequence[str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    labels: Sequence[str] | None = None,
+    preprocessing: str | None = None,
+    calibration: Sequence[Any] = (),
+    tolerance: float | None = None,
+) -> Report:
+    """Exports a Model for inference.
+
+    Beside the output come `OUTPUT.json`, its metadata, and `OUTPUT.labels.txt`, if the
+    classes have names. An output that is there already is replaced.
+
+    Args:
+        model: a Model with variables.
+        output: a directory for a SavedModel, else a file.
+        format: `saved_model`, `frozen_graph`, `onnx`, `tflite`, `stablehlo`, `keras`.
+        input_shape: `[batch, height, width, channels]`, None for a free batch; or a
+            list, tuple or dict of shapes.
+        precision: `float32`, `bfloat16`, `float16` or `int8`, as far as the format has
+            it; what goes in and comes out is float32.
+        levels: which levels it gives too; None for those of C2 to C5 that it has.
+        metadata: for the JSON file, beside what the Model knows of itself.
+        labels: names of the classes.
+        preprocessing: how images become the input, by name; then a SavedModel takes
+            encoded images too.
+        calibration: for int8, batches of inputs, arrays or dicts by name.
+        tolerance: the largest difference that passes, relative to the largest output;
+            None for that of the precision, see `agreement.TOLERANCES`.
+
+    Raises:
+        ValueError: if the format cannot hold the network, or what was written differs
+            from it by more.
+        ImportError: if a package is not installed.
+    """
+    chosen = get_format(format, precision)
+    output = os.path.normpath(os.fspath(output))
+    _check_output(output, chosen.ending)
+    if (precision == "int8") != bool(len(calibration)):
+        raise ValueError(
+            f"precision={precision!r} with {len(calibration)} batches for calibration: "
+            "int8 needs some, and the others have no use for them."
+        )
+    frozen = freeze(model, input_shape, levels=levels)
+    known = {
+        **metadata_fields.describe(model),
+        **(metadata or {}),
+        "format": format,
+        "precision": precision,
+        "preprocessing_name": preprocessing,
+        "inputs": {name: spec.shape.as_list() for name, spec in frozen.inputs.items()},
+        "outputs": list(frozen.outputs if format != "keras" else frozen.outputs[:1]),
+    }
+    if labels:
+        known["label_names"] = list(labels)
+    batches = [_by_name(batch, frozen) for batch in calibration]
+    job = Job(model, frozen, precision, known, preprocessing, batches)
+    allowed = TOLERANCES[precision] if tolerance is None else tolerance
+    with draft_directory(output) as directory:
+        draft = os.path.join(directory, f"draft{chosen.ending}")
+        run = chosen.write(job, draft)
+        if run is None:
+            write_json(f"{draft}.json", known)
+            run = load(draft)
+        # Ranges of int8 are those of the images that it was calibrated with.
+        samples = batches[0] if batches else sample_inputs(frozen.inputs)
+        difference = largest_difference(run(samples), _wanted(model, frozen, samples))
+        if difference > allowed:
+            raise ValueError(
+                f"The {format} in {precision} differs from the network by "
+                f"{difference:.2g}, relative to its largest output, where {allowed:g} "
+                "is allowed: nothing is written."
+            )
+        known.update(largest_difference=difference, tolerance=allowed)
+        write_json(f"{draft}.json", known)
+        if labels:
+            write_labels(draft + LABELS_ENDING, labels)
+        size = _size(draft)
+        _move(draft, output)
+    return Report(output, format, precision, difference, allowed, size)
+
+
+def write_json(path: str, metadata: Mapping[str, Any]) -> None:
+    """Writes metadata whole or not at all."""
+    with open(f"{path}.part", "w", encoding="utf-8") as file:
+        file.write(to_json(metadata))
+    os.replace(f"{path}.part", path)
+
+
+def _check_output(output: str, ending: str) -> None:
+    """Raises ValueError for a name that does not fit, or that something else has."""
+    if ending and not output.endswith(ending):
+        raise ValueError(f"The output {output} must end in {ending}.")
+    is_model = os.path.exists(os.path.join(output, "saved_model.pb"))
+    if os.path.isdir(output) and (ending or (os.listdir(output) and not is_model)):
+        raise ValueError(f"{output} is a directory that holds something else.")
+    if not ending and os.path.isfile(output):
+        raise ValueError(f"{output} is a file; a SavedModel is a directory.")
+
+
+def _by_name(batch: Any, frozen: Frozen) -> dict[str, np.ndarray]:
+    if not isinstance(batch, Mapping):
+        batch = {next(iter(frozen.inputs)): batch}
+    return {name: np.asarray(value, np.float32) for name, value in batch.items()}
+
+
+def _wanted(
+    model: Model, frozen: Frozen, samples: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Returns what the network gives for samples, in float32."""
+    inputs = {name: tf.constant(value) for name, value in samples.items()}
+    wanted = {k: v.numpy() for k, v in frozen.function()(**inputs).items()}
+    if model.precision == "float32" and IMAGES in inputs:
+        wanted[frozen.outputs[0]] = model(inputs[IMAGES], training=False).numpy()
+    return wanted
+
+
+def _size(path: str) -> int:
+    files = [path] if os.path.isfile(path) else []
+    files += [os.path.join(d, f) for d, _, names in os.walk(path) for f in names]
+    return sum(map(os.path.getsize, files))
+
+
+def _move(draft: str, output: str) -> None:
+    """Puts a draft and what lies beside it in the place of what was there."""
+    for ending in (".json", LABELS_ENDING):
+        if os.path.exists(output + ending):
+            os.remove(output + ending)
+    if os.path.isdir(output):
+        shutil.rmtree(output)
+    os.replace(draft, output)
+    for ending in (".json", LABELS_ENDING):
+        if os.path.exists(draft + ending):
+            os.replace(draft + ending, output + ending)

@@ -1,0 +1,300 @@
+"""Transforms of a frozen inference graph: fewer nodes, the same values.
+
+Constants are computed once; identities and what only training needs go; a batch norm
+becomes part of the convolution or dense layer before it, or of those after it. One
+that stays, because an activation or a sum lies on both of its sides, becomes a scale
+and a shift. What is left is `Conv2D, BiasAdd, (AddV2,) Relu` wherever the network has
+these, which is the form that runtimes compute in one go.
+
+The arithmetic is that of Jacob et al., arXiv:1712.05877, section 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets.export.graph import GraphDef, NodeDef, NodeGraph, node_of, type_attribute
+from slimnets.export.padding import (
+    dilations_into_convolutions,
+    pads_into_convolutions,
+)
+from slimnets.export.sizes import known_size, with_free_batch
+from slimnets.export.weights import (
+    response,
+    sees_padding,
+    set_weights,
+    times_inputs,
+    times_outputs,
+    weights_of,
+)
+
+NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
+_IDENTITIES = ("Identity", "StopGradient", "PreventGradient", "CheckNumerics")
+_SUMS = ("AddV2", "Add", "BiasAdd")
+# These move values, but none from one channel to another.
+_TRANSPARENT = ("Squeeze", "ExpandDims", "BatchToSpaceND")
+# A channel that is scaled by less would be shifted too far for float32.
+_LEAST_SCALE = 1e-3
+
+Shapes = Mapping[str, tf.TensorShape]
+
+
+def fold(
+    graph_def: GraphDef, outputs: Sequence[str], *, explicit_padding: bool = True
+) -> GraphDef:
+    """Returns a graph that gives the same outputs by fewer operations.
+
+    Args:
+        graph_def: a frozen graph for inference.
+        outputs: names of the nodes that are asked for.
+        explicit_padding: whether a padding with zeros becomes part of the convolution
+            after it, and a dilation that is made of reshaped images too.
+
+    Returns:
+        A new GraphDef; nodes that have not changed keep their names.
+
+    Raises:
+        ValueError: for a batch norm in training mode.
+    """
+    graph = NodeGraph(graph_def, outputs)
+    remove_identities(graph)
+    fold_constants(graph)
+    if explicit_padding:
+        dilations_into_convolutions(graph)
+        pads_into_convolutions(graph)
+    norms_to_affine(graph)
+    fold_affine(graph)
+    scales_behind_relus(graph)
+    return graph.to_graph_def()
+
+
+def remove_identities(graph: NodeGraph) -> None:
+    """Takes away nodes that give what they are given; outputs stay."""
+    for node in list(graph.nodes.values()):
+        if node.op in _IDENTITIES and node.name not in graph.outputs:
+            graph.bypass(node.name, node.input[0])
+    graph.prune()
+
+
+def fold_constants(graph: NodeGraph) -> None:
+    """Replaces nodes by the values that they have whatever the images are."""
+    while found := _known_values(graph):
+        for name, value in found.items():
+            constant = graph.constant(f"{name}/folded", np.asarray(value))
+            graph.bypass(name, constant)
+        graph.prune()
+    with_free_batch(graph)
+
+
+def _known_values(graph: NodeGraph) -> dict[str, np.ndarray]:
+    """Returns the values of nodes that do not depend on the images."""
+    constant = {name for name, node in graph.nodes.items() if node.op == "Const"}
+    for name, node in graph.nodes.items():
+        if node.input and all(node_of(source) in constant for source in node.input):
+            constant.add(name)
+    open_names = [
+        name
+        for name, node in graph.nodes.items()
+        if node.input and name not in graph.outputs
+    ]
+    # Only the last of a row of nodes is computed; those before it then have no reader.
+    wanted = [
+        name
+        for name in open_names
+        if name in constant and not constant.issuperset(graph.consumers[name])
+    ]
+    with tf.Graph().as_default() as imported:
+        tf.graph_util.import_graph_def(graph.to_graph_def(), name="")
+        with tf.compat.v1.Session() as session:
+            values = session.run([f"{name}:0" for name in wanted])
+        known = dict(zip(wanted, values, strict=True))
+        # Sizes of activations that do not depend on the number of images.
+        for name in open_names:
+            if name not in constant:
+                value = known_size(graph, imported, name)
+                if value is not None:
+                    known[name] = value
+    return known
+
+
+def norms_to_affine(graph: NodeGraph) -> None:
+    """Turns batch norms in inference into a product and a sum for each channel.
+
+    Raises:
+        ValueError: for a norm in training mode, or whose statistics are not constants.
+    """
+    shapes = graph.shapes()
+    for norm in [n for n in graph.nodes.values() if n.op in NORMS]:
+        values = [graph.value(name) for name in norm.input[1:5]]
+        if norm.attr["is_training"].b or any(value is None for value in values):
+            raise ValueError(
+                f"{norm.name} is not a batch norm for inference: it computes "
+                "statistics of its own, or these are not constants."
+            )
+        if norm.attr["data_format"].s not in (b"", b"NHWC"):
+            continue
+        gamma, beta, mean, variance = (v.astype(np.float64) for v in values)
+        scale = gamma / np.sqrt(variance + norm.attr["epsilon"].f)
+        last, inputs = _without_reshapes(graph, norm, shapes)
+        dtype = graph.dtype(norm)
+        total = graph.with_constant(
+            "AddV2",
+            f"{norm.name}/shift",
+            graph.with_constant("Mul", f"{norm.name}/scale", inputs, scale, dtype),
+            beta - mean * scale,
+            dtype,
+        )
+        graph.bypass(last, total)
+    graph.prune()
+
+
+def _without_reshapes(
+    graph: NodeGraph, norm: NodeDef, shapes: Shapes
+) -> tuple[str, str]:
+    """Returns the name of a norm's last node, and that of its input.
+
+    A norm of a matrix or a row of points has it reshaped to images before and back
+    after; a product and a sum need neither.
+    """
+    before = graph.source(norm)
+    if before.op == "Reshape" and graph.is_private(norm.name):
+        after = graph.nodes[graph.consumers[norm.name][0]]
+        inputs = before.input[0]
+        if after.op == "Reshape":
+            size = graph.source(after, 1)
+            old, new = shapes[inputs], shapes[after.name]
+            of_inputs = size.op == "Shape" and size.input[0] == inputs
+            one_unknown = old.rank and old.as_list().count(None) <= 1
+            if of_inputs or (one_unknown and old.as_list() == new.as_list()):
+                return after.name, inputs
+    return norm.name, norm.input[0]
+
+
+def fold_affine(graph: NodeGraph) -> None:
+    """Moves products and sums with constants into the weights beside them."""
+    for rule in (_fold_into_source, _fold_into_consumers, _fold_into_source):
+        shapes = graph.shapes()
+        nodes = list(graph.nodes.values())
+        # Of a product and a sum, the one beside the convolution goes first.
+        for node in reversed(nodes) if rule is _fold_into_consumers else nodes:
+            if node.op == "Mul" or node.op in _SUMS:
+                parts = _split(graph, node, shapes)
+                if parts is not None:
+                    rule(graph, node, *parts, shapes)
+        graph.prune()
+
+
+def _split(
+    graph: NodeGraph, node: NodeDef, shapes: Shapes
+) -> tuple[int, np.ndarray] | None:
+    """Returns the index of the input that varies, and the other's constant values,
+    one for each channel; None if it is not like that."""
+    for index in (0, 1):
+        value = graph.value(node.input[1 - index])
+        shape = shapes.get(node.input[index])
+        if value is None or shape is None or not shape.rank or not shape[-1]:
+            continue
+        of_channels = value.size == 1 or value.shape[-1:] == (value.size,)
+        if of_channels and value.size in (1, shape[-1]) and value.ndim <= shape.rank:
+            return index, np.broadcast_to(value.ravel(), (shape[-1],))
+    return None
+
+
+def _fold_into_source(graph, node, index, value, shapes) -> None:
+    """Folds into the convolution before, if only `node` has its outputs.
+
+    What lies between may change their shape, but not their channels.
+    """
+    source = graph.source(node, index)
+    while source.op in _TRANSPARENT and graph.is_private(source.name):
+        if shapes[source.name][-1] != shapes[source.input[0]][-1]:
+            return
+        source = graph.source(source)
+    bias = None
+    if source.op == "BiasAdd" and graph.is_private(source.name):
+        bias, source = source, graph.source(source)
+    weights = weights_of(graph, source)
+    if weights is None or not graph.is_private(source.name):
+        return
+    if bias is None and node.op == "BiasAdd" and node.input[0] == source.name:
+        return  # This is the form that is wanted.
+    if node.op == "Mul":
+        set_weights(graph, source, times_outputs(source, weights, value))
+    if bias is not None:
+        old = graph.value(bias.input[1])
+        new = old * value if node.op == "Mul" else old + value
+        name = graph.constant(f"{bias.name}/folded", new.astype(old.dtype))
+        graph.set_input(bias, 1, name)
+    elif node.op != "Mul":
+        _add_bias(graph, source, value)
+    graph.bypass(node.name, node.input[index])
+
+
+def _fold_into_consumers(graph, node, index, value, shapes) -> None:
+    """Folds into the convolutions after, if all that follow are such.
+
+    A padding of zeros is not scaled, but it is not shifted either: a sum passes only
+    into those that see none.
+    """
+    del shapes
+    if node.name in graph.outputs:
+        return
+    readers = [graph.nodes[name] for name in graph.consumers[node.name]]
+    weights = [weights_of(graph, reader) for reader in readers]
+    if not readers or any(w is None for w in weights):
+        return
+    if node.op != "Mul" and any(map(sees_padding, readers, weights)):
+        return
+    for reader, old in zip(readers, weights, strict=True):
+        if node.op == "Mul":
+            set_weights(graph, reader, times_inputs(reader, old, value))
+        else:
+            _add_bias(graph, reader, response(reader, old, value))
+    graph.bypass(node.name, node.input[index])
+
+
+def _add_bias(graph: NodeGraph, node: NodeDef, bias: np.ndarray) -> None:
+    """Adds a bias to what a layer gives."""
+    dtype = graph.dtype(node)
+    name = graph.constant(f"{node.name}/bias/value", bias.astype(dtype.as_numpy_dtype))
+    added = graph.add(
+        "BiasAdd", f"{node.name}/bias", (node.name, name), T=type_attribute(dtype)
+    )
+    graph.redirect(node.name, added)
+
+
+def scales_behind_relus(graph: NodeGraph) -> None:
+    """Turns `relu(scale * x + shift)` into `scale * relu(x + shift / scale)`, where all
+    scales are positive, and moves the product into the layers that follow.
+
+    So a norm before its activation costs a sum alone. Where other nodes follow too,
+    nothing changes.
+    """
+    for relu in [n for n in graph.nodes.values() if n.op == "Relu"]:
+        total = graph.source(relu)
+        product = graph.source(total) if total.op in _SUMS else total
+        if product.op != "Mul" or not graph.is_private(total.name):
+            continue
+        scale, shift = (graph.value(node.input[1]) for node in (product, total))
+        readers = [graph.nodes[name] for name in graph.consumers[relu.name]]
+        weights = [weights_of(graph, reader) for reader in readers]
+        simple = total is not product and graph.is_private(product.name)
+        if (
+            not simple
+            or relu.name in graph.outputs
+            or scale is None
+            or shift is None
+            or scale.ndim != 1
+            or scale.min() < _LEAST_SCALE
+            or any(w is None for w in weights)
+        ):
+            continue
+        for reader, old in zip(readers, weights, strict=True):
+            set_weights(graph, reader, times_inputs(reader, old, scale))
+        name = graph.constant(f"{total.name}/of_scaled", shift / scale)
+        graph.set_input(total, 1, name)
+        graph.bypass(product.name, product.input[0])
+    graph.prune()

@@ -1,0 +1,165 @@
+"""The formats by name: in which precisions, how each is written and how it is run."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from slimnets.export.frozen import Frozen
+from slimnets.export.keras_file import load_keras, write_keras
+from slimnets.export.onnx_file import load_onnx, write_onnx, write_quantized_onnx
+from slimnets.export.saved_model import (
+    Run,
+    load_frozen_graph,
+    load_saved_model,
+    write_frozen_graph,
+    write_saved_model,
+)
+from slimnets.export.stablehlo import write_stablehlo
+from slimnets.export.tflite import load_tflite, write_tflite
+from slimnets.model import Model
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is to be written.
+
+    Attributes:
+        model: the network.
+        frozen: the network as a graph, in float32 and not folded.
+        precision: what the file computes in.
+        metadata: goes beside the file, and into it where the format has room.
+        preprocessing: how images become the input, by name, or None.
+        calibration: inputs by name, a few images at a time, for int8.
+    """
+
+    model: Model
+    frozen: Frozen
+    precision: str
+    metadata: Mapping[str, Any]
+    preprocessing: str | None = None
+    calibration: Sequence[Mapping[str, np.ndarray]] = ()
+
+    @functools.cached_property
+    def graph(self) -> Frozen:
+        """The folded graph in the precision; in float32 for int8."""
+        folded = self.frozen.folded()
+        if self.precision == "int8":
+            return folded
+        return folded.in_precision(self.precision)
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """How a format is written and run.
+
+    Attributes:
+        ending: of its files; empty for a directory.
+        precisions: those that it can be in.
+        write: a function of a job and the path, which may return what runs it.
+        load: a function of the path and the names of the outputs, if known, that
+            returns what runs the file, and the names of its inputs; None if nothing
+            runs it.
+    """
+
+    ending: str
+    precisions: tuple[str, ...]
+    write: Callable[[Job, str], Run | None]
+    load: Callable[[str, tuple[str, ...], int | None], tuple[Run, list[str]]] | None
+
+
+def _onnx(job: Job, path: str) -> None:
+    if job.precision == "int8":
+        write_quantized_onnx(job.graph, path, job.metadata, job.calibration)
+    else:
+        write_onnx(job.graph, path, job.metadata)
+
+
+def _tflite(job: Job, path: str) -> None:
+    # Its own convolutions have no paddings but SAME and VALID.
+    folded = job.frozen.folded(explicit_padding=False)
+    write_tflite(folded, path, job.precision, job.calibration)
+
+
+FORMATS = {
+    "saved_model": Format(
+        "",
+        ("float32", "bfloat16", "float16"),
+        lambda job, path: write_saved_model(job.graph, path, job.preprocessing),
+        lambda path, outputs, threads: load_saved_model(path),
+    ),
+    "frozen_graph": Format(
+        ".pb",
+        ("float32", "bfloat16", "float16"),
+        lambda job, path: write_frozen_graph(job.graph, path),
+        lambda path, outputs, threads: load_frozen_graph(path, outputs),
+    ),
+    "onnx": Format(
+        ".onnx",
+        ("float32", "float16", "int8"),
+        _onnx,
+        lambda path, outputs, threads: load_onnx(path, threads),
+    ),
+    "tflite": Format(
+        ".tflite",
+        ("float32", "float16", "int8"),
+        _tflite,
+        lambda path, outputs, threads: load_tflite(path, threads),
+    ),
+    "stablehlo": Format(
+        ".mlir",
+        ("float32", "bfloat16", "float16"),
+        lambda job, path: write_stablehlo(job.graph, path),
+        None,
+    ),
+    "keras": Format(
+        ".keras",
+        ("float32", "bfloat16", "float16"),
+        lambda job, path: write_keras(job.model, job.frozen, path, job.precision),
+        lambda path, outputs, threads: load_keras(path, outputs),
+    ),
+}
+
+
+def get_format(name: str, precision: str = "float32") -> Format:
+    """Returns a format.
+
+    Raises:
+        ValueError: for an unknown one, or a precision that it cannot be in.
+    """
+    if name not in FORMATS:
+        raise ValueError(f"format={name!r}; allowed are {', '.join(FORMATS)}.")
+    if precision not in FORMATS[name].precisions:
+        raise ValueError(
+            f"precision={precision!r} does not exist for the format {name}; it takes "
+            f"{', '.join(FORMATS[name].precisions)}."
+        )
+    return FORMATS[name]
+
+
+def format_of(path: str) -> str:
+    """Returns the name of the format that a path is in.
+
+    Raises:
+        FileNotFoundError: if there is nothing there.
+        ValueError: if it is in none of them.
+    """
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"There is no exported network {path}.")
+    if os.path.isdir(path):
+        if os.path.exists(os.path.join(path, "saved_model.pb")):
+            return "saved_model"
+        raise ValueError(f"{path} is a directory without a saved_model.pb.")
+    for name, each in FORMATS.items():
+        if each.ending and path.endswith(each.ending):
+            return name
+    endings = ", ".join(each.ending for each in FORMATS.values() if each.ending)
+    raise ValueError(
+        f"{path} is no exported network: allowed are a SavedModel's directory and "
+        f"files that end in {endings}."
+    )

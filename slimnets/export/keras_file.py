@@ -1,0 +1,70 @@
+"""Keras's .keras files: a model of one layer, which holds the network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from slimnets import factory
+from slimnets.export.frozen import IMAGES, LOGITS, Frozen
+from slimnets.export.saved_model import Run
+from slimnets.keras_layers import keras_layer
+from slimnets.model import Model
+
+
+def write_keras(model: Model, frozen: Frozen, path: str, precision: str) -> None:
+    """Writes a .keras file that gives the logits; batch norms and all can be trained.
+
+    `keras.models.load_model` reads it where slimnets is imported and
+    `slimnets.export.load` or `slimnets.keras_layer` was used before.
+
+    Raises:
+        ValueError: for a network of several inputs, or one that is not registered.
+    """
+    import keras
+
+    if IMAGES not in frozen.inputs:
+        raise ValueError(
+            "A .keras file takes one input; this network has "
+            f"{', '.join(frozen.inputs)}."
+        )
+    batch, *sizes = frozen.inputs[IMAGES].shape
+    name = model.network_name
+    if name not in factory.list_networks(name):
+        raise ValueError(
+            f"A .keras file names its network, and {name!r} is not registered: use "
+            "slimnets.register_network."
+        )
+    own = Model(
+        name,
+        num_classes=model.num_classes,
+        precision=precision,
+        **model.network_options,
+    )
+    own.build([batch, *sizes])
+    for key, variable in model.variables_by_name.items():
+        own.variable_by_name(key).assign(variable)
+    inputs = keras.Input(sizes, batch, name=IMAGES)
+    outputs = keras_layer(own)(inputs)
+    with warnings.catch_warnings():
+        # Of Keras's own way from variables to numpy 2.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        keras.Model(inputs, outputs).save(path)
+
+
+def load_keras(path: str, outputs: Sequence[str]) -> tuple[Run, list[str]]:
+    """Returns what runs a .keras file, and the name of its input."""
+    import keras
+
+    from slimnets.keras_layers import register_layer
+
+    register_layer()
+    network = keras.models.load_model(path)
+    name = outputs[0] if outputs else LOGITS
+
+    def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {name: np.asarray(network(inputs[IMAGES], training=False))}
+
+    return run, [IMAGES]

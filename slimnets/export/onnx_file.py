@@ -1,0 +1,107 @@
+"""ONNX files: writing, running and quantizing them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from slimnets.export.frozen import Frozen
+from slimnets.export.onnx_writer import import_onnx, to_onnx
+from slimnets.export.saved_model import Run
+
+# What the quantizer advises to do first, folding and constant sizes, is done.
+_PREPARED = {"onnx.quant.pre_process": "onnxruntime.quant"}
+
+
+def write_onnx(frozen: Frozen, path: str, metadata: Mapping[str, Any]) -> None:
+    """Writes an ONNX file; the metadata are texts in it, as JSON."""
+    onnx = import_onnx()
+    onnx.save(to_onnx(frozen, _texts(metadata)), path)
+
+
+def _texts(metadata: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        key: value if isinstance(value, str) else json.dumps(value)
+        for key, value in metadata.items()
+    }
+
+
+def write_quantized_onnx(
+    frozen: Frozen,
+    path: str,
+    metadata: Mapping[str, Any],
+    calibration: Sequence[Mapping[str, np.ndarray]],
+) -> None:
+    """Writes an ONNX file in int8, with QuantizeLinear and DequantizeLinear.
+
+    Weights are int8 with a scale for each channel, activations uint8 with ranges that
+    the calibration images reached. What goes in and comes out stays float32.
+
+    Args:
+        frozen: a folded graph in float32.
+        path: the file.
+        metadata: as of `write_onnx`.
+        calibration: inputs by name, a few images at a time.
+    """
+    _import_runtime()
+    from onnxruntime import quantization
+
+    class Reader(quantization.CalibrationDataReader):
+        def __init__(self):
+            self._batches = iter(calibration)
+
+        def get_next(self):
+            return next(self._batches, None)
+
+    source = f"{path}.float32"
+    write_onnx(frozen, source, {**metadata, **_PREPARED})
+    try:
+        quantization.quantize_static(
+            source,
+            path,
+            Reader(),
+            quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+        )
+    finally:
+        os.remove(source)
+
+
+def load_onnx(path: str, threads: int | None = None) -> tuple[Run, list[str]]:
+    """Returns what runs an ONNX file in ONNX Runtime, and the names of its inputs.
+
+    Raises:
+        ImportError: if onnxruntime is not installed.
+    """
+    runtime = _import_runtime()
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    if threads:
+        options.intra_op_num_threads = threads
+    session = runtime.InferenceSession(
+        path, options, providers=["CPUExecutionProvider"]
+    )
+    outputs = [output.name for output in session.get_outputs()]
+
+    def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        values: Iterable[np.ndarray] = session.run(outputs, dict(inputs))
+        return dict(zip(outputs, values, strict=True))
+
+    return run, [each.name for each in session.get_inputs()]
+
+
+def _import_runtime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ImportError(
+            "ONNX files are run by onnxruntime, which is not installed: "
+            "pip install 'slimnets[onnx]'."
+        ) from None
+    return onnxruntime

@@ -1,0 +1,231 @@
+"""How each operation of a folded graph is written in ONNX.
+
+A function takes the writer and a node, and emits operators that give a tensor of the
+node's name: with channels second where that is how it is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets.export.graph import NodeDef
+from slimnets.export.onnx_moves import MOVES, axes_of, squeeze_to
+from slimnets.export.onnx_writer import AXIS_IN_FIRST, Unsupported, Writer
+
+
+def _same_pads(sizes, kernel, strides, rates) -> list[int]:
+    """Returns the padding of `SAME`: before, then after, of height and width."""
+    before, after = [], []
+    for size, length, stride, rate in zip(sizes, kernel, strides, rates, strict=True):
+        reach = (length - 1) * rate + 1
+        total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+        before.append(total // 2)
+        after.append(total - total // 2)
+    return before + after
+
+
+def _window(writer: Writer, node: NodeDef, kernel: list[int]) -> dict:
+    """Returns the attributes of a convolution or pool."""
+    if node.attr["data_format"].s not in (b"", b"NHWC"):
+        raise Unsupported("it has channels second already; build it with NHWC")
+    strides = list(node.attr["strides"].list.i)[1:3]
+    rates = list(node.attr["dilations"].list.i)[1:3] or [1, 1]
+    attributes = {"kernel_shape": kernel, "strides": strides}
+    if rates != [1, 1]:
+        attributes["dilations"] = rates
+    padding = node.attr["padding"].s
+    if padding == b"SAME":
+        sizes = writer.shape(node)[1:3]
+        if None in sizes:
+            attributes["auto_pad"] = "SAME_UPPER"
+        else:
+            attributes["pads"] = _same_pads(sizes, kernel, strides, rates)
+    elif padding == b"EXPLICIT":
+        _, _, top, bottom, left, right, *_ = node.attr["explicit_paddings"].list.i
+        attributes["pads"] = [top, left, bottom, right]
+    return attributes
+
+
+def _conv(writer: Writer, node: NodeDef) -> None:
+    weights = writer.value(node, 1)
+    if weights is None:
+        raise Unsupported("its weights are not constants")
+    height, width, depth, outputs = weights.shape
+    if node.op == "DepthwiseConv2dNative":
+        groups = depth
+        arranged = weights.reshape(height, width, 1, depth * outputs)
+    else:
+        groups, arranged = writer.shape(node)[3] // depth, weights
+    inputs = [
+        writer.get(node, first=True),
+        writer.constant(f"{node.input[1]}/first", arranged.transpose(3, 2, 0, 1)),
+    ]
+    output = node.name
+    # A bias that alone reads the outputs is part of the convolution.
+    if writer.graph.is_private(node.name):
+        reader = writer.graph.nodes[writer.graph.consumers[node.name][0]]
+        if reader.op == "BiasAdd" and writer.value(reader, 1) is not None:
+            inputs.append(writer.constant(reader.input[1], writer.value(reader, 1)))
+            output = reader.name
+    attributes = _window(writer, node, [height, width])
+    writer.emit("Conv", inputs, output, first=True, group=groups, **attributes)
+
+
+def _bias(writer: Writer, node: NodeDef) -> None:
+    if node.name not in writer.first:  # Else its convolution has it.
+        _elementwise("Add")(writer, node)
+
+
+def _pool(op: str) -> Callable[[Writer, NodeDef], None]:
+    def write(writer, node):
+        attributes = _window(writer, node, list(node.attr["ksize"].list.i)[1:3])
+        writer.emit(op, [writer.get(node, first=True)], node.name, first=True,
+                    **attributes)  # fmt: skip
+
+    return write
+
+
+def _elementwise(op: str, *, squared: bool = False) -> Callable:
+    def write(writer, node):
+        ranks = [writer.rank(node, i) for i in range(len(node.input))]
+        varying = [i for i in range(len(ranks)) if writer.value(node, i) is None]
+        first = any(writer.is_first(node, i) for i in varying) and all(
+            ranks[i] == 4 for i in varying
+        )
+        inputs = [writer.get(node, i, first=first) for i in range(len(ranks))]
+        output = f"{node.name}/difference" if squared else node.name
+        writer.emit(op, inputs, output, first=first)
+        if squared:
+            writer.emit("Mul", [output, output], node.name, first=first)
+
+    return write
+
+
+def _relu6(writer: Writer, node: NodeDef) -> None:
+    dtype = tf.as_dtype(node.attr["T"].type).as_numpy_dtype
+    bounds = [
+        writer.constant(f"relu6/{np.dtype(dtype)}/{limit}", np.array(limit, dtype))
+        for limit in (0, 6)
+    ]
+    first = writer.is_first(node)
+    inputs = [writer.get(node, first=first), *bounds]
+    writer.emit("Clip", inputs, node.name, first=first)
+
+
+def _rsqrt(writer: Writer, node: NodeDef) -> None:
+    first, root = writer.is_first(node), f"{node.name}/root"
+    writer.emit("Sqrt", [writer.get(node, first=first)], root, first=first)
+    writer.emit("Reciprocal", [root], node.name, first=first)
+
+
+def _leaky_relu(writer: Writer, node: NodeDef) -> None:
+    first = writer.is_first(node)
+    inputs = [writer.get(node, first=first)]
+    writer.emit("LeakyRelu", inputs, node.name, first=first, alpha=node.attr["alpha"].f)
+
+
+def _softmax(writer: Writer, node: NodeDef) -> None:
+    writer.emit("Softmax", [writer.get(node)], node.name, axis=-1)
+
+
+def _identity(writer: Writer, node: NodeDef) -> None:
+    # Only outputs are identities here, and these are as TensorFlow has them.
+    writer.emit("Identity", [writer.get(node)], node.name)
+
+
+def _cast(writer: Writer, node: NodeDef) -> None:
+    first = writer.is_first(node)
+    to = writer.element_type(tf.as_dtype(node.attr["DstT"].type))
+    inputs = [writer.get(node, first=first)]
+    writer.emit("Cast", inputs, node.name, first=first, to=to)
+
+
+def _reduce(op: str) -> Callable[[Writer, NodeDef], None]:
+    def write(writer, node):
+        rank, keep = writer.rank(node), node.attr["keep_dims"].b
+        axes = axes_of(writer, node, 1, rank)
+        first = writer.is_first(node) and (keep or axes == [1, 2])
+        if first:
+            axes = sorted(AXIS_IN_FIRST[axis] for axis in axes)
+        inputs = [writer.get(node, first=first)]
+        kept = first and keep
+        if op == "ReduceMean" and first and axes == [2, 3]:
+            # Runtimes have a kernel of its own for this.
+            output = node.name if keep else f"{node.name}/pooled"
+            writer.emit("GlobalAveragePool", inputs, output, first=kept)
+            if not keep:
+                squeeze_to(writer, output, axes, node.name)
+        elif op == "ReduceSum":
+            inputs.append(writer.integers(f"{node.name}/axes", axes))
+            writer.emit(op, inputs, node.name, first=kept, keepdims=int(keep))
+        else:
+            writer.emit(op, inputs, node.name, first=kept, axes=axes,
+                        keepdims=int(keep))  # fmt: skip
+
+    return write
+
+
+def _matmul(writer: Writer, node: NodeDef) -> None:
+    names = []
+    keys = ("adj_x", "adj_y") if node.op.startswith("Batch") else _TRANSPOSES
+    for index, key in enumerate(keys):
+        name = writer.get(node, index)
+        if node.attr[key].b:
+            rank = writer.rank(node, index)
+            permutation = [*range(rank - 2), rank - 1, rank - 2]
+            turned = f"{node.name}/turned_{index}"
+            writer.emit("Transpose", [name], turned, perm=permutation)
+            name = turned
+        names.append(name)
+    writer.emit("MatMul", names, node.name)
+
+
+_TRANSPOSES = ("transpose_a", "transpose_b")
+
+
+def _local_response(writer: Writer, node: NodeDef) -> None:
+    size = 2 * node.attr["depth_radius"].i + 1
+    writer.emit(
+        "LRN",
+        [writer.get(node, first=True)],
+        node.name,
+        first=True,
+        size=size,
+        # ONNX's alpha is of the mean of the squares, TensorFlow's of their sum.
+        alpha=node.attr["alpha"].f * size,
+        beta=node.attr["beta"].f,
+        bias=node.attr["bias"].f,
+    )
+
+
+_SAME_AS = {
+    "Add": "Add", "AddV2": "Add", "Sub": "Sub", "Mul": "Mul", "RealDiv": "Div",
+    "Maximum": "Max", "Minimum": "Min", "Relu": "Relu", "Sigmoid": "Sigmoid",
+    "Tanh": "Tanh", "Elu": "Elu", "Selu": "Selu", "Softplus": "Softplus",
+    "Sqrt": "Sqrt", "Exp": "Exp", "Neg": "Neg", "Abs": "Abs",
+}  # fmt: skip
+_REDUCTIONS = {"Mean": "ReduceMean", "Max": "ReduceMax", "Sum": "ReduceSum"}
+
+OPERATORS: dict[str, Callable[[Writer, NodeDef], None]] = {
+    **{name: _elementwise(op) for name, op in _SAME_AS.items()},
+    **{name: _reduce(op) for name, op in _REDUCTIONS.items()},
+    **MOVES,
+    "SquaredDifference": _elementwise("Sub", squared=True),
+    "Conv2D": _conv,
+    "DepthwiseConv2dNative": _conv,
+    "BiasAdd": _bias,
+    "MaxPool": _pool("MaxPool"),
+    "AvgPool": _pool("AveragePool"),
+    "Relu6": _relu6,
+    "LeakyRelu": _leaky_relu,
+    "Rsqrt": _rsqrt,
+    "Softmax": _softmax,
+    "Identity": _identity,
+    "Cast": _cast,
+    "MatMul": _matmul,
+    "BatchMatMulV2": _matmul,
+    "LRN": _local_response,
+}

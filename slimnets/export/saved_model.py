@@ -1,0 +1,134 @@
+"""SavedModel and frozen graph: TensorFlow's own formats, and what runs them."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets.data.preprocessing import get_preprocessing
+from slimnets.export.frozen import IMAGES, Frozen
+from slimnets.export.graph import GraphDef
+
+SERVING, ENCODED = "serving_default", "encoded"
+ENCODED_INPUT = "image_bytes"
+Run = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+
+
+def write_saved_model(frozen: Frozen, path: str, preprocessing: str | None) -> None:
+    """Writes a SavedModel whose weights are constants, as runtimes fuse them best.
+
+    Its signatures: `serving_default` takes the inputs by name; `encoded` takes
+    `image_bytes`, strings of JPEG, PNG, GIF or BMP, `[batch]`, of images of any sizes,
+    if the network takes one image and its preprocessing is known. TensorFlow Serving
+    takes a directory of them by version: `NAME/1`, `NAME/2`.
+
+    Args:
+        frozen: what to write.
+        path: the directory.
+        preprocessing: a name of `preprocessing_names()`; None without `encoded`.
+    """
+    module = tf.Module(name="exported")
+    function = frozen.function()
+    module.serve = function
+    signatures = {SERVING: function}
+    if _takes_encoded(frozen, preprocessing):
+        module.serve_encoded = _encoded(frozen, preprocessing)
+        signatures[ENCODED] = module.serve_encoded
+    tf.saved_model.save(module, path, signatures=signatures)
+
+
+def _takes_encoded(frozen: Frozen, preprocessing: str | None) -> bool:
+    spec = frozen.inputs.get(IMAGES)
+    if spec is None or preprocessing is None or spec.shape.rank != 4:
+        return False
+    _, height, width, channels = spec.shape
+    square = height is not None and height == width
+    return square and channels in (1, 3) and get_preprocessing(preprocessing).rank == 3
+
+
+def _encoded(frozen: Frozen, preprocessing: str) -> Any:
+    """Returns the function from encoded images to the outputs."""
+    batch, size, _, channels = frozen.inputs[IMAGES].shape
+    recipe = get_preprocessing(preprocessing)
+
+    def prepare(data: tf.Tensor) -> tf.Tensor:
+        image = tf.io.decode_image(data, channels, expand_animations=False)
+        image = tf.ensure_shape(image, [None, None, channels])
+        return recipe.prepare(image[tf.newaxis], size, (0, 255))[0]
+
+    network = frozen.function()
+
+    def compute(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = tf.TensorSpec([size, size, channels], tf.float32)
+        images = tf.map_fn(prepare, image_bytes, fn_output_signature=spec)
+        return network(images=images)
+
+    spec = tf.TensorSpec([batch], tf.string, ENCODED_INPUT)
+    return tf.function(compute, autograph=False).get_concrete_function(spec)
+
+
+def load_saved_model(path: str) -> tuple[Run, list[str]]:
+    """Returns what runs `serving_default`, and the names of its inputs."""
+    loaded = tf.saved_model.load(path)
+    signature = loaded.signatures[SERVING]
+
+    def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        # A signature does not keep alive what it was loaded from.
+        assert loaded is not None
+        outputs = signature(**{k: tf.constant(v) for k, v in inputs.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
+
+    return run, list(signature.structured_input_signature[1])
+
+
+def write_frozen_graph(frozen: Frozen, path: str) -> None:
+    """Writes a GraphDef; the nodes of inputs and outputs have the fixed names."""
+    pathlib.Path(path).write_bytes(
+        frozen.graph_def.SerializeToString(deterministic=True)
+    )
+
+
+def load_frozen_graph(path: str, outputs: tuple[str, ...]) -> tuple[Run, list[str]]:
+    """Returns what runs a GraphDef, and the names of its inputs.
+
+    Args:
+        path: the file.
+        outputs: names of its outputs; none for those that such files have.
+
+    Raises:
+        ValueError: if it cannot be read or has no such outputs.
+    """
+    graph_def = GraphDef()
+    try:
+        graph_def.ParseFromString(pathlib.Path(path).read_bytes())
+    except Exception:  # protobuf's DecodeError has no public home in TensorFlow.
+        raise ValueError(f"{path} is no frozen graph.") from None
+    nodes = {node.name: node for node in graph_def.node}
+    found = outputs or tuple(n for n in nodes if n in ("logits", "probabilities"))
+    missing = [name for name in found if name not in nodes]
+    if missing or not found:
+        raise ValueError(
+            f"{os.path.basename(path)} has no outputs "
+            f"{', '.join(missing) or 'logits and probabilities'}."
+        )
+    specs = {
+        name: tf.TensorSpec(
+            tf.TensorShape(node.attr["shape"].shape),
+            tf.as_dtype(node.attr["dtype"].type),
+            name,
+        )
+        for name, node in nodes.items()
+        if node.op == "Placeholder"
+    }
+    function = Frozen(graph_def, specs, found).function()
+
+    def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        values = function(**{k: tf.constant(v) for k, v in inputs.items()})
+        return {name: value.numpy() for name, value in values.items()}
+
+    return run, list(specs)

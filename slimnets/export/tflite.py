@@ -1,0 +1,101 @@
+"""TFLite files, in float32, with float16 weights, or in int8."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets.export.frozen import Frozen
+from slimnets.export.saved_model import SERVING, Run, write_saved_model
+
+
+def write_tflite(
+    frozen: Frozen,
+    path: str,
+    precision: str,
+    calibration: Sequence[Mapping[str, np.ndarray]] = (),
+) -> None:
+    """Writes a TFLite file with the signature `serving_default`.
+
+    Args:
+        frozen: a folded graph in float32, whose paddings are nodes of their own.
+        path: the file.
+        precision: `float32`; `float16`, in which weights are stored; or `int8`, in
+            which everything is computed, between float32 inputs and outputs.
+        calibration: for int8, inputs by name, a few images at a time.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        write_saved_model(frozen, directory, None)
+        converter = tf.lite.TFLiteConverter.from_saved_model(
+            directory, signature_keys=[SERVING]
+        )
+        if precision != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if precision == "int8":
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.representative_dataset = lambda: _examples(calibration)
+        with _without_deprecations():
+            pathlib.Path(path).write_bytes(converter.convert())
+
+
+def _examples(
+    calibration: Sequence[Mapping[str, np.ndarray]],
+) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """Yields one image at a time, as the converter wants them for a signature."""
+    for batch in calibration:
+        for index in range(len(next(iter(batch.values())))):
+            one = {name: values[index : index + 1] for name, values in batch.items()}
+            yield SERVING, one
+
+
+def load_tflite(path: str, threads: int | None = None) -> tuple[Run, list[str]]:
+    """Returns what runs a TFLite file, and the names of its inputs."""
+    interpreter = _interpreter_class()(model_path=path, num_threads=threads)
+    runner = interpreter.get_signature_runner(SERVING)
+
+    def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        # The arrays that a runner gives are those of its next call.
+        outputs = runner(**inputs)
+        return {name: np.array(value) for name, value in outputs.items()}
+
+    return run, list(runner.get_input_details())
+
+
+def _interpreter_class() -> Any:
+    """Returns LiteRT's interpreter, or that of TensorFlow where it still has one.
+
+    Raises:
+        ImportError: if there is neither.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        if not hasattr(tf.lite, "Interpreter"):
+            raise ImportError(
+                "TFLite files are run by ai-edge-litert, which is not installed: "
+                "pip install 'slimnets[tflite]'."
+            ) from None
+        Interpreter = _of_tensorflow
+    return Interpreter
+
+
+def _of_tensorflow(**arguments: Any) -> Any:
+    with _without_deprecations():
+        return tf.lite.Interpreter(**arguments)
+
+
+@contextlib.contextmanager
+def _without_deprecations() -> Iterator[None]:
+    """TensorFlow 2.21 says that a later one has no interpreter; it uses it too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield

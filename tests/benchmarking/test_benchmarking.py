@@ -1,0 +1,126 @@
+"""Comparisons of speed: their figures, their files, and one real run."""
+
+import csv
+import json
+
+import pytest
+
+from slimnets.benchmarking.measuring import measure
+from slimnets.benchmarking.report import Result, percentile, result_of, table, write
+from slimnets.benchmarking.work import Work
+from slimnets.cli.main import BAD_USAGE, OK, main
+
+WORK = Work("lenet", batch_size=4, image_size=28)
+ABOUT = {"build_seconds": 2.0, "first_call_seconds": 0.5, "peak_memory_mb": 300.0}
+# The machine is half as fast in the second turn, for both alike.
+OWN = [[0.01, 0.01, 0.01], [0.02, 0.02, 0.02], [0.01, 0.01, 0.01]]
+PEER = [[0.03], [0.06], [0.03]]
+
+
+@pytest.fixture
+def results():
+    return [
+        result_of("slimnets", WORK, ABOUT, OWN, OWN, 10**6, 10**9),
+        result_of("keras", WORK, ABOUT, PEER, OWN, 10**6, 10**9),
+        result_of("torch", WORK, {"error": "not installed"}, [], OWN, None, None),
+    ]
+
+
+def test_ratios_are_of_the_same_turn(results):
+    own, peer, absent = results
+    assert own.ratio == 1 and peer.ratio == pytest.approx(3)
+    assert peer.ratio_low == pytest.approx(3) and peer.ratio_high == pytest.approx(3)
+    assert own.images_per_second == pytest.approx(4 / 0.01)
+    assert peer.latency_ms == pytest.approx(30) and peer.latency_99_ms == 60
+    assert own.steps == 9 and absent.steps == 0 and absent.ratio is None
+
+
+def test_the_share_is_of_the_matrix_products_rate(results):
+    """1e6 multiply-adds in 0.01 s are a tenth of 1e9 in a second; training is three."""
+    assert results[0].share == pytest.approx(0.1)
+    training = Work("lenet", image_size=28, mode="training")
+    result = result_of("slimnets", training, ABOUT, OWN, OWN, 10**6, 10**9)
+    assert result.share == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("percent", "value"), [(0, 1), (25, 3), (50, 5), (90, 9), (99, 10), (100, 10)]
+)
+def test_percentiles_are_measured_values(percent, value):
+    assert percentile(range(1, 11), percent) == value
+
+
+def test_files_hold_every_figure(results, tmp_path):
+    write(results, str(tmp_path / "found.json"))
+    rows = json.loads((tmp_path / "found.json").read_text())["results"]
+    assert [row["subject"] for row in rows] == ["slimnets", "keras", "torch"]
+    assert rows[1]["ratio"] == pytest.approx(3) and rows[1]["batch_size"] == 4
+    write(results, str(tmp_path / "found.csv"))
+    with open(tmp_path / "found.csv", newline="") as file:
+        again = list(csv.DictReader(file))
+    assert list(again[0]) == list(rows[0]) and again[2]["error"] == "not installed"
+    with pytest.raises(ValueError, match=r"must end in \.json"):
+        write(results, str(tmp_path / "found.txt"))
+
+
+def test_a_plot_is_drawn(results, tmp_path):
+    pytest.importorskip("matplotlib")
+    write(results, str(tmp_path / "found.svg"))
+    text = (tmp_path / "found.svg").read_text()
+    assert "keras" in text and "images per second" in text
+
+
+def test_the_table_tells_who_is_missing(results):
+    lines = table(results).splitlines()
+    assert "lenet, forward, batch 4, 28 pixels, float32" in lines[1]
+    assert lines[3].split()[:3] == ["slimnets", "400.0", "1.00"]
+    assert lines[5] == "torch       not installed"
+    assert "-" in table([Result("slimnets", WORK, images_per_second=1.0)])
+
+
+@pytest.mark.parametrize(
+    "options", [{"mode": "backward"}, {"form": "compiled"}, {"precision": "int4"}]
+)
+def test_unknown_work_is_refused(options):
+    with pytest.raises(ValueError, match="allowed are"):
+        Work("lenet", **options)
+
+
+def test_wrong_calls_are_refused():
+    with pytest.raises(ValueError, match="allowed are keras"):
+        measure([WORK], compare=["caffe"])
+    with pytest.raises(ValueError, match="allowed is 1 or more"):
+        measure([WORK], turns=0)
+    with pytest.raises(ValueError, match="Unknown network"):
+        measure([Work("lenot")])
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [["--batch_sizes=0"], ["--image_sizes=big"], ["--modes=sideways"], ["--turns=0"],
+     ["--output=found.txt"], ["--compare=caffe"]],
+)  # fmt: skip
+def test_wrong_flags_are_refused(flags, capsys):
+    assert main(["benchmark", "lenet", *flags]) == BAD_USAGE
+    name, _, value = flags[0].partition("=")
+    assert value in (error := capsys.readouterr().err)
+    assert name in error or "must end" in error or "allowed are" in error
+
+
+@pytest.mark.slow
+def test_a_real_comparison(tmp_path, capsys):
+    """Both modes, in processes; a peer without the network says so."""
+    output = tmp_path / "found.json"
+    flags = ["--image_sizes=32", "--modes=forward,training", "--turns=2", "--threads=1"]
+    flags += ["--compare=keras,tf_slim", f"--output={output}", "--num_classes=5"]
+    assert main(["benchmark", "resnet_v1_cifar_20", *flags]) == OK
+    rows = json.loads(output.read_text())["results"]
+    assert [row["subject"] for row in rows] == ["slimnets", "keras", "tf_slim"] * 2
+    assert [row["mode"] for row in rows] == ["forward"] * 3 + ["training"] * 3
+    for row in rows:
+        if row["subject"] == "slimnets":
+            assert row["images_per_second"] > 0 and 0 < row["share"] < 10
+            assert row["peak_memory_mb"] > 50 and row["first_call_seconds"] > 0
+        else:
+            assert row["error"]
+    assert "resnet_v1_cifar_20, training" in capsys.readouterr().out

@@ -1,0 +1,123 @@
+"""`slimnets export`: a checkpoint with its metadata, averages and accuracy."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import slimnets
+from slimnets.checkpoints import save_weights
+from slimnets.cli.main import BAD_USAGE, OK, main
+from slimnets.export import export_checkpoint, load
+from slimnets.training.averages import ENDING
+from tests.export.networks import randomize
+from tests.export.test_formats import onnx_needed
+
+OPTIONS = {"depth_multiplier": 0.25}
+
+
+@pytest.fixture(scope="module")
+def network():
+    model = slimnets.Model("resnet_v1_cifar_20", num_classes=10, seed=0, **OPTIONS)
+    model.build([None, 16, 16, 1])
+    randomize(model)
+    return model
+
+
+@pytest.fixture
+def checkpoint(network, tmp_path):
+    """As training writes it, for the digits."""
+    metadata = {
+        "model_name": "resnet_v1_cifar_20",
+        "network_options": OPTIONS,
+        "num_classes": 10,
+        "image_size": 16,
+        "input_channels": 1,
+        "preprocessing_name": "plain",
+        "dataset_name": "digits",
+        "label_names": [f"digit {index}" for index in range(10)],
+    }
+    # Half of each value is as good as another, and tells the two apart.
+    averages = {k + ENDING: v / 2 for k, v in network.variables_by_name.items()}
+
+    def save(with_averages):
+        values = {**network.variables_by_name, **(averages if with_averages else {})}
+        return save_weights(str(tmp_path / "model.ckpt"), values, metadata)
+
+    return save
+
+
+def logits_of(path, images):
+    return load(path)(images)["logits"]
+
+
+def test_averages_are_exported_where_there_are_any(network, checkpoint, tmp_path, rng):
+    images = rng.normal(size=[2, 16, 16, 1]).astype(np.float32)
+    own = network(images).numpy()
+    path, output = checkpoint(with_averages=False), tmp_path / "graph.pb"
+    export_checkpoint(path, output, format="frozen_graph")
+    np.testing.assert_allclose(logits_of(output, images), own, atol=1e-4)
+    path = checkpoint(with_averages=True)
+    export_checkpoint(path, output, format="frozen_graph")
+    assert np.abs(logits_of(output, images) - own).max() > 1e-2
+    assert load(output).metadata["averages"]
+    export_checkpoint(path, output, format="frozen_graph", averages=False)
+    np.testing.assert_allclose(logits_of(output, images), own, atol=1e-4)
+
+
+def test_the_command_writes_a_model_its_labels_and_accuracies(
+    checkpoint, tmp_path, capsys
+):
+    path, output = checkpoint(with_averages=False), tmp_path / "served"
+    arguments = [f"--checkpoint_path={path}", f"--output={output}", "--measure"]
+    assert main(["export", *arguments, "--format=saved_model", "--levels="]) == OK
+    first, last = capsys.readouterr().out.strip().splitlines()
+    assert "(+0.00 points, 360 test examples)" in first
+    assert last.startswith("saved_model in float32, ") and str(output) in last
+    metadata = json.loads((tmp_path / "served.json").read_text())
+    assert metadata["accuracy"]["images"] == 360
+    assert metadata["outputs"] == ["logits", "probabilities"]
+    labels = (tmp_path / "served.labels.txt").read_text()
+    assert labels.splitlines()[3] == "3:digit 3"
+    picture = tf.io.encode_png(np.zeros([8, 8, 1], np.uint8))
+    encoded = tf.saved_model.load(str(output)).signatures["encoded"]
+    assert encoded(tf.stack([picture]))["probabilities"].shape == [1, 10]
+
+
+@onnx_needed
+def test_int8_tells_and_stores_how_the_accuracy_changes(checkpoint, tmp_path, capsys):
+    path, output = checkpoint(with_averages=False), tmp_path / "small.onnx"
+    arguments = [f"--checkpoint_path={path}", f"--output={output}", "--format=onnx"]
+    small = ["--precision=int8", "--calibration_images=16"]
+    assert main(["export", *arguments, *small]) == OK
+    assert "points, 360 test examples)" in capsys.readouterr().out
+    accuracy = json.loads((tmp_path / "small.onnx.json").read_text())["accuracy"]
+    change = 100 * (accuracy["after"] - accuracy["before"])
+    assert accuracy["change"] == pytest.approx(change)
+
+
+@pytest.mark.slow
+def test_full_integer_tflite(checkpoint, tmp_path, rng):
+    path, output = checkpoint(with_averages=False), tmp_path / "small.tflite"
+    report, accuracies = export_checkpoint(
+        path, output, format="tflite", precision="int8", measure=True
+    )
+    assert report.difference < 0.5 and accuracies.images == 360
+    assert abs(accuracies.change) < 20
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--format=onnx", "--calibration_images=8"], "no effect without --precision"),
+        (["--format=onnx", "--dataset_name=digits"], "no effect without --precision"),
+        (["--format=stablehlo", "--measure"], "cannot run stablehlo"),
+        (["--format=onyx"], "onyx"),
+        ([], "export needs --format"),
+    ],
+)
+def test_wrong_flags_are_told_before_anything_is_read(flags, message, capsys):
+    paths = ["--checkpoint_path=nowhere", "--output=out.onnx"]
+    assert main(["export", *paths, *flags]) == BAD_USAGE
+    assert message in capsys.readouterr().err

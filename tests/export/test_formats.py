@@ -1,0 +1,280 @@
+"""Every format gives what the network gives, or is not written."""
+
+import importlib.util
+import json
+import warnings
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import slimnets
+from slimnets.data import get_preprocessing
+from slimnets.export import FORMATS, export_model, freeze, load
+from slimnets.export.agreement import TOLERANCES
+from tests.export.networks import CLASSES, families, randomize, small_model
+from tests.export.test_fold import BEFORE, single_layer
+
+onnx_needed = pytest.mark.skipif(
+    importlib.util.find_spec("onnx") is None
+    or importlib.util.find_spec("onnxruntime") is None,
+    reason="onnx or onnxruntime is not installed",
+)
+ALL = [
+    pytest.param(name, marks=onnx_needed if name == "onnx" else ())
+    for name in FORMATS
+    if name != "keras"
+]
+SHAPE = [None, 17, 17, 3]
+# Together they have every operation that the ONNX writer knows from networks.
+IN_ONNX = ("resnet_v2_50", "keras_resnet50_v2", "bit_r50x1", "multi_cloud", "cifarnet")
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A registered network, so that a .keras file can name it."""
+    options = {"depth_multiplier": 0.25}
+    model = slimnets.Model("resnet_v1_cifar_20", num_classes=CLASSES, seed=0, **options)
+    model.build(SHAPE)
+    randomize(model)
+    return model
+
+
+@pytest.fixture
+def images(rng):
+    return rng.normal(size=[2, 17, 17, 3]).astype(np.float32)
+
+
+def export(model, directory, name, shape=SHAPE, **options):
+    path = directory / f"exported{FORMATS[name].ending}"
+    try:
+        return export_model(model, path, format=name, input_shape=shape, **options)
+    except ValueError as error:
+        if f"TensorFlow {tf.__version__} gives no StableHLO" in str(error):
+            pytest.skip(str(error))  # As in 2.16.
+        raise
+
+
+@pytest.mark.parametrize("name", [*ALL, "keras"])
+def test_every_format_gives_the_networks_logits(name, model, images, tmp_path):
+    shape = [2, *SHAPE[1:]] if name == "stablehlo" else SHAPE
+    report = export(model, tmp_path, name, shape, labels=list("abcde"))
+    assert report.difference <= report.tolerance == TOLERANCES["float32"]
+    metadata = json.loads((tmp_path / f"{report.path}.json").read_text())
+    assert metadata["model_name"] == "resnet_v1_cifar_20"
+    assert metadata["label_names"] == list("abcde")
+    assert (tmp_path / f"{report.path}.labels.txt").read_text().startswith("0:a\n")
+    if name == "stablehlo":
+        assert "stablehlo.convolution" in (tmp_path / "exported.mlir").read_text()
+        with pytest.raises(ValueError, match="cannot run"):
+            load(report.path)
+        return
+    exported = load(report.path)
+    outputs = exported(images)
+    assert list(exported.metadata["outputs"]) == [
+        name for name in exported.metadata["outputs"] if name in outputs
+    ]
+    expected = model(images).numpy()
+    np.testing.assert_allclose(outputs["logits"], expected, atol=1e-4)
+    if name != "keras":
+        np.testing.assert_allclose(outputs["probabilities"].sum(1), 1, atol=1e-5)
+        c2 = model.features(images, ["C2"])["C2"]
+        np.testing.assert_allclose(outputs["features/C2"], c2, atol=1e-3)
+
+
+def assert_exports(name, model, shape, directory):
+    if name == "stablehlo":
+        shape = tf.nest.map_structure(lambda size: size or 2, shape)
+    export(model, directory, name, shape)
+
+
+@onnx_needed
+@pytest.mark.parametrize("network", IN_ONNX)
+def test_a_network_of_each_kind_runs_in_onnxruntime(network, tmp_path):
+    """The writer checks the file; exporting compares what it gives."""
+    assert_exports("onnx", *small_model(network), tmp_path)
+
+
+@onnx_needed
+@pytest.mark.parametrize(
+    "kind", ["strided", "grouped", "dilated", "dilated depthwise", "row", "matrix"]
+)
+def test_a_layer_of_each_kind_runs_in_onnxruntime(kind, tmp_path):
+    assert_exports("onnx", single_layer(BEFORE[kind]), [None, 9, 9, 8], tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("network", families())
+def test_every_family_in_every_format(name, network, tmp_path):
+    assert_exports(name, *small_model(network), tmp_path)
+
+
+PRECISIONS = [
+    ("saved_model", "bfloat16"),
+    ("frozen_graph", "float16"),
+    ("tflite", "float16"),
+    ("keras", "bfloat16"),
+    pytest.param("onnx", "float16", marks=onnx_needed),
+]
+
+
+@pytest.mark.parametrize(("name", "precision"), PRECISIONS)
+def test_low_precision_comes_close(name, precision, model, images, tmp_path):
+    report = export(model, tmp_path, name, precision=precision)
+    assert 1e-5 < report.difference <= TOLERANCES[precision]
+    outputs = load(report.path)(images)
+    assert outputs["logits"].dtype == np.float32
+    found, wanted = outputs["logits"].argmax(1), model(images).numpy().argmax(1)
+    assert (found == wanted).all()
+
+
+def test_low_precision_holds_statistics_and_outputs_in_float32():
+    model, shape = small_model("bit_r50x1")
+    lowered = freeze(model, shape).folded().in_precision("bfloat16").graph_def
+    types = {node.name: node.attr["T"].type for node in lowered.node}
+    kinds = {node.name: node.op for node in lowered.node}
+    for name, kind in kinds.items():
+        if kind in ("Conv2D", "BiasAdd"):
+            assert types[name] == tf.bfloat16.as_datatype_enum
+        if kind in ("Mean", "SquaredDifference", "Rsqrt", "Softmax"):
+            assert types[name] == tf.float32.as_datatype_enum
+
+
+@onnx_needed
+def test_int8_is_written_with_calibration(model, tmp_path, rng):
+    batches = [rng.normal(size=[4, 17, 17, 3]) for _ in range(4)]
+    report = export(model, tmp_path, "onnx", precision="int8", calibration=batches)
+    assert 1e-4 < report.difference <= TOLERANCES["int8"]
+    import onnx
+
+    nodes = onnx.load(report.path).graph.node
+    assert sum(node.op_type == "QuantizeLinear" for node in nodes) > 20
+
+
+def test_a_free_batch_takes_any_and_a_fixed_one_its_own(model, tmp_path, rng):
+    report = export(model, tmp_path, "saved_model", [3, *SHAPE[1:]])
+    exported = load(report.path)
+    assert exported(rng.normal(size=[3, 17, 17, 3]))["logits"].shape == (3, CLASSES)
+    with pytest.raises(ValueError, match=r"takes images of shape \[3, 17, 17, 3\]"):
+        exported(rng.normal(size=[2, 17, 17, 3]))
+    report = export(model, tmp_path, "saved_model")
+    exported = load(report.path)
+    for batch in (1, 5):
+        outputs = exported(rng.normal(size=[batch, 17, 17, 3]))
+        assert outputs["logits"].shape == (batch, CLASSES)
+
+
+def test_encoded_images_are_prepared_inside(model, tmp_path, rng):
+    """Of any sizes, as the recipe does it; TensorFlow Serving's signature."""
+    report = export(model, tmp_path, "saved_model", preprocessing="inception")
+    loaded = tf.saved_model.load(report.path)
+    pictures = [
+        rng.integers(0, 255, size, np.uint8) for size in ([20, 30, 3], [9, 9, 3])
+    ]
+    encoded = [tf.io.encode_png(picture).numpy() for picture in pictures]
+    outputs = loaded.signatures["encoded"](image_bytes=tf.constant(encoded))
+    recipe = get_preprocessing("inception")
+    prepared = [recipe.prepare(p[np.newaxis], 17, (0, 255))[0] for p in pictures]
+    expected = model(tf.stack(prepared))
+    np.testing.assert_allclose(outputs["logits"], expected, atol=1e-4)
+    serving = loaded.signatures["serving_default"]
+    assert list(serving.structured_input_signature[1]) == ["images"]
+
+
+def test_levels_may_be_chosen(model, tmp_path, images):
+    report = export(model, tmp_path, "frozen_graph", levels=["C1"])
+    outputs = load(report.path)(images)
+    assert set(outputs) == {"logits", "probabilities", "features/C1"}
+    with pytest.raises(KeyError, match="C7"):
+        export(model, tmp_path, "frozen_graph", levels=["C7"])
+
+
+def test_features_are_the_output_of_a_network_without_classes(tmp_path, images):
+    model = slimnets.Model("resnet_v1_cifar_20", depth_multiplier=0.25)
+    model.build(SHAPE)
+    report = export(model, tmp_path, "frozen_graph", levels=[])
+    outputs = load(report.path)(images)
+    np.testing.assert_allclose(outputs["features"], model(images), atol=1e-4)
+
+
+def test_a_graph_without_its_json_file_is_still_loaded(model, tmp_path, images):
+    report = export(model, tmp_path, "frozen_graph")
+    (tmp_path / "exported.pb.json").unlink()
+    assert set(load(report.path)(images)) == {"logits", "probabilities"}
+
+
+def test_what_disagrees_is_not_written_and_what_was_there_stays(model, tmp_path):
+    report = export(model, tmp_path, "frozen_graph")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(ValueError, match="nothing is written"):
+        export(model, tmp_path, "frozen_graph", precision="bfloat16", tolerance=1e-6)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert report.size == len(before[tmp_path / "exported.pb"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"format": "onyx"}, "allowed are saved_model"),
+        ({"format": "onnx", "precision": "bfloat16"}, "float32, float16, int8"),
+        ({"format": "onnx"}, "must end in .onnx"),
+        ({"format": "tflite", "precision": "int8"}, "must end in .tflite"),
+        ({"format": "frozen_graph", "calibration": [0]}, "no use for them"),
+    ],
+)
+def test_what_cannot_be_exported_says_why(model, tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        export_model(model, tmp_path / "exported.pb", input_shape=SHAPE, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_files_are_not_overwritten(model, tmp_path):
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "thesis.tex").write_text("years")
+    with pytest.raises(ValueError, match="something else"):
+        export(model, tmp_path, "saved_model")
+
+
+def test_stablehlo_needs_a_batch_size(model, tmp_path):
+    with pytest.raises(ValueError, match="give a batch size"):
+        export(model, tmp_path, "stablehlo")
+
+
+def test_a_keras_file_needs_a_registered_network(tmp_path):
+    def my_network(inputs):
+        return slimnets.layers.conv2d(inputs, 2, 3)
+
+    model = slimnets.Model(my_network)
+    model.build(SHAPE)
+    with pytest.raises(ValueError, match="'my_network' is not registered"):
+        export(model, tmp_path, "keras")
+
+
+def test_what_is_no_export_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "nothing.onnx")
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(ValueError, match=r"end in \.pb"):
+        load(tmp_path / "notes.txt")
+    (tmp_path / "empty.pb").write_bytes(b"\xff\xff")
+    with pytest.raises(ValueError, match="no frozen graph"):
+        load(tmp_path / "empty.pb")
+
+
+def test_names_of_inputs_are_checked(model, tmp_path, images):
+    exported = load(export(model, tmp_path, "frozen_graph").path)
+    with pytest.raises(ValueError, match="takes images; got pictures"):
+        exported({"pictures": images})
+
+
+def test_several_inputs_are_numbered(tmp_path):
+    model, shape = small_model("multi_cloud")
+    report = export(model, tmp_path, "frozen_graph", shape)
+    assert load(report.path).input_names == ["images_0", "images_1", "images_2"]
+
+
+def test_no_warning_is_left_over(model, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        export(model, tmp_path, "tflite")
