@@ -1,11 +1,12 @@
 """What sub-commands share: their errors, their flags, and a quiet TensorFlow."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from absl import flags
 
@@ -26,27 +27,24 @@ def define_debug(flag_values: flags.FlagValues) -> None:
     )
 
 
-def define_dataset(flag_values: flags.FlagValues, default: str | None) -> None:
-    """Defines the flags that say which images a network sees, and how."""
-    flags.DEFINE_string(
-        "dataset_name",
-        default,
-        "Name of the dataset: digits or shapes.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_string(
-        "preprocessing_name",
-        None,
-        "How images become the network's input; the dataset's own by default.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_integer(
-        "eval_image_size",
-        None,
-        "Height and width of the images in evaluation.",
-        lower_bound=1,
-        flag_values=flag_values,
-    )
+def define_fields(
+    flag_values: flags.FlagValues,
+    config: type,
+    fields: Sequence[tuple[str, str, str]],
+    required: Sequence[str] = (),
+) -> None:
+    """Defines a flag for each (kind, name, help), with the default of the config.
+
+    Args:
+        flag_values: where to.
+        config: a dataclass with a field of each name.
+        fields: the flags.
+        required: names of those that have no default.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    for kind, name, text in fields:
+        default = None if name in required else defaults[name]
+        getattr(flags, f"DEFINE_{kind}")(name, default, text, flag_values=flag_values)
 
 
 def require(flag_values: flags.FlagValues, command: str, *names: str) -> None:

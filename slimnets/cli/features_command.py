@@ -4,7 +4,6 @@ The output is a directory of shards. The same command goes on where an earlier o
 ended, however it ended, and writes the same files.
 """
 
-import dataclasses
 import os
 import sys
 import time
@@ -12,7 +11,12 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.common import define_debug, require, start_tensorflow
+from slimnets.cli.common import (
+    define_debug,
+    define_fields,
+    require,
+    start_tensorflow,
+)
 from slimnets.tasks.config import FORMATS, EmbeddingConfig
 
 ARGUMENTS = ()
@@ -36,15 +40,9 @@ _FIELDS = (
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    defaults = {
-        field.name: field.default for field in dataclasses.fields(EmbeddingConfig)
-    }
-    for kind, name, text in _FIELDS:
-        define = getattr(flags, f"DEFINE_{kind}")
-        default = None if name in _REQUIRED else defaults[name]
-        define(name, default, text, flag_values=flag_values)
+    define_fields(flag_values, EmbeddingConfig, _FIELDS, _REQUIRED)
     flags.DEFINE_enum(
-        "format", defaults["format"], FORMATS, "npz or tfrecord.",
+        "format", EmbeddingConfig.format, FORMATS, "npz or tfrecord.",
         flag_values=flag_values,
     )  # fmt: skip
     define_debug(flag_values)

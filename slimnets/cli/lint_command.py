@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.common import UsageError, define_debug, quiet_tensorflow
+from slimnets.cli.common import UsageError, define_debug, start_tensorflow
 
 ARGUMENTS = ("GRAPH",)
 
@@ -30,8 +30,9 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     if len(arguments) != 1:
         raise UsageError("lint takes one GRAPH: a file or a folder")
-    with quiet_tensorflow(flag_values.debug):
-        from slimnets import inspection
+    start_tensorflow(flag_values.debug)
+    from slimnets import inspection
+
     report = inspection.lint_graph(arguments[0], inference=flag_values.inference)
     print(report)
     return 1 if report else 0

@@ -31,10 +31,15 @@ COMMANDS = {
     "diff": "tell what differs between two networks, graphs or checkpoints",
     "train": "train a network on a dataset, or go on with a run",
     "evaluate": "measure the accuracy of a checkpoint",
+    "predict": "write labels and probabilities of images",
     "features": "write embeddings of many images",
+    "make-records": "write a folder of images as record files",
     "train-detector": "train an object detector on a backbone",
     "train-segmenter": "train a semantic segmenter on a backbone",
     "convert": "write weights in another framework's format",
+    "migrate": "rewrite imports of TF-Slim in Python code",
+    "export": "write a network in a format that other programs run",
+    "benchmark": "measure how fast networks are, beside other frameworks",
 }
 
 OK, FAILURE, BAD_USAGE = 0, 1, 2

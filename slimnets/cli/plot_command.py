@@ -6,15 +6,14 @@ picture is of a checkpoint, which knows its NAME itself if slimnets wrote it; wi
 --receptive_field it is of an image. --logdir writes the graph for TensorBoard.
 """
 
-import json
 from collections.abc import Sequence
 
 from absl import flags
 
+from slimnets.cli import build_flags
 from slimnets.cli.common import UsageError, define_debug, require, start_tensorflow
 
 ARGUMENTS = ("NAME",)
-_BUILD = ("num_classes", "input_shape", "output_stride")
 _CHECKPOINT = ("checkpoint_path",)
 _IMAGE = ("image", "eval_image_size")
 # What can be drawn, and the flags that it takes.
@@ -23,13 +22,11 @@ _PICTURES = {
     "feature_maps": ("output", *_CHECKPOINT, *_IMAGE, "preprocessing_name"),
     "histograms": ("output", *_CHECKPOINT, *_IMAGE, "preprocessing_name"),
     "receptive_field": ("output", *_IMAGE, "output_stride"),
-    "logdir": _BUILD,
+    "logdir": build_flags.NAMES,
 }
-_NETWORK = ("output", "depth", *_BUILD)
+_NETWORK = ("output", "depth", *build_flags.NAMES)
 _STRINGS = (
     ("output", "The picture's file: .svg, .png or .pdf for a network, else .png."),
-    ("input_shape", "Shape of the inputs as JSON, [1, 299, 299, 3]; several inputs as "
-     "a list or an object of shapes."),
     ("checkpoint_path", "The weights: a file, a checkpoint's prefix, or the train_dir "
      "of a run."),
     ("image", "An image's file."),
@@ -54,13 +51,12 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flags.DEFINE_boolean(name, False, text, flag_values=flag_values)
     for name, default, least, text in (
         ("depth", 1, 0, "Scopes below the network's own that are drawn; 0 for all."),
-        ("num_classes", 1000, 0, "Number of classes; 0 for none."),
-        ("output_stride", None, 1, "Output stride of the network."),
         ("eval_image_size", None, 1, "Height and width of the network's input."),
     ):
         flags.DEFINE_integer(
             name, default, text, lower_bound=least, flag_values=flag_values
         )
+    build_flags.define(flag_values)
     define_debug(flag_values)
 
 
@@ -72,7 +68,10 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     if picture != "logdir":
         require(flag_values, "plot", "output")
     start_tensorflow(flag_values.debug)
-    _DRAW[picture](flag_values, name)
+    try:
+        _DRAW[picture](flag_values, name)
+    except KeyError as error:  # Of an end point; its text is a sentence.
+        raise UsageError(str(error.args[0])) from error
     written = flag_values.logdir or flag_values.output
     print(f"written to {written}")
 
@@ -92,23 +91,8 @@ def _picture(flag_values: flags.FlagValues) -> str:
     return picture
 
 
-def _options(flag_values: flags.FlagValues) -> dict:
-    stride = flag_values.output_stride
-    return {} if stride is None else {"output_stride": stride}
-
-
-def _build_options(flag_values: flags.FlagValues) -> dict:
-    options = {"num_classes": flag_values.num_classes, **_options(flag_values)}
-    if flag_values.input_shape is not None:
-        try:
-            options["input_shape"] = json.loads(flag_values.input_shape)
-        except json.JSONDecodeError as error:
-            raise UsageError(f"--input_shape is not JSON: {error}") from None
-    return options
-
-
 def _network(flag_values: flags.FlagValues, name: str) -> None:
-    options = _build_options(flag_values)
+    options = build_flags.options(flag_values, name)
     from slimnets import inspection
     from slimnets.inspection.plot import plot_network
 
@@ -117,7 +101,7 @@ def _network(flag_values: flags.FlagValues, name: str) -> None:
 
 
 def _logdir(flag_values: flags.FlagValues, name: str) -> None:
-    options = _build_options(flag_values)
+    options = build_flags.options(flag_values, name)
     from slimnets.inspection.boards import write_graph
 
     write_graph(name, flag_values.logdir, **options)
@@ -163,7 +147,7 @@ def _receptive_field(flag_values: flags.FlagValues, name: str) -> None:
         observe.read_image(flag_values.image),
         flag_values.output,
         image_size=flag_values.eval_image_size,
-        **_options(flag_values),
+        **build_flags.stride(flag_values, name),
     )
 
 

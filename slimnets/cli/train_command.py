@@ -1,92 +1,153 @@
 """Trains a network, or goes on with the run that --train_dir holds.
 
 The directory gets checkpoints (graph code restores them with tf.train.Saver),
-TensorBoard summaries, and beside each checkpoint a JSON file from which
-`slimnets evaluate` takes what it needs. Ctrl-C stops the run after a
-checkpoint; the same command goes on from there.
+TensorBoard summaries, log.csv, summary.json, and beside each checkpoint a JSON
+file from which `slimnets evaluate` takes what it needs. Ctrl-C stops the run
+after a checkpoint; the same command goes on from there.
 """
 
-import dataclasses
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from absl import flags
 
+from slimnets.cli import data_flags
 from slimnets.cli.common import (
-    define_dataset,
     define_debug,
+    define_fields,
+    quiet_tensorflow,
     require,
     start_tensorflow,
 )
-from slimnets.training.config import TrainingConfig
+from slimnets.training.config import TrainingConfig, check_cluster
 
 ARGUMENTS = ()
-_REQUIRED = ("model_name", "train_dir")
+REQUIRED = ("model_name", "train_dir")
 
 # Flags of TrainingConfig's fields of the same name, which have the defaults.
 FIELDS = (
     ("string", "model_name", "Name of the network; slimnets list names all."),
-    ("string", "train_dir", "Directory of checkpoints and summaries."),
-    ("integer", "train_image_size", "Height and width of the images in training; the "
-     "network's default size by default."),
+    ("string", "train_dir", "Directory of checkpoints and logs."),
+    ("string", "checkpoint_path", "Where a new run takes its weights from: any file "
+     "that slimnets convert reads."),
+    ("string", "checkpoint_exclude_scopes", "Scopes, separated by commas, whose "
+     "weights are not taken from --checkpoint_path."),
+    ("string", "trainable_scopes", "The only scopes, separated by commas, that train."),
     ("integer", "batch_size", "Images per step, over all devices."),
-    ("integer", "max_number_of_steps", "When training ends."),
-    ("string", "optimizer", "sgd, momentum, adam or rmsprop."),
-    ("float", "momentum", "Of momentum and rmsprop."),
-    ("float", "adam_beta1", "Of adam."),
-    ("float", "adam_beta2", "Of adam."),
-    ("float", "rmsprop_decay", "Of rmsprop."),
-    ("float", "opt_epsilon", "Of adam and rmsprop."),
-    ("float", "learning_rate", "The highest learning rate."),
-    ("string", "learning_rate_decay_type", "fixed, cosine, linear or exponential."),
-    ("float", "learning_rate_decay_factor", "Of exponential: of each decay."),
-    ("float", "number_of_decays", "Of exponential: over the run."),
-    ("integer", "warmup_steps", "Steps in which the learning rate rises linearly."),
+    ("integer", "max_number_of_steps", "When training ends; 1000 by default."),
+    ("float", "number_of_epochs", "The same in epochs."),
+    ("string", "loss", "softmax, or sigmoid for images of several classes."),
     ("float", "label_smoothing", "Share of a label spread over all classes."),
-    ("float", "weight_decay", "Factor of the L2 loss of the layers' weights."),
-    ("integer", "seed", "Of initial weights, data order and augmentation."),
-    ("string", "strategy", "one device, or mirrored over all GPUs."),
-    ("string", "precision", "float32, bfloat16 or float16."),
+    ("float", "auxiliary_loss_weight", "Of the loss of the end point AuxLogits."),
+    ("string", "optimizer", "sgd, momentum, nesterov, rmsprop, adam, adamw, adamax, "
+     "nadam, adagrad, adadelta, adafactor, ftrl, lamb, lars, lion or muon."),
+    ("float", "momentum", "Of momentum, nesterov, rmsprop, lars and muon."),
+    ("float", "adam_beta1", "Of adam and its kin, lamb, lion and muon."),
+    ("float", "adam_beta2", "Of the same."),
+    ("float", "rmsprop_decay", "Of rmsprop."),
+    ("float", "opt_epsilon", "Of all that divide by what may be small."),
+    ("float", "adadelta_rho", "Of adadelta."),
+    ("float", "adagrad_initial_accumulator_value", "Of adagrad."),
+    ("float", "ftrl_learning_rate_power", "Of ftrl."),
+    ("float", "ftrl_initial_accumulator_value", "Of ftrl."),
+    ("float", "ftrl_l1", "Of ftrl."),
+    ("float", "ftrl_l2", "Of ftrl."),
+    ("float", "lars_trust", "Of lars: the trust coefficient."),
+    ("float", "learning_rate", "The highest learning rate."),
+    ("boolean", "learning_rate_per_256", "The learning rate is for 256 images a step."),
+    ("string", "learning_rate_decay_type", "fixed, constant, cosine, linear, "
+     "polynomial, exponential or steps."),
+    ("float", "end_learning_rate", "Of cosine, linear and polynomial."),
+    ("float", "decay_power", "Of polynomial."),
+    ("float", "learning_rate_decay_factor", "Of exponential and steps: of each decay."),
+    ("float", "number_of_decays", "Of exponential: over the run."),
+    ("string", "decay_steps", "Of steps: when the rate falls, as 32000,48000."),
+    ("string", "decay_epochs", "The same in epochs, as 30,60,80."),
+    ("integer", "warmup_steps", "Steps in which the learning rate rises linearly."),
+    ("float", "warmup_epochs", "The same in epochs."),
+    ("float", "layer_rate_decay", "Factor of the learning rate from block to block, "
+     "from the last to the root."),
+    ("string", "learning_rate_scales", "Factors of the learning rate by scope, as "
+     "resnet_v2_50/logits=10,resnet_v2_50/conv1=0."),
+    ("float", "gradient_clip_norm", "Largest norm of all gradients together."),
+    ("integer", "accumulation_steps", "Parts in which a step is computed."),
+    ("float", "weight_decay", "Of weights of convolution and dense layers."),
+    ("string", "weight_decay_type", "l2, a loss; or decoupled, the default of adamw, "
+     "lamb, lion and muon."),
+    ("float", "moving_average_decay", "Of averaged weights, which are evaluated."),
+    ("string", "precision", "float32, bfloat16, or float16 with a scaled loss."),
+    ("integer", "seed", "Of initial weights, data order, augmentation and dropout."),
+    ("string", "strategy", "one device, mirrored over all GPUs, multi_worker or tpu."),
+    ("string", "workers", "Of multi_worker: host:port,... of all; or set TF_CONFIG."),
+    ("integer", "task_index", "Which of the workers this is; 0 is the chief."),
+    ("string", "tpu", "Address of the TPU; this machine's by default."),
+    ("boolean", "recompute", "Save memory: keep only the units' inputs for the "
+     "gradients."),
+    ("integer", "recalibrate_batches", "Batches over which batch norm's statistics "
+     "are taken anew at the end."),
     ("integer", "save_interval_steps", "Steps between checkpoints."),
-    ("integer", "log_every_n_steps", "Steps between summaries."),
     ("integer", "keep_checkpoints", "How many of the latest checkpoints stay."),
+    ("integer", "eval_interval_steps", "Steps between evaluations; 0 for the end "
+     "alone."),
+    ("boolean", "keep_best", "Keep the best evaluation's weights in best/."),
+    ("integer", "max_recoveries", "How often a loss that is not finite sends the run "
+     "back to its last checkpoint."),
+    ("integer", "log_every_n_steps", "Steps between summaries."),
+    ("integer", "image_summaries", "Images of a batch in TensorBoard."),
+    ("boolean", "histograms", "Variables' values in TensorBoard."),
+    ("boolean", "graph_summary", "The network's graph in TensorBoard."),
 )  # fmt: skip
-_DATASET_FIELDS = ("dataset_name", "preprocessing_name", "eval_image_size")
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    defaults = {
-        field.name: field.default for field in dataclasses.fields(TrainingConfig)
-    }
-    for kind, name, text in FIELDS:
-        define = getattr(flags, f"DEFINE_{kind}")
-        default = None if name in _REQUIRED else defaults[name]
-        define(name, default, text, flag_values=flag_values)
-    define_dataset(flag_values, defaults["dataset_name"])
+def define_deterministic(flag_values: flags.FlagValues) -> None:
+    """Defines --deterministic, which every command that trains has."""
     flags.DEFINE_boolean(
         "deterministic",
         False,
         "Have TensorFlow use deterministic kernels only.",
         flag_values=flag_values,
     )
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    define_fields(flag_values, TrainingConfig, FIELDS, REQUIRED)
+    data_flags.define_input(flag_values)
+    define_deterministic(flag_values)
     define_debug(flag_values)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    names = [*(name for _, name, _ in FIELDS), *data_flags.NAMES]
+    train(flag_values, "train", TrainingConfig, names)
+
+
+def train(
+    flag_values: flags.FlagValues,
+    command: str,
+    config: type[TrainingConfig],
+    names: Sequence[str],
+    make_task: Callable[[], object] = lambda: None,
+) -> None:
+    """Trains as the flags of these names say; prints the measure as the last line."""
     started = time.monotonic()
-    require(flag_values, "train", *_REQUIRED)
+    require(flag_values, command, *REQUIRED)
+    values = {name: flag_values[name].value for name in names}
+    cluster = {name: values[name] for name in ("workers", "task_index", "tpu")}
+    check_cluster(values["strategy"], **cluster)
+    with quiet_tensorflow(flag_values.debug):
+        from slimnets.training import strategies, train
+
+        # Several processes must find each other before anything is computed.
+        strategy = strategies.make_strategy(values["strategy"], **cluster)
     start_tensorflow(flag_values.debug)
-    import tensorflow as tf
-
-    from slimnets.training import train
-
     if flag_values.deterministic:
+        import tensorflow as tf
+
         tf.config.experimental.enable_op_determinism()
-    names = [name for _, name, _ in FIELDS] + list(_DATASET_FIELDS)
-    config = TrainingConfig(**{name: flag_values[name].value for name in names})
-    result = train(config)
+    settings = config(**values)
+    result = train(settings, make_task(), strategy=strategy)
     print(
         f"{result.evaluation}, {time.monotonic() - started:.0f} s, "
-        f"files in {os.path.abspath(config.train_dir)}"
+        f"files in {os.path.abspath(settings.train_dir)}"
     )

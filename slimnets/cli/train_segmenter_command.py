@@ -15,8 +15,8 @@ ARGUMENTS = ()
 _FIELDS = (
     ("integer", "output_stride", "Of the backbone."),
     ("integer", "pyramid_depth", "Channels of the atrous pyramid and the decoder."),
-    ("integer", "decoder_level", "The level that the decoder sees, 2 for C2; 0 for no "
-     "decoder."),
+    ("string", "decoder_levels", "The levels that the decoder sees, coarsest first: "
+     "3,1 for C3 and C1; empty for no decoder."),
 )  # fmt: skip
 
 

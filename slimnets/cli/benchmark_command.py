@@ -1,0 +1,111 @@
+"""Measures how fast networks are here: throughput, latency, memory, building.
+
+NAMES are registered networks, separated by commas; without any it is the classic
+resnet_v2_152, forward and training, at batch 32. Peers do the same work, in processes
+of their own that take turns with slimnets'; ratios say how many times as fast slimnets
+is. Of a machine that others use as well, only ratios are worth anything.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+from absl import flags
+
+from slimnets.benchmarking.work import FORMS, MODES, PEERS, PRECISIONS, Work
+from slimnets.cli.common import UsageError, define_debug, start_tensorflow
+
+ARGUMENTS = ("NAMES",)
+_CLASSIC, _CLASSIC_BATCH = "resnet_v2_152", "32"
+_LISTS = (
+    ("batch_sizes", None, "Images at a time; 1 by default."),
+    ("image_sizes", None, "Heights and widths; the network's own by default."),
+    ("precisions", "float32", f"Some of {', '.join(PRECISIONS)}."),
+    ("modes", None, f"Some of {', '.join(MODES)}; forward by default."),
+    ("compare", "", f"Some of {', '.join(PEERS)}, as far as they are installed."),
+    ("output", "", "Files to write, which end in .json, .csv, or .png, .svg or .pdf "
+     "for a plot."),
+)  # fmt: skip
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    for name, default, text in _LISTS:
+        flags.DEFINE_list(name, default, text, flag_values=flag_values)
+    flags.DEFINE_enum(
+        "form",
+        "exported",
+        FORMS,
+        "How slimnets runs forward: the folded graph that is exported, or the Model.",
+        flag_values=flag_values,
+    )
+    for name, default, text in (
+        (
+            "threads",
+            None,
+            "Threads of each process; its framework's choice by default.",
+        ),
+        ("turns", 10, "How often each has its turn, of about half a second."),
+        ("num_classes", 1000, "Number of classes."),
+    ):
+        flags.DEFINE_integer(
+            name, default, text, lower_bound=1, flag_values=flag_values
+        )
+    define_debug(flag_values)
+
+
+def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    names = arguments[0].split(",") if arguments else [_CLASSIC]
+    classic = not arguments
+    batches = flag_values.batch_sizes or [_CLASSIC_BATCH if classic else "1"]
+    modes = flag_values.modes or (MODES if classic else MODES[:1])
+    works = [
+        Work(
+            network=name,
+            batch_size=batch,
+            image_size=size,
+            precision=precision,
+            mode=mode,
+            form=flag_values.form,
+            threads=flag_values.threads,
+            num_classes=flag_values.num_classes,
+        )
+        for name, mode, size, precision, batch in itertools.product(
+            names,
+            modes,
+            _numbers("image_sizes", flag_values.image_sizes) or [None],
+            flag_values.precisions,
+            _numbers("batch_sizes", batches),
+        )
+    ]
+    start_tensorflow(flag_values.debug)
+    from slimnets.benchmarking import report
+    from slimnets.benchmarking.measuring import measure
+
+    outputs = [report.checked_output(path) for path in flag_values.output if path]
+    print(report.machine())
+    shown: list[Work] = []
+
+    def show(result: report.Result) -> None:
+        if result.work not in shown:
+            shown.append(result.work)
+            print(f"\n{result.work}\n{report.header()}")
+        print(report.row(result), flush=True)
+
+    results = measure(
+        works,
+        compare=[name for name in flag_values.compare if name],
+        turns=flag_values.turns,
+        report=show,
+    )
+    for path in outputs:
+        report.write(results, path)
+        print(f"written to {path}")
+
+
+def _numbers(name: str, texts: Sequence[str] | None) -> list[int]:
+    try:
+        numbers = [int(text) for text in texts or ()]
+    except ValueError:
+        numbers = [0]
+    if any(number < 1 for number in numbers):
+        raise UsageError(f"--{name}={','.join(texts)}; allowed are whole numbers > 0")
+    return numbers

@@ -1,0 +1,66 @@
+"""The flags of commands that build a network by its name: classes, inputs, stride."""
+
+import inspect
+import json
+
+from absl import flags
+
+from slimnets.cli.common import UsageError
+
+NAMES = ("num_classes", "input_shape", "output_stride")
+
+
+def define(flag_values: flags.FlagValues) -> None:
+    flags.DEFINE_integer(
+        "num_classes",
+        1000,
+        "Number of classes; 0 for none.",
+        lower_bound=0,
+        flag_values=flag_values,
+    )
+    flags.DEFINE_string(
+        "input_shape",
+        None,
+        "Shape of the inputs as JSON, [1, 299, 299, 3]; several inputs as a list or "
+        "an object of shapes. One image of the default size by default, or one cloud "
+        "of points.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_integer(
+        "output_stride",
+        None,
+        "Output stride of the network.",
+        lower_bound=1,
+        flag_values=flag_values,
+    )
+
+
+def options(flag_values: flags.FlagValues, name: str) -> dict:
+    """Returns the arguments of `inspection.summarize` that the flags say.
+
+    Args:
+        name: the network's.
+
+    Raises:
+        UsageError: if the shape is not JSON, or the network has no output stride.
+        ValueError: for an unknown name.
+    """
+    found = {"num_classes": flag_values.num_classes, **stride(flag_values, name)}
+    if flag_values.input_shape is not None:
+        try:
+            found["input_shape"] = json.loads(flag_values.input_shape)
+        except json.JSONDecodeError as error:
+            raise UsageError(f"--input_shape is not JSON: {error}") from None
+    return found
+
+
+def stride(flag_values: flags.FlagValues, name: str) -> dict:
+    """Returns the argument `output_stride`, or none if the flag is not set."""
+    if flag_values.output_stride is None:
+        return {}
+    from slimnets import factory
+
+    network = factory.network_info(name).network
+    if "output_stride" not in inspect.signature(network).parameters:
+        raise UsageError(f"--output_stride has no meaning for {name}")
+    return {"output_stride": flag_values.output_stride}

@@ -1,0 +1,114 @@
+"""Writes the network of a checkpoint in a format that other programs run.
+
+The names are fixed: images come in as images, and logits, probabilities and
+features/C2 to features/C5 come out. Nothing is written unless the export gives what
+the network gives. Beside it come OUTPUT.json and, if known, OUTPUT.labels.txt.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from slimnets.cli.common import UsageError, define_debug, require, start_tensorflow
+
+ARGUMENTS = ()
+_FORMATS = ("saved_model", "frozen_graph", "onnx", "tflite", "stablehlo", "keras")
+_PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+_FLAGS = (
+    ("string", "checkpoint_path", None, "The weights: a file, a checkpoint's prefix, "
+     "or the train_dir of a run."),
+    ("string", "output", None, "A directory for saved_model; for the others a file "
+     "that ends in .pb, .onnx, .tflite, .mlir or .keras."),
+    ("string", "model_name", None, "Name of the network; from the checkpoint's "
+     "metadata by default."),
+    ("string", "preprocessing_name", None, "How images become the network's input; a "
+     "saved_model does it itself in its signature encoded."),
+    ("list", "levels", None, "Levels that it gives too, such as C3,C4; C2 to C5 by "
+     "default, as far as the network has them. An empty list is for none."),
+    ("bool", "averages", None, "Whether moving averages of the weights are exported; "
+     "by default where the checkpoint has them."),
+    ("string", "dataset_name", None, "Whose training images int8 is calibrated with, "
+     "and whose test images --measure classifies; from the metadata by default."),
+    ("string", "dataset_dir", None, "Where a dataset on disk lies."),
+    ("bool", "measure", None, "Whether the accuracies before and after are measured, "
+     "printed and stored; by default for int8."),
+)  # fmt: skip
+_NUMBERS = (
+    ("batch_size", "A fixed number of images at a time; any number by default, for "
+     "stablehlo 1."),
+    ("eval_image_size", "Height and width of the network's input."),
+    ("calibration_images", "How many training images int8 is calibrated with; 128 by "
+     "default."),
+)  # fmt: skip
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    flags.DEFINE_enum(
+        "format", None, _FORMATS, f"{', '.join(_FORMATS)}.", flag_values=flag_values
+    )
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        _PRECISIONS,
+        "What it computes in; its inputs and outputs are float32.",
+        flag_values=flag_values,
+    )
+    for kind, name, default, text in _FLAGS:
+        define = getattr(flags, f"DEFINE_{kind}")
+        define(name, default, text, flag_values=flag_values)
+    for name, text in _NUMBERS:
+        flags.DEFINE_integer(name, None, text, lower_bound=1, flag_values=flag_values)
+    flags.DEFINE_float(
+        "tolerance",
+        None,
+        "The largest difference from the network that passes, relative to the largest "
+        "output; by default 1e-4, for float16 0.02, bfloat16 0.1, int8 0.5.",
+        lower_bound=0.0,
+        flag_values=flag_values,
+    )
+    define_debug(flag_values)
+
+
+def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    require(flag_values, "export", "checkpoint_path", "output", "format")
+    int8 = flag_values.precision == "int8"
+    measure = int8 if flag_values.measure is None else flag_values.measure
+    for name, used, needed in (
+        ("calibration_images", int8, "--precision=int8"),
+        ("dataset_name", int8 or measure, "--precision=int8 or --measure"),
+        ("dataset_dir", int8 or measure, "--precision=int8 or --measure"),
+    ):
+        if flag_values[name].value is not None and not used:
+            raise UsageError(f"--{name} is of no effect without {needed}")
+    if measure and flag_values.format == "stablehlo":
+        raise UsageError("--measure: TensorFlow cannot run stablehlo")
+    start_tensorflow(flag_values.debug)
+    from slimnets.export import export_checkpoint
+
+    batch_size = flag_values.batch_size
+    if batch_size is None and flag_values.format == "stablehlo":
+        batch_size = 1
+    options = {}
+    if flag_values.calibration_images is not None:
+        options["calibration_images"] = flag_values.calibration_images
+    levels = flag_values.levels
+    report, accuracies = export_checkpoint(
+        flag_values.checkpoint_path,
+        flag_values.output,
+        format=flag_values.format,
+        model_name=flag_values.model_name,
+        precision=flag_values.precision,
+        batch_size=batch_size,
+        image_size=flag_values.eval_image_size,
+        preprocessing=flag_values.preprocessing_name,
+        levels=None if levels is None else [level for level in levels if level],
+        averages=flag_values.averages,
+        dataset_name=flag_values.dataset_name,
+        dataset_dir=flag_values.dataset_dir,
+        measure=measure,
+        tolerance=flag_values.tolerance,
+        **options,
+    )
+    if accuracies:
+        print(accuracies)
+    print(f"{report}, in {report.path}")

@@ -1,0 +1,65 @@
+"""Writes the most probable classes of images, one row for each.
+
+The images are a folder, files, a list of files, TFRecords, or names on standard
+input; rows go to standard output or a file, as CSV or JSON lines.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from absl import flags
+
+from slimnets.cli.common import (
+    define_debug,
+    define_fields,
+    require,
+    start_tensorflow,
+)
+from slimnets.tasks.config import ROW_FORMATS, PredictionConfig
+
+ARGUMENTS = ()
+_REQUIRED = ("input", "checkpoint_path")
+_FIELDS = (
+    ("string", "input", "Images, a folder, a text file that lists images, TFRecords, "
+     "patterns, separated by commas; - for one name a line of standard input."),
+    ("string", "checkpoint_path", "The weights: a file, a checkpoint's prefix, or the "
+     "train_dir of a run."),
+    ("string", "output", "File of the rows; standard output by default."),
+    ("integer", "top", "How many classes a row has."),
+    ("string", "model_name", "Name of the network; from the checkpoint's metadata by "
+     "default."),
+    ("integer", "batch_size", "Images at a time."),
+    ("integer", "eval_image_size", "Height and width of the network's input."),
+    ("string", "preprocessing_name", "How images become the network's input."),
+    ("integer", "max_bad_records", "How many images that cannot be decoded are left "
+     "out before the run stops."),
+)  # fmt: skip
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    define_fields(flag_values, PredictionConfig, _FIELDS, _REQUIRED)
+    flags.DEFINE_enum(
+        "format", PredictionConfig.format, ROW_FORMATS, "csv or jsonl.",
+        flag_values=flag_values,
+    )  # fmt: skip
+    define_debug(flag_values)
+
+
+def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    started = time.monotonic()
+    require(flag_values, "predict", *_REQUIRED)
+    names = [*(name for _, name, _ in _FIELDS), "format"]
+    config = PredictionConfig(**{name: flag_values[name].value for name in names})
+    start_tensorflow(flag_values.debug)
+    from slimnets.tasks.prediction import write_predictions
+
+    rows, bad = write_predictions(config, sys.stdin, sys.stdout)
+    for problem in bad:
+        print(f"slimnets: left out {problem}", file=sys.stderr)
+    if config.output:
+        print(
+            f"predictions of {rows} of {rows + len(bad)} images, "
+            f"{time.monotonic() - started:.0f} s, in {os.path.abspath(config.output)}"
+        )
