@@ -79,6 +79,8 @@ def failing(module, tmp_path):
     """Runs a module of tests; returns what failed, and how many passed."""
     report = tmp_path / "report.xml"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    # No settings but pytest's own: an environment inside the checkout finds ours.
+    command += ["-c", os.devnull, f"--rootdir={tmp_path}"]
     command += ["-p", "tests.slim.tf_slim_plugin", f"--junitxml={report}"]
     environment = {**os.environ, "PYTHONPATH": str(HERE), "TF_CPP_MIN_LOG_LEVEL": "3"}
     run = subprocess.run(
