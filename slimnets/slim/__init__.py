@@ -11,6 +11,7 @@ object. The rest is made to work, in new modules that leave tf_slim as it is:
 - Arg scopes are slimnets', shared with tf_slim's, checked and safe across threads.
 - What reads names that TensorFlow has moved since finds them in public TensorFlow;
   the threads of `learning.train` and `assign_from_checkpoint` are slimnets'.
+- The data providers read by tf.data, and need no queue runners.
 
 `slim.nets` are slimnets' networks, by research/slim's module names. For code whose
 imports cannot change, `patch_tf_slim()` does the same to tf_slim itself, and can be
@@ -25,7 +26,7 @@ from typing import Any
 import tf_slim
 
 from slimnets import layers, scopes
-from slimnets.slim import mirror, moved, restore
+from slimnets.slim import mirror, moved, reading, restore
 from slimnets.slim import nets as nets
 from slimnets.slim.patch import Patch as Patch
 from slimnets.slim.patch import patch_tf_slim as patch_tf_slim
@@ -38,6 +39,8 @@ def _own() -> dict[int, Any]:
         for name in ("add_arg_scope", "arg_scope", "current_arg_scope")
     }
     own[id(tf_slim.assign_from_checkpoint)] = restore.assign_from_checkpoint
+    for name in ("parallel_read", "single_pass_read"):
+        own[id(getattr(tf_slim.parallel_reader, name))] = getattr(reading, name)
     for name in layers.__all__:
         theirs, ours = getattr(tf_slim, name, None), getattr(layers, name)
         if hasattr(theirs, "_key_op") and theirs._key_op == ours._key_op:
