@@ -12,7 +12,13 @@ import weakref
 import zlib
 from typing import IO
 
-from slimnets.checkpoints.base import one_line, read_metadata, unpack, unreadable
+from slimnets.checkpoints.base import (
+    check_expansion,
+    one_line,
+    read_metadata,
+    unpack,
+    unreadable,
+)
 from slimnets.checkpoints.readers import CheckpointReader
 
 _WHAT = "the archive"
@@ -48,6 +54,8 @@ def _unpack(path: str, directory: str) -> set[str]:
     with _opened(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
         for member in archive:
             _check(path, member)
+            # What is not wanted is unpacked too, to find what comes after it.
+            check_expansion(path, _WHAT, member.offset_data + member.size)
             if not member.isfile() or not _PART.fullmatch(member.name):
                 continue
             # A member's own directory is of no use, and its basename is safe.
@@ -58,7 +66,7 @@ def _unpack(path: str, directory: str) -> set[str]:
             names.add(os.path.join(directory, _SUFFIX.sub("", name)))
         # Only at its end does a compressed file tell whether it was whole.
         while file.read(_CHUNK):
-            pass
+            check_expansion(path, _WHAT, file.tell())
     return names
 
 

@@ -23,6 +23,7 @@ Shape = tuple[int, ...]
 # file, and more than a small file may, is damaged or made to fill the memory.
 _LARGEST_EXPANSION = 100
 _SMALL = 2**26
+_DRAFT = ".saving-"
 _CHUNK = 2**20
 
 
@@ -140,8 +141,11 @@ def read_metadata(prefix: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             metadata = json.load(file)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"Cannot read the metadata {path}: {error}.") from None
+    except (ValueError, RecursionError) as error:
+        # Such as for what is no UTF-8, no JSON, or nested too deeply.
+        raise ValueError(
+            f"Cannot read the metadata {path}: {one_line(error)}."
+        ) from None
     if not isinstance(metadata, dict):
         raise ValueError(f"Cannot read the metadata {path}: it is not a JSON object.")
     metadata_fields.check(metadata, path)
@@ -161,11 +165,17 @@ def draft_directory(path: str) -> Iterator[str]:
     """A temporary directory beside `path`, from which files are moved into place."""
     directory = os.path.dirname(path) or "."
     os.makedirs(directory, exist_ok=True)
-    temporary = tempfile.mkdtemp(dir=directory, prefix=".saving-")
+    temporary = tempfile.mkdtemp(dir=directory, prefix=_DRAFT)
     try:
         yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def clear_drafts(directory: str) -> None:
+    """Removes the temporary directories of processes that were killed."""
+    for path in glob.glob(os.path.join(glob.escape(directory), f"{_DRAFT}*")):
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def write_file(path: str, write: Any, metadata: Mapping[str, Any] | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zipfile
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class NpzReader(WeightsReader):
     def __init__(self, path: str):
         try:
             # Mapping names to files is cheap; an array is read when it is asked for.
+            if not zipfile.is_zipfile(path):
+                raise ValueError("it is no archive of arrays")
             self._archive = np.load(path, allow_pickle=False)
             headers = {name: _header(self._archive, name) for name in self._archive}
         except Exception as error:

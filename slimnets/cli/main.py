@@ -43,6 +43,7 @@ COMMANDS = {
 }
 
 OK, FAILURE, BAD_USAGE = 0, 1, 2
+_LONGEST_MESSAGE = 10_000
 
 
 def entry_point() -> None:
@@ -53,7 +54,8 @@ def entry_point() -> None:
 def main(arguments: Sequence[str]) -> int:
     """Runs `slimnets ARGUMENTS` and returns the exit code.
 
-    0 is success, 1 a failure, 2 wrong usage or input, 128 + N the end by signal N.
+    0 is success, 1 a failure, 2 wrong usage or input, 128 + N the end by signal N. A
+    run that SIGTERM has stopped, and that has saved what it reached, is a success.
     """
     debug = False
     try:
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt as interrupt:
         _print_error(str(interrupt) or "interrupted")
-        return 128 + getattr(interrupt, "signum", signal.SIGINT)
+        return getattr(interrupt, "exit_code", 128 + signal.SIGINT)
     except UsageError as error:
         _print_error(str(error))
         return BAD_USAGE
@@ -139,5 +141,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _print_error(message: str) -> None:
+    if len(message) > _LONGEST_MESSAGE:  # Such as with the value of a flag in it.
+        message = f"{message[:_LONGEST_MESSAGE]} ..."
     with contextlib.suppress(BrokenPipeError):
         print(f"slimnets: {message}", file=sys.stderr)

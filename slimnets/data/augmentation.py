@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from slimnets.data import colors, geometry, mixing, motion, points, policies
 from slimnets.data.config import AugmentationOptions
+from slimnets.data.pixel_limit import decode_image
 from slimnets.data.preprocessing import Preprocessing, to_pixels
 
 Change = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -114,9 +115,7 @@ class Augmentation:
             channels: 1 or 3.
         """
         if self.window is None:
-            pixels = tf.io.decode_image(image, channels, expand_animations=False)
-            pixels = tf.ensure_shape(pixels, [None, None, channels])
-            pixels = tf.cast(pixels, tf.float32)
+            pixels = tf.cast(decode_image(image, channels), tf.float32)
             made = self.recipe.view(pixels[tf.newaxis], self.image_size)[0]
         else:
             made = geometry.decode_crop(

@@ -15,6 +15,11 @@ from collections.abc import Iterator
 import absl.logging
 import tensorflow as tf
 
+# How tf.debugging.Assert begins what it says, in eager code and in graphs.
+_ASSERTION = re.compile(
+    r"(Expected '.*?' to be true\. Summarized data:|assertion failed:) "
+)
+
 
 class TooManyBadRecords(ValueError):
     """More examples cannot be used than may be left out."""
@@ -54,6 +59,9 @@ class BadRecords:
 def reason(error: Exception) -> str:
     """What an error says, without what TensorFlow adds around it."""
     text = " ".join((getattr(error, "message", None) or str(error)).split())
+    text, asserted = _ASSERTION.subn("", text)
+    if asserted:  # Each of its parts is in quotes or brackets.
+        text = re.sub(r"b'(.*?)'|\[(.*?)\]", r"\1\2", text)
     return re.sub(r"{{.*?}} ?| \[Op:.*", "", text)[:200].rstrip(".")
 
 

@@ -12,14 +12,18 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from slimnets.data import geometry
 from slimnets.data.augmentation import Augmentation
 from slimnets.data.bad_records import BadRecords, reason
+from slimnets.data.pixel_limit import decode_image
 from slimnets.data.preprocessing import Preprocessing
 from slimnets.data.sources import Encoded, Files
 
 # Records that are read in one call, and how many such calls run at a time.
 _CHUNK, _CALLS = 16, 4
 _ALL_VALUES = (0, 255)
+# Such as for boxes that are none.
+_NOT_PREPARED = "it cannot be prepared"
 
 
 def decoded_training(
@@ -54,11 +58,17 @@ def decoded_training(
     traced = tf.function(prepare)
 
     def prepare_other(index, data, draws):
-        index, data = tf.numpy_function(
-            lambda index: _usable(source, int(index), channels, bad_records),
-            [index],
-            (tf.int64, tf.string),
-        )
+        def usable(index, draws):
+            # Operation by operation: a tf.function that is called from here might wait
+            # for threads that wait for this one.
+            def look(image, boxes):
+                if augmentation.window is not None:
+                    size = image.shape[:2]
+                    augmentation.window(*size, boxes, draws[: geometry.WINDOW_DRAWS])
+
+            return _usable(source, int(index), channels, bad_records, look)
+
+        index, data = tf.numpy_function(usable, [index, draws], (tf.int64, tf.string))
         return traced(tf.ensure_shape(index, []), tf.ensure_shape(data, []), draws)
 
     def one(index, data, draws):
@@ -93,7 +103,7 @@ def _all_good(
 
     def explain(place: int) -> np.int64:
         index = locate(int(place))
-        problem = _problem(source, index, channels) or "it cannot be prepared"
+        problem = _problem(source, index, channels) or _NOT_PREPARED
         bad_records.add(source.name(index), problem)
         return np.int64(place)
 
@@ -134,8 +144,7 @@ def decoded_evaluation(
 
     def prepare(index, data):
         image, label, _ = _checked(source, index, data)
-        pixels = tf.io.decode_image(image, channels, expand_animations=False)
-        pixels = tf.ensure_shape(pixels, [None, None, channels])[tf.newaxis]
+        pixels = decode_image(image, channels)[tf.newaxis]
         return recipe.prepare(pixels, image_size, _ALL_VALUES)[0], label
 
     def one(index, data):
@@ -144,7 +153,7 @@ def decoded_evaluation(
 
     def count(index):
         problem = _problem(source, int(index), channels)
-        bad_records.add(source.name(int(index)), problem or "it cannot be prepared")
+        bad_records.add(source.name(int(index)), problem or _NOT_PREPARED)
         return np.int64(0)
 
     def or_counted(index, data):
@@ -201,30 +210,41 @@ def _checked(source: Encoded, index, data) -> tuple[tf.Tensor, tf.Tensor, tf.Ten
         return image, tf.identity(label), boxes
 
 
-def _problem(source: Encoded, index: int, channels: int) -> str | None:
-    """Why an example cannot be used; None if it can."""
+def _problem(
+    source: Encoded,
+    index: int,
+    channels: int,
+    look: Callable = lambda image, boxes: None,
+) -> str | None:
+    """Why an example cannot be used, also by `look`; None if it can."""
     try:
         data = source.read(index)
-        image, label, _ = source.parse(tf.constant(index, tf.int64), tf.constant(data))
+        image, label, boxes = source.parse(
+            tf.constant(index, tf.int64), tf.constant(data)
+        )
         if not source.multi_label and not 0 <= int(label) < source.num_classes:
             return (
                 f"its label {int(label)} is out of range; there are "
                 f"{source.num_classes} classes, from 0 on"
             )
-        tf.io.decode_image(image, channels, expand_animations=False)
+        look(decode_image(image, channels), boxes)
     except (OSError, ValueError, tf.errors.OpError) as error:
         return reason(error)
     return None
 
 
 def _usable(
-    source: Encoded, index: int, channels: int, bad_records: BadRecords
+    source: Encoded,
+    index: int,
+    channels: int,
+    bad_records: BadRecords,
+    look: Callable,
 ) -> tuple[np.int64, bytes]:
-    """The first example from `index` on, in a circle, that can be used."""
+    """The first example behind `index`, in a circle, that can be used."""
     for step in range(source.number):
         other = (index + step) % source.number
-        problem = _problem(source, other, channels)
-        if problem is None:
+        problem = _problem(source, other, channels, look)
+        if problem is None and step:
             return np.int64(other), source.read(other)
-        bad_records.add(source.name(other), problem)
+        bad_records.add(source.name(other), problem or _NOT_PREPARED)
     raise ValueError("No example of the dataset can be used.")

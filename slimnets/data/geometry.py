@@ -15,6 +15,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from slimnets.data.pixel_limit import decode_image, jpeg_shape
+
 # height, width, boxes and draws of one image -> top, left, height, width of the crop.
 Window = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 _ATTEMPTS = 10
@@ -216,7 +218,7 @@ def decode_crop(encoded: tf.Tensor, window: Window, boxes, draws, size: int, cha
     """
 
     def jpeg() -> tf.Tensor:
-        shape = tf.io.extract_jpeg_shape(encoded)
+        shape = jpeg_shape(encoded)
         crop = window(shape[0], shape[1], boxes, draws)
         smaller = tf.minimum(crop[2], crop[3]) // size
         level = tf.cast(smaller >= 2, tf.int32) + tf.cast(smaller >= 4, tf.int32)
@@ -235,11 +237,10 @@ def decode_crop(encoded: tf.Tensor, window: Window, boxes, draws, size: int, cha
         return tf.switch_case(level, [at(ratio) for ratio in (1, 2, 4, 8)])
 
     def other() -> tf.Tensor:
-        image = tf.io.decode_image(encoded, channels, expand_animations=False)
+        image = decode_image(encoded, channels)
         shape = tf.shape(image)
         top, left, height, width = tf.unstack(window(shape[0], shape[1], boxes, draws))
         image = image[top : top + height, left : left + width]
-        image = tf.ensure_shape(image, [None, None, channels])
         return resize(image[tf.newaxis], size, size)[0]
 
     return tf.cond(tf.io.is_jpeg(encoded), jpeg, other)

@@ -7,6 +7,7 @@ millions of images can begin, or go on, anywhere.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import glob
 import os
 import pathlib
@@ -16,9 +17,14 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from slimnets.data.bad_records import reason
+from slimnets.data.pixel_limit import decode_image
+
 SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 # A record of TFRecord is its length (8 bytes), a checksum (4), itself, a checksum (4).
 _HEADER, _CHECKSUM = 12, 4
+# CRC-32C, Castagnoli's polynomial in reverse, and what TFRecord makes of it.
+_POLYNOMIAL, _MASK = 0x82F63B78, 0xA282EAD8
 
 
 class BadImage(ValueError):
@@ -47,11 +53,9 @@ class ImageFile:
             BadImage: if it cannot be read or decoded.
         """
         try:
-            encoded = self._bytes()
-            image = tf.io.decode_image(encoded, channels, expand_animations=False)
+            image = decode_image(self._bytes(), channels)
         except (OSError, tf.errors.OpError, ValueError, KeyError) as error:
-            reason = " ".join(str(error).split())[:120]
-            raise BadImage(f"{self.name} is no image: {reason}") from None
+            raise BadImage(f"{self.name} is no image: {reason(error)}") from None
         return image.numpy()
 
     def _bytes(self) -> bytes:
@@ -128,10 +132,34 @@ def _listed(path: str) -> list[ImageFile]:
 
 
 def _is_record(path: str) -> bool:
-    """Whether the file begins with a length, whose upper bytes are zero."""
+    """Whether the file begins with a length, and its checksum or zeros above it."""
     with open(path, "rb") as file:
         start = file.read(_HEADER)
-    return len(start) == _HEADER and start[5:8] == b"\0\0\0"
+    whole = len(start) == _HEADER
+    return whole and (_is_header(start) or start[5:8] == b"\0\0\0")
+
+
+def _is_header(header: bytes) -> bool:
+    """Whether twelve bytes are the length of a record and the checksum of that."""
+    crc, tables = _crc_tables()
+    for table, byte in zip(tables, header[:8], strict=True):
+        crc ^= table[byte]
+    masked = ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
+    return masked.to_bytes(4, "little") == header[8:]
+
+
+@functools.cache
+def _crc_tables() -> tuple[int, list[list[int]]]:
+    """The checksum of eight zeros, and what each other value changes of it."""
+    plain = list(range(256))
+    for _ in range(8):
+        plain = [n >> 1 ^ (_POLYNOMIAL if n & 1 else 0) for n in plain]
+    tables = [plain]
+    for _ in range(7):
+        tables.append([plain[n & 0xFF] ^ n >> 8 for n in tables[-1]])
+    # To begin with ones is to change the first four bytes.
+    zeros = functools.reduce(lambda n, table: n ^ table[0xFF], tables[4:], 0xFFFFFFFF)
+    return zeros, tables[::-1]
 
 
 def _records(path: str) -> Iterator[ImageFile]:
@@ -149,22 +177,24 @@ def read_span(path: str, offset: int, length: int) -> bytes:
 def record_spans(path: str) -> np.ndarray:
     """Returns the offset and length of each record in bytes: int64 `[records, 2]`.
 
-    Only the lengths before the records are read.
+    Only the lengths before the records, with their checksums, are read.
 
     Raises:
-        ValueError: if the file is cut short.
+        ValueError: if the file is cut short, damaged, or of another kind.
     """
     size, offset = os.path.getsize(path), 0
     spans: list[tuple[int, int]] = []
     with open(path, "rb", buffering=0) as file:
         while offset < size:
             header = os.pread(file.fileno(), _HEADER, offset)
+            if len(header) == _HEADER and not _is_header(header):
+                raise ValueError(
+                    f"{path} is damaged at the length of record {len(spans)}, or "
+                    "compressed, or no TFRecord."
+                )
             length = struct.unpack("<Q", header[:8])[0] if len(header) > 8 else size
             start, offset = offset + _HEADER, offset + _HEADER + length + _CHECKSUM
             if offset > size:
-                raise ValueError(
-                    f"{path} is cut short at record {len(spans)}, or compressed, or no "
-                    "TFRecord."
-                )
+                raise ValueError(f"{path} is cut short at record {len(spans)}.")
             spans.append((start, length))
     return np.array(spans, np.int64).reshape(-1, 2)

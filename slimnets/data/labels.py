@@ -10,7 +10,7 @@ import gzip
 import os
 import pathlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,8 +61,11 @@ def read_labels(path: str | os.PathLike) -> tuple[str, ...]:
         FileNotFoundError: if there is no such file.
         ValueError: if it is empty, or its numbers are not 0, 1, 2 ...
     """
-    lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
-    lines = [line.strip() for line in lines if line.strip()]
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8: {error}.") from None
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
     if not lines:
         raise ValueError(f"{path} holds no names of classes.")
     matches = [_NUMBERED.fullmatch(line) for line in lines]
@@ -105,12 +108,25 @@ def labels_of(path: str | os.PathLike) -> tuple[str, ...] | None:
         FileNotFoundError, ValueError: as `read_checkpoint` and `read_labels`.
     """
     reader = read_checkpoint(path)
-    beside = reader.prefix + LABELS_ENDING
+    return labels_beside(reader.prefix, reader.metadata)
+
+
+def labels_beside(path: str, metadata: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Returns the names of a file's classes, found as `labels_of` finds them.
+
+    Args:
+        path: a checkpoint's prefix, or an exported network.
+        metadata: what is known of it.
+
+    Raises:
+        ValueError: as `read_labels`.
+    """
+    beside = path + LABELS_ENDING
     if os.path.exists(beside):
         return read_labels(beside)
-    if names := reader.metadata.get("label_names"):
+    if names := metadata.get("label_names"):
         return tuple(map(str, names))
-    return default_labels(reader.metadata.get("num_classes"))
+    return default_labels(metadata.get("num_classes"))
 
 
 def default_labels(num_classes: int | None) -> tuple[str, ...] | None:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from slimnets.data import folders, records
 from slimnets.data.bad_records import BadRecords, reason
 from slimnets.data.labels import BACKGROUND, write_labels
+from slimnets.data.pixel_limit import decode_image
 from slimnets.data.sources import Files
 
 LAYOUTS = tuple(
@@ -189,8 +190,8 @@ class _Writer:
         try:
             with open(path, "rb") as file:
                 encoded = file.read()
-            image = tf.io.decode_image(encoded, 3, expand_animations=False)
-        except (OSError, tf.errors.OpError) as error:
+            image = decode_image(encoded, 3)
+        except (OSError, ValueError, tf.errors.OpError) as error:
             self._bad.add(path, reason(error))
             return None
         ending = os.path.splitext(path)[1].lower()

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import tensorflow as tf
-
 from slimnets.inspection.findings import Finding
-from slimnets.inspection.nodes import ASSIGNS, NORMS, READS, Node, Nodes, is_initial
+from slimnets.inspection.nodes import (
+    ASSIGNS,
+    NORMS,
+    READS,
+    Node,
+    Nodes,
+    constant_value,
+    is_initial,
+)
 
 
 def _is_training_step(node: Node) -> bool:
@@ -115,6 +121,7 @@ def _normalizes_by_the_batch(node: Node, nodes: Nodes) -> bool:
     # A variance over the batch, of activations and not of weights.
     return (
         node.op == "Mean"
+        and len(node.inputs) > 1
         and 0 in _constant(node.inputs[1], nodes)
         and any(nodes.op_of(name) == "SquaredDifference" for name in node.inputs[:1])
         and node.name in nodes.of_inputs
@@ -126,4 +133,4 @@ def _constant(name: str, nodes: Nodes) -> list[int]:
     if nodes.op_of(name) != "Const":
         return []
     tensor = nodes.by_name[name].attributes["value"].tensor
-    return tf.make_ndarray(tensor).reshape(-1).tolist()
+    return constant_value(name, tensor).reshape(-1).tolist()

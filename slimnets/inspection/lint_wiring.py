@@ -50,10 +50,16 @@ def shared_tensors(nodes: Nodes) -> Iterator[Finding]:
     @functools.cache
     def is_setting(name: str, home: str) -> bool:
         """Whether a node depends on nothing but constants made in `home`."""
-        node = nodes.by_name.get(name)
-        if node is None or node.is_variable or not name.startswith(home + "/"):
-            return False
-        return all(is_setting(source, home) for source in node.inputs)
+        waiting, seen = [name], {name}
+        while waiting:
+            node = nodes.by_name.get(waiting.pop())
+            if node is None or node.is_variable:
+                return False
+            if not node.name.startswith(home + "/"):
+                return False
+            waiting.extend(source for source in node.inputs if source not in seen)
+            seen.update(node.inputs)
+        return True
 
     def readers_elsewhere(node: Node, home: str) -> list[Node]:
         return [
@@ -177,8 +183,11 @@ def duplicates(nodes: Nodes) -> Iterator[Finding]:
 
 def _variable_behind(name: str, nodes: Nodes) -> str:
     """The variable that a read gives, else the node's own name."""
-    node = nodes.by_name.get(name)
+    node, seen = nodes.by_name.get(name), set()
     while node is not None and node.op in READS and len(node.inputs) == 1:
+        if name in seen:
+            return name  # A circle, as in no graph that runs.
+        seen.add(name)
         name = node.inputs[0]
         node = nodes.by_name.get(name)
     return name

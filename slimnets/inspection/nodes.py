@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import functools
 import itertools
+import math
 import os
 import pathlib
 import re
@@ -13,6 +14,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
 
@@ -21,6 +23,8 @@ NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 READS = ("ReadVariableOp", "Identity")
 ASSIGNS = ("AssignVariableOp", "AssignSubVariableOp", "AssignAddVariableOp")
 ASSIGNS += ("Assign", "AssignSub", "AssignAdd")
+# How often one value may stand in for many.
+_MOST_REPEATED = 2**26
 _BRANCH = re.compile(r"(^|/)cond(_\d+)?(/.*)?$")
 
 
@@ -120,9 +124,30 @@ class Nodes:
         return found
 
 
+def constant_shape(tensor: Any) -> tuple[int, ...]:
+    """The shape of the values in a TensorProto."""
+    return tuple(dim.size for dim in tensor.tensor_shape.dim)
+
+
+def constant_value(name: str, tensor: Any) -> np.ndarray:
+    """The values in a TensorProto, whose last one stands for those that it lacks.
+
+    Raises:
+        ValueError: if it is damaged, or made to fill the memory.
+    """
+    shape = constant_shape(tensor)
+    most = max(_MOST_REPEATED, tensor.ByteSize())
+    if min(shape, default=0) < 0 or math.prod(shape) > most:
+        raise ValueError(f"The constant {name} is damaged: its shape is {shape}.")
+    try:
+        return tf.make_ndarray(tensor)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The constant {name} is damaged: {error}") from None
+
+
 def is_initial(node: Node, nodes: Nodes) -> bool:
     """Whether an assignment is a variable's initialization or restoring."""
-    if node.name == node.inputs[0] + "/Assign":
+    if not node.inputs or node.name == node.inputs[0] + "/Assign":
         return True
     sources = (nodes.by_name.get(name) for name in node.inputs[1:])
     return any(s is not None and s.op in ("RestoreV2", "Identity") for s in sources)
@@ -178,7 +203,7 @@ def _graph_file(path: pathlib.Path) -> Nodes:
     if path.suffix in (".pbtxt", ".txt"):
         try:
             text_format.Parse(path.read_text(), graph)
-        except (text_format.ParseError, UnicodeDecodeError) as error:
+        except (text_format.ParseError, ValueError, RecursionError) as error:
             raise ValueError(f"{path} is not a GraphDef: {error}") from None
     else:
         _parsed(graph, path.read_bytes(), path)

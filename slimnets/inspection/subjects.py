@@ -16,10 +16,17 @@ import tensorflow as tf
 from slimnets import factory
 from slimnets.checkpoints import WeightsReader, read_checkpoint
 from slimnets.inspection.layers import KINDS, Layer, layers_of
-from slimnets.inspection.nodes import Nodes, read_nodes
+from slimnets.inspection.nodes import (
+    Nodes,
+    constant_shape,
+    constant_value,
+    read_nodes,
+)
 from slimnets.inspection.summary import graph_of
 from slimnets.model import Model
 
+# For operations that are not known here, and for what is no graph at all.
+_NOT_IMPORTED = (ValueError, TypeError, KeyError, tf.errors.OpError)
 _GRAPH_FILES = (".pb", ".pbtxt", ".txt")
 
 
@@ -144,15 +151,17 @@ def _of_graph(graph: tf.Graph, name: str) -> Subject:
     if shapes:
         return Subject(name, layers, shapes)
     constants = _constants(op.node_def for op in graph.get_operations())
-    found = {key: value.shape for key, value in constants.items()}
-    return Subject(name, layers, found or None, constants.__getitem__)
+    found = {key: constant_shape(tensor) for key, tensor in constants.items()}
+    return Subject(
+        name, layers, found or None, lambda key: constant_value(key, constants[key])
+    )
 
 
 def _of_nodes(graphs: list[Nodes], name: str) -> Subject:
     """A graph from a file: with shapes where TensorFlow can infer them."""
     graph_def = tf.compat.v1.GraphDef(node=graphs[0].node_defs)
     if len(graphs) == 1:
-        with tf.Graph().as_default() as graph, contextlib.suppress(ValueError):
+        with tf.Graph().as_default() as graph, contextlib.suppress(*_NOT_IMPORTED):
             tf.graph_util.import_graph_def(graph_def, name="")
             return _of_graph(graph, name)
     layers = {
@@ -169,12 +178,12 @@ def _variable_shape(node_def: Any) -> tuple[int | None, ...]:
     return tuple(None if dim.size < 0 else dim.size for dim in dims)
 
 
-def _constants(node_defs: Iterable[Any]) -> dict[str, np.ndarray]:
+def _constants(node_defs: Iterable[Any]) -> dict[str, Any]:
     """A frozen graph's weights: its constants of rank 1 and more, of floats."""
-    found = {}
-    for node in node_defs:
-        if node.op == "Const" and tf.as_dtype(node.attr["dtype"].type).is_floating:
-            value = tf.make_ndarray(node.attr["value"].tensor)
-            if value.ndim:
-                found[node.name] = value
-    return found
+    return {
+        node.name: node.attr["value"].tensor
+        for node in node_defs
+        if node.op == "Const"
+        and tf.as_dtype(node.attr["dtype"].type).is_floating
+        and constant_shape(node.attr["value"].tensor)
+    }
