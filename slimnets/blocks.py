@@ -304,7 +304,7 @@ def stack_blocks(
                     kwargs["next_rate"] = unit.next_rate
                 with tf.compat.v1.variable_scope(f"unit_{index}", values=[net]):
                     build = functools.partial(block.unit_fn, rate=unit.rate, **kwargs)
-                    net = _recomputed(build, net) if recompute else build(net)
+                    net = recomputed(build, net) if recompute else build(net)
                 stride = root_stride * unit.output_stride
                 end_points.mark_stride(outputs_collections, net, stride)
             end_points.collect(outputs_collections, sc.name, net)
@@ -313,15 +313,15 @@ def stack_blocks(
     return net
 
 
-def _recomputed(build: Callable, net: tf.Tensor) -> tf.Tensor:
+def recomputed(build: Callable, net: tf.Tensor) -> tf.Tensor:
     """`build(net)`, which is built again in the scopes of here for its gradients."""
     scopes = dict(current_arg_scope())
 
-    def unit(inputs: tf.Tensor) -> tf.Tensor:
+    def in_scopes(inputs: tf.Tensor) -> tf.Tensor:
         with arg_scope(scopes):
             return build(inputs)
 
-    return replay.recomputed(unit, net)
+    return replay.recomputed(in_scopes, net)
 
 
 @functools.cache

@@ -13,7 +13,7 @@ import difflib
 import functools
 import inspect
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -21,7 +21,7 @@ import tensorflow as tf
 from slimnets import checkpoints, factory, variables
 from slimnets.end_points import EndPoints
 from slimnets.features import features as features_of
-from slimnets.layers import common, initializers
+from slimnets.layers import common, initializers, native
 from slimnets.scopes import arg_scope, current_arg_scope
 
 _PRECISIONS = {
@@ -54,10 +54,13 @@ class Model(tf.Module):
             Variables, batch statistics and the returned logits are float32.
         seed: an integer from which, with the variables' names, the initial weights
             follow; None draws new ones.
+        jit: whether XLA compiles what the Model runs as a tf.function of its own;
+            inside the caller's tf.function that decides.
         **kwargs: further arguments of the network function.
 
     Raises:
-        ValueError: for an unknown network or precision.
+        ValueError: for an unknown network or precision; when it is built, for `jit`
+            where XLA has only slow convolutions, see `native.check_compiled`.
         TypeError: for a network that is neither a name nor a function, or an argument
             that it does not take.
     """
@@ -69,6 +72,7 @@ class Model(tf.Module):
         num_classes: int | None = None,
         precision: str = "float32",
         seed: int | None = None,
+        jit: bool = False,
         **kwargs: Any,
     ):
         if isinstance(network, str):
@@ -89,6 +93,7 @@ class Model(tf.Module):
         self.num_classes = num_classes
         self.precision = precision
         self.seed = seed
+        self.jit = jit
         self.default_image_size = getattr(function, "default_image_size", None)
         self._open_arg_scope = functools.partial(arg_scope, dict(current_arg_scope()))
         self._network = _bound(function, network_name, num_classes, kwargs)
@@ -186,8 +191,9 @@ class Model(tf.Module):
         self._forget_traces()
 
     def _forget_traces(self) -> None:
-        self._forward = tf.function(self._forward_outputs, autograph=False)
-        self._forward_end_points = tf.function(self._end_point_values, autograph=False)
+        options = {"autograph": False, "jit_compile": True if self.jit else None}
+        self._forward = tf.function(self._forward_outputs, **options)
+        self._forward_end_points = tf.function(self._end_point_values, **options)
         # As an attribute of the instance it is saved by tf.saved_model.save, so that
         # the loaded object can be called; Python itself calls the class's own.
         self.__dict__["__call__"] = self._forward
@@ -260,8 +266,17 @@ class Model(tf.Module):
             for name, regularizer in self._notes.regularizers.items()
         ]
         losses = [loss for loss in losses if loss is not None]
-        losses += self._notes.kept_losses()
+        losses += self.activation_losses()
         return tf.add_n(losses) if losses else tf.constant(0.0)
+
+    def activation_losses(self) -> list[tf.Tensor]:
+        """Returns the losses of activations; see `regularization_loss`."""
+        return list(self._notes.kept_losses())
+
+    @property
+    def regularizers(self) -> dict[str, Callable]:
+        """Functions that give the losses of variables, by the variables' names."""
+        return dict(self._notes.regularizers)
 
     def load(self, path: str, **kwargs: Any):
         """Loads weights; see `slimnets.load_weights`. Returns its report."""
@@ -309,20 +324,23 @@ class Model(tf.Module):
     def _run(self, images, training) -> tuple[Any, EndPoints | None]:
         dtype = _PRECISIONS[self.precision]
         images = tf.nest.map_structure(lambda x: tf.cast(x, dtype), images)
-        self._notes.runs += 1
         outside = _Outside()
         scope = tf.compat.v1.VariableScope(
             tf.compat.v1.AUTO_REUSE,
             custom_getter=functools.partial(self._get_variable, outside),
         )
         with (
+            self._notes.run(),
             contextlib.closing(outside),
             self._open_arg_scope(),
             tf.compat.v1.variable_scope(scope),
             variables.collecting_losses() as losses,
         ):
             result = self._network(images, training)
-        self._notes.has_losses |= bool(losses)
+            if self.jit and not tf.executing_eagerly():
+                native.check_compiled(tf.compat.v1.get_default_graph())
+            self._notes.has_losses |= bool(losses)
+            self._notes.built = True
         if common.static_bool(training) is not False:
             self._notes.keep_losses(losses)
         outputs, end_points = result if isinstance(result, tuple) else (result, None)
@@ -330,7 +348,6 @@ class Model(tf.Module):
             end_points = EndPoints(end_points)
         if end_points is not None:
             self._notes.end_points = end_points.with_values(dict.fromkeys(end_points))
-        self._notes.built = True
         return tf.nest.map_structure(_widened, outputs), end_points
 
     def _get_variable(
@@ -429,6 +446,17 @@ class _Notes:
         self.runs = 0
         # By thread, because replicas of a strategy have one each.
         self._last = threading.local()
+        self._lock = threading.RLock()
+
+    @contextlib.contextmanager
+    def run(self) -> Iterator[None]:
+        """Counts a run; until the Model is built, one thread's at a time."""
+        with self._lock:
+            self.runs += 1
+            if not self.built:
+                yield
+                return
+        yield
 
     def keep_losses(self, losses: list[tf.Tensor]) -> None:
         """Remembers the losses of activations of a call with training."""

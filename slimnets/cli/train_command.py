@@ -6,9 +6,12 @@ file from which `slimnets evaluate` takes what it needs. Ctrl-C stops the run
 after a checkpoint; the same command goes on from there.
 """
 
+import contextlib
+import faulthandler
 import os
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags
 
@@ -21,6 +24,9 @@ from slimnets.cli.common import (
     start_tensorflow,
 )
 from slimnets.training.config import TrainingConfig, check_cluster
+
+# How long one of several processes waits at its start until all are there.
+SECONDS_TO_START = 600
 
 ARGUMENTS = ()
 REQUIRED = ("model_name", "train_dir")
@@ -82,8 +88,10 @@ FIELDS = (
     ("string", "workers", "Of multi_worker: host:port,... of all; or set TF_CONFIG."),
     ("integer", "task_index", "Which of the workers this is; 0 is the chief."),
     ("string", "tpu", "Address of the TPU; this machine's by default."),
-    ("boolean", "recompute", "Save memory: keep only the units' inputs for the "
-     "gradients."),
+    ("boolean", "recompute", "Save memory: keep only the inputs of the root and of "
+     "the units for the gradients."),
+    ("boolean", "jit", "Compile the gradients of a step with XLA, on one device; not "
+     "for grouped and depthwise convolutions on a CPU."),
     ("integer", "recalibrate_batches", "Batches over which batch norm's statistics "
      "are taken anew at the end."),
     ("integer", "save_interval_steps", "Steps between checkpoints."),
@@ -135,7 +143,7 @@ def train(
     values = {name: flag_values[name].value for name in names}
     cluster = {name: values[name] for name in ("workers", "task_index", "tpu")}
     check_cluster(values["strategy"], **cluster)
-    with quiet_tensorflow(flag_values.debug):
+    with _bounded_wait(values["strategy"]), quiet_tensorflow(flag_values.debug):
         from slimnets.training import strategies, train
 
         # Several processes must find each other before anything is computed.
@@ -151,3 +159,24 @@ def train(
         f"{result.evaluation}, {time.monotonic() - started:.0f} s, "
         f"files in {os.path.abspath(settings.train_dir)}"
     )
+
+
+@contextlib.contextmanager
+def _bounded_wait(strategy: str) -> Iterator[None]:
+    """Ends the process if it waits for other workers for too long."""
+    if strategy != "multi_worker":
+        yield
+        return
+    print(
+        f"slimnets: waits for all workers, {SECONDS_TO_START} s at most",
+        file=sys.stderr,
+        flush=True,
+    )
+    # TensorFlow waits far longer, and neither signals nor threads of Python get through
+    # to it; faulthandler's thread is none of Python's.
+    with os.fdopen(os.dup(2), "w") as screen:
+        faulthandler.dump_traceback_later(SECONDS_TO_START, exit=True, file=screen)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()

@@ -98,6 +98,31 @@ def _by_space_to_batch(inputs, weights, stride, rate, padding, channels_first):
     return tf.transpose(outputs, [0, 3, 1, 2]) if channels_first else outputs
 
 
+def check_compiled(graph: tf.Graph) -> None:
+    """Raises ValueError for a graph that XLA makes many times slower on this machine.
+
+    Its grouped and depthwise convolutions are for GPUs and TPUs. On a CPU, mobilenet_v2
+    takes 12 times as long, where resnet_v2_50 takes 0.8 times.
+    """
+    if any(device.device_type != "CPU" for device in tf.config.list_physical_devices()):
+        return
+    for node in graph.get_operations():
+        if node.type == "DepthwiseConv2dNative" or _is_grouped(node):
+            raise ValueError(
+                f"jit would make this network many times slower: XLA has no fast "
+                f"grouped or depthwise convolution, such as {node.name}, on a CPU. "
+                "Leave it off here."
+            )
+
+
+def _is_grouped(node: tf.Operation) -> bool:
+    if node.type != "Conv2D":
+        return False
+    inputs, weights = (tensor.shape for tensor in node.inputs)
+    axis = 1 if node.get_attr("data_format") == b"NCHW" else 3
+    return inputs[axis] != weights[2]
+
+
 @functools.cache
 def trains_natively(what: str) -> bool:
     """Whether tf.nn.conv2d with `groups` or `rate` has its gradients here."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
@@ -93,17 +93,40 @@ def recomputed(function: Callable[[tf.Tensor], tf.Tensor], inputs: tf.Tensor):
         seed = tf.random.uniform([2], maxval=tf.int32.max, dtype=tf.int32)
     for scopes in _local.counts:
         scopes.append(tf.compat.v1.get_variable_scope().name)
-    runs = 0
+    scope = tf.compat.v1.get_variable_scope()
 
-    def run(net: tf.Tensor) -> tf.Tensor:
-        nonlocal runs
-        runs += 1
+    def run(net: tf.Tensor, replaying: bool) -> tf.Tensor:
         before = _local.replaying
-        _local.replaying = before or runs > 1
+        _local.replaying = before or replaying
         try:
             with noise_from(seed):
                 return function(net)
         finally:
             _local.replaying = before
 
-    return tf.recompute_grad(run)(inputs)
+    @tf.custom_gradient
+    def once_more(net: tf.Tensor):
+        def gradient(upstream: tf.Tensor, variables: Sequence[tf.Variable] = ()):
+            # Not before its gradients are asked for, weights' casts included.
+            with (
+                tf.compat.v1.variable_scope(scope),
+                tf.control_dependencies([upstream]),
+                tf.GradientTape() as tape,
+            ):
+                again = tf.identity(net)
+                tape.watch(again)
+                outputs = run(again, True)
+            own, *others = tape.gradient(
+                outputs,
+                [again, *variables],
+                upstream,
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )
+            # What comes before is computed again when all of this is done and gone.
+            with tf.control_dependencies(others):
+                own = tf.identity(own)
+            return own, others
+
+        return run(net, False), gradient
+
+    return once_more(inputs)

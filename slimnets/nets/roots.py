@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 import tensorflow as tf
 
 from slimnets import layers
-from slimnets.blocks import conv2d_same
+from slimnets.blocks import conv2d_same, recomputed
 from slimnets.end_points import EndPoints
+from slimnets.scopes import add_arg_scope
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,12 +43,14 @@ class Root:
         return [f"conv1_{index}" for index in range(1, len(self.convs) + 1)]
 
 
+@add_arg_scope
 def build_root(
     net: tf.Tensor,
     root: Root,
     preactivation: bool,
     end_points: EndPoints,
     scope_name: str,
+    recompute: bool = False,
 ) -> tf.Tensor:
     """Builds a root, and records its outputs and their strides.
 
@@ -56,10 +60,24 @@ def build_root(
         preactivation: whether units normalize and activate what the root gives.
         end_points: where its outputs are recorded.
         scope_name: full name of the network's scope.
+        recompute: as of `stack_blocks`.
 
     Returns:
         `[batch, height / total stride, width / total stride, depth]`.
     """
+    build = functools.partial(
+        _build, root=root, preactivation=preactivation, end_points=end_points
+    )
+    net = recomputed(build, net) if recompute else build(net)
+    if root.pool:
+        end_points.add(f"{scope_name}/pool1", net)
+        end_points.mark_stride(net, root.total_stride)
+    return net
+
+
+def _build(
+    net: tf.Tensor, root: Root, preactivation: bool, end_points: EndPoints
+) -> tf.Tensor:
     plain = {}
     if preactivation:
         plain = {"activation_fn": None, "normalizer_fn": None}
@@ -72,11 +90,7 @@ def build_root(
         net = conv2d_same(net, depth, kernel_size, stride, scope=name, **plain)
         total *= stride
         end_points.mark_stride(net, total)
-    if root.pool:
-        net = _pool(net, root.pool)
-        end_points.add(f"{scope_name}/pool1", net)
-        end_points.mark_stride(net, root.total_stride)
-    return net
+    return _pool(net, root.pool) if root.pool else net
 
 
 def _pool(net: tf.Tensor, pool: str) -> tf.Tensor:

@@ -25,12 +25,18 @@ _FREE = {
     "keep_best",
     "max_recoveries",
     "recompute",
+    "jit",
     "image_summaries",
     "histograms",
     "graph_summary",
     "workers",
     "task_index",
     "tpu",
+}
+# Strategies of TensorFlow that somebody may look for.
+_LEFT_OUT = {
+    "parameter_server": " Its workers change the weights in no fixed order, so that a "
+    "run could neither be repeated nor go on exactly; use multi_worker.",
 }
 # What has an effect only where another setting is given.
 _NEEDS = {
@@ -61,8 +67,9 @@ class TrainingConfig(InputConfig, OptimizationConfig):
             cluster from TF_CONFIG.
         task_index: which of the workers this process is.
         tpu: of `tpu`: its address; None for this machine's.
-        recompute: whether the units of the network's blocks keep only their inputs
-            for the backward pass, and compute the rest again.
+        recompute: whether the network's root and the units of its blocks keep only
+            their inputs for the backward pass, and compute the rest again.
+        jit: whether XLA compiles the gradients of a step; for one replica.
         recalibrate_batches: over how many training batches batch norm's statistics
             are taken anew at the end; 0 for none.
         save_interval_steps: steps between checkpoints.
@@ -90,6 +97,7 @@ class TrainingConfig(InputConfig, OptimizationConfig):
     task_index: int | None = None
     tpu: str | None = None
     recompute: bool = False
+    jit: bool = False
     recalibrate_batches: int = 0
     save_interval_steps: int = 200
     keep_checkpoints: int = 3
@@ -160,6 +168,7 @@ def check_cluster(
     if strategy not in STRATEGIES:
         raise ValueError(
             f"strategy={strategy!r} is not one of {', '.join(STRATEGIES)}."
+            + _LEFT_OUT.get(strategy, "")
         )
     for name, value, needed in (
         ("workers", workers, "multi_worker"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -33,25 +34,26 @@ class Logs:
         # Of the file; empty until this run has written it.
         self._columns: list[str] = []
         if active:
-            self._writer = tf.summary.create_file_writer(directory)
-            self._rows = _read_rows(os.path.join(directory, TABLE), first_step)
+            with _explained(directory):
+                self._writer = tf.summary.create_file_writer(directory)
+                self._rows = _read_rows(os.path.join(directory, TABLE), first_step)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Adds numbers of a step to TensorBoard and the table."""
         if not self._active:
             return
-        with self._writer.as_default(step=step):
-            for name, value in values.items():
-                tf.summary.scalar(name, value)
-        self._writer.flush()
         new = not self._rows or int(self._rows[-1]["step"]) != step
         if new:
             self._rows.append({"step": step})
         self._rows[-1].update({name: f"{v:.8g}" for name, v in values.items()})
-        if new and set(values) <= set(self._columns):
-            self._append_row()
-        else:
-            self._write_rows()
+        with self._writing(step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+            self._writer.flush()
+            if new and set(values) <= set(self._columns):
+                self._append_row()
+            else:
+                self._write_rows()
 
     def images(self, step: int, inputs: Any, number: int) -> None:
         """Shows the first images of a batch, from their darkest to their brightest."""
@@ -66,14 +68,14 @@ class Logs:
         low = tf.reduce_min(images, axis=[1, 2, 3], keepdims=True)
         high = tf.reduce_max(images, axis=[1, 2, 3], keepdims=True)
         shown = (images - low) / tf.maximum(high - low, 1e-6)
-        with self._writer.as_default(step=step):
+        with self._writing(step):
             tf.summary.image("augmented", shown, max_outputs=number)
 
     def histograms(self, step: int, model: Model) -> None:
         """Shows the values of a model's variables."""
         if not self._active:
             return
-        with self._writer.as_default(step=step):
+        with self._writing(step):
             for name, variable in model.variables_by_name.items():
                 tf.summary.histogram(name, variable)
 
@@ -81,7 +83,7 @@ class Logs:
         """Shows the graph of a network in inference."""
         if self._active:
             forward = tf.function(lambda images: model(images, training=False))
-            with self._writer.as_default(step=0):
+            with self._writing(0):
                 tf.summary.graph(forward.get_concrete_function(inputs).graph)
 
     def go_back(self, step: int) -> None:
@@ -95,18 +97,26 @@ class Logs:
 
         if self._active:
             plain = {k: v for k, v in config.items() if v is not None}
-            with self._writer.as_default(step=0):
+            with self._writing(0):
                 api.hparams(plain, trial_id=os.path.basename(self._directory) or "run")
 
     def summary(self, values: Mapping[str, Any]) -> None:
         """Writes what the run came to as JSON."""
         if self._active:
             text = json.dumps(values, indent=2, sort_keys=True) + "\n"
-            _replace(os.path.join(self._directory, SUMMARY), text)
+            with _explained(self._directory):
+                _replace(os.path.join(self._directory, SUMMARY), text)
 
     def close(self) -> None:
         if self._active:
-            self._writer.close()
+            with _explained(self._directory):
+                self._writer.close()
+
+    @contextlib.contextmanager
+    def _writing(self, step: int) -> Iterator[None]:
+        """Sends TensorBoard's summaries to the run's file of them."""
+        with _explained(self._directory), self._writer.as_default(step=step):
+            yield
 
     def _append_row(self) -> None:
         path = os.path.join(self._directory, TABLE)
@@ -124,14 +134,29 @@ class Logs:
         os.replace(f"{path}.part", path)
 
 
+@contextlib.contextmanager
+def _explained(directory: str) -> Iterator[None]:
+    """Raises OSError that says what to do where a log cannot be written."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise OSError(
+            f"Cannot write the logs in {directory} ({reason}). Once that is mended, "
+            "the same command goes on from the last checkpoint."
+        ) from error
+
+
 def _read_rows(path: str, first_step: int) -> list[dict[str, Any]]:
     if not os.path.exists(path):
         return []
     with open(path, encoding="utf-8", newline="") as file:
-        rows = [
-            {name: value for name, value in row.items() if value}
-            for row in csv.DictReader(file)
-        ]
+        # A line without an end was cut off by a full disk.
+        lines = [line for line in file if line.endswith("\n")]
+    rows = [
+        {name: value for name, value in row.items() if value}
+        for row in csv.DictReader(lines)
+    ]
     return [row for row in rows if int(row["step"]) <= first_step]
 
 

@@ -7,6 +7,7 @@ goes on from its last checkpoint as if nothing had happened.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -22,11 +23,11 @@ from slimnets.training.config import TrainingConfig
 from slimnets.training.logs import Logs
 from slimnets.training.progress import show_progress
 from slimnets.training.run import Run
-from slimnets.training.signals import TrainingInterrupted, stop_on_signals
+from slimnets.training.signals import StopRequest, TrainingInterrupted, stop_on_signals
 from slimnets.training.step import Totals, make_step_function
 from slimnets.training.strategies import explained_losses, is_chief, make_strategy
 from slimnets.training.task import Classification, Measured, Task
-from slimnets.training.train_dir import has_checkpoint, make_writable
+from slimnets.training.train_dir import has_checkpoint, held
 from slimnets.version import __version__
 
 # The host looks for signals and shows progress between calls of about this length.
@@ -72,49 +73,61 @@ def train(
     Raises:
         ValueError: if train_dir holds another run, or a checkpoint that does not fit,
             or a setting is of no effect on this network.
-        OSError: if train_dir cannot be written to, or a checkpoint not be saved.
+        OSError: if train_dir cannot be written to, or another process trains there, or
+            a checkpoint or the log cannot be written.
+        ConnectionError: if another of several processes is lost.
         FloatingPointError: if the loss is not finite, again and again.
         TrainingInterrupted: on SIGINT or SIGTERM, after a checkpoint is written.
     """
     started = time.monotonic()
-    if strategy is None:
-        strategy = make_strategy(
-            config.strategy, config.workers, config.task_index, config.tpu
+    with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(stop_on_signals())
+        with stop.at_once("before the first step, with nothing to save"):
+            if strategy is None:
+                strategy = make_strategy(
+                    config.strategy, config.workers, config.task_index, config.tpu
+                )
+            if is_chief(strategy):
+                stack.enter_context(held(config.train_dir))
+            run, first_step = _prepare(config, task or Classification(), strategy)
+        loop = _Loop(run, first_step, stop, show)
+        evaluation = loop.run()
+        if run.averages is not None:
+            run.averages.swap()
+        result = TrainingResult(
+            model=run.model,
+            evaluation=evaluation,
+            checkpoint=read_checkpoint(config.train_dir).prefix,
+            first_step=first_step,
+            seconds=time.monotonic() - started,
         )
-    if is_chief(strategy):
-        make_writable(config.train_dir)
+        loop.finish(result)
+        return result
+
+
+def _prepare(
+    config: TrainingConfig, task: Task, strategy: tf.distribute.Strategy
+) -> tuple[Run, int]:
+    """A run with its weights, and the step that it is at."""
     # All processes look before the first of them, having built its network together
     # with the others, writes anything.
     if resuming := has_checkpoint(config.train_dir):
         latest = read_checkpoint(config.train_dir)
         config.check_continues(latest.metadata.get("config", {}), latest.prefix)
     tf.random.set_seed(config.seed)
-    run = Run(config, task or Classification(), strategy)
-    first_step = 0
+    run = Run(config, task, strategy)
     if resuming:
-        first_step = run.restore()
-    else:
-        run.load_initial()
-    loop = _Loop(run, first_step, show)
-    evaluation = loop.run()
-    if run.averages is not None:
-        run.averages.swap()
-    result = TrainingResult(
-        model=run.model,
-        evaluation=evaluation,
-        checkpoint=read_checkpoint(config.train_dir).prefix,
-        first_step=first_step,
-        seconds=time.monotonic() - started,
-    )
-    loop.finish(result)
-    return result
+        return run, run.restore()
+    run.load_initial()
+    return run, 0
 
 
 class _Loop:
     """Takes a run from a step to its end."""
 
-    def __init__(self, run: Run, first_step: int, show: bool):
+    def __init__(self, run: Run, first_step: int, stop: StopRequest, show: bool):
         self._run, self._config = run, run.config
+        self._stop = stop
         self._step, self._last = first_step, run.config.number_of_steps
         self._show = show and run.is_chief
         self._logs = Logs(run.config.train_dir, first_step, run.is_chief)
@@ -126,14 +139,14 @@ class _Loop:
         """Takes all steps, and measures the result."""
         title = self._config.model_name
         with (
-            stop_on_signals() as self._stop,
             show_progress(title, self._step, self._last, show=self._show) as progress,
             explained_errors(),
             explained_losses(self._run.number_of_workers, self._config.train_dir),
         ):
             self._progress = progress
             if self._step < self._last:
-                self._begin()
+                with self._stop.at_once(f"at step {self._step}, where it began"):
+                    self._begin()
             while self._step < self._last:
                 self._take_steps()
             evaluation = self._evaluation or self._evaluate()
@@ -220,9 +233,10 @@ class _Loop:
         if evaluates and not (stops and not ended):
             self._evaluation = self._evaluate()
         if stops and not ended:
-            where = f"step {self._step} of {self._last}, saved in {config.train_dir}"
+            # No worker leaves before the chief has written everything.
+            run.agree([0.0])
             signum = self._stop.signum or signal.SIGTERM
-            raise TrainingInterrupted(f"stopped at {where}", signum)
+            raise TrainingInterrupted(f"stopped {self._here}", signum)
 
     def _report(self, ended: bool) -> None:
         values = None
@@ -238,7 +252,13 @@ class _Loop:
         ended = self._step >= self._last
         if not (ended or self._run.is_chief):
             return None
-        evaluation = self._run.evaluate()
+        try:
+            evaluation = self._run.evaluate(self._stop.at_once(self._here))
+        except TrainingInterrupted:
+            if ended:
+                raise
+            # The next step ends the run, for all workers together.
+            return None
         values = evaluation.summaries
         self._logs.scalars(self._step, values)
         if self._config.keep_best:
@@ -272,6 +292,11 @@ class _Loop:
         self._logs.go_back(self._step)
         self._totals = Totals()
         self._batches = iter(run.batches(self._step))
+
+    @property
+    def _here(self) -> str:
+        train_dir = self._config.train_dir
+        return f"at step {self._step} of {self._last}, saved in {train_dir}"
 
     def _is_due(self, interval: int) -> bool:
         return bool(interval) and self._step % interval == 0

@@ -59,10 +59,35 @@ class _Adafactor(keras.optimizers.Adafactor):
         return super().add_variable(*args, name=plain or None, **kwargs)
 
 
+class _Momentum(keras.optimizers.SGD):
+    """Keras's with momentum, whose update is one operation in place."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        if self.momentum == 0 or isinstance(gradient, tf.IndexedSlices):
+            super().update_step(gradient, variable, learning_rate)
+            return
+        velocity = self.momentums[self._get_variable_index(variable)]
+        tf.raw_ops.ResourceApplyKerasMomentum(
+            var=variable.handle,
+            accum=velocity.value.handle,
+            lr=tf.cast(learning_rate, variable.dtype),
+            grad=tf.cast(gradient, variable.dtype),
+            momentum=tf.cast(self.momentum, variable.dtype),
+            use_nesterov=self.nesterov,
+        )
+
+
+def _momentum(**fixed: Any) -> Entry:
+    def make(rate: Any, momentum: float) -> keras.optimizers.Optimizer:
+        return _Momentum(rate, momentum, name="optimizer", **fixed)
+
+    return Entry(make, {"momentum": 0.9})
+
+
 OPTIMIZERS = {
     "sgd": _keras("SGD", {}),
-    "momentum": _keras("SGD", {"momentum": 0.9}),
-    "nesterov": _keras("SGD", {"momentum": 0.9}, nesterov=True),
+    "momentum": _momentum(),
+    "nesterov": _momentum(nesterov=True),
     "rmsprop": _keras(
         "RMSprop", {"rmsprop_decay": 0.9, "momentum": 0.9, "opt_epsilon": 1.0}
     ),

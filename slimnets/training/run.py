@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import json
-import os
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from slimnets.checkpoints import read_checkpoint, save_weights
+from slimnets.checkpoints import read_checkpoint
 from slimnets.layers import replay
 from slimnets.training import feeding, optimizers
 from slimnets.training.averages import Averages
@@ -24,7 +21,7 @@ from slimnets.training.starting import load_initial_weights, variables_to_train
 from slimnets.training.step import Training
 from slimnets.training.strategies import is_chief, number_of_workers
 from slimnets.training.task import Measured, Task
-from slimnets.training.train_dir import BEST, STATE, STEP, TrainDir, has_checkpoint
+from slimnets.training.train_dir import TrainDir
 from slimnets.version import __version__
 
 # By how much a recovery changes the seed of the data's order.
@@ -126,29 +123,8 @@ class Run:
 
     def save_best(self, step: int, score: float) -> None:
         """Writes the weights beside those of the run, in place of the best so far."""
-        if not self.is_chief or score <= self.best_score:
-            return
-        directory = os.path.join(self.config.train_dir, BEST)
-        before = os.listdir(directory) if os.path.isdir(directory) else []
-        name = f"model.ckpt-{step}"
-        save_weights(
-            os.path.join(directory, name),
-            {**self.weights, STEP: np.int64(step)},
-            {**self._metadata(step), "score": score},
-        )
-        with open(os.path.join(directory, STATE), "w", encoding="utf-8") as file:
-            file.write(f"model_checkpoint_path: {json.dumps(name)}\n")
-        for old in before:
-            if old != STATE and not old.startswith(f"{name}."):
-                os.remove(os.path.join(directory, old))
-
-    @property
-    def best_score(self) -> float:
-        """Of the best evaluation so far."""
-        directory = os.path.join(self.config.train_dir, BEST)
-        if not has_checkpoint(directory):
-            return float("-inf")
-        return read_checkpoint(directory).metadata.get("score", float("-inf"))
+        if self.is_chief and score > self._train_dir.best_score:
+            self._train_dir.save_best(step, self.weights, score)
 
     def agree(self, numbers: list[float]) -> list[float]:
         """The means of numbers over all workers, which all of them get."""
@@ -180,9 +156,14 @@ class Run:
         with self.evaluated_weights():
             recalibrate(self.strategy, self.model, iter(self.batches(step)), number)
 
-    def evaluate(self) -> Measured:
-        """Measures the weights, or their averages."""
-        with self.evaluated_weights():
+    def evaluate(self, watch: contextlib.AbstractContextManager) -> Measured:
+        """Measures the weights, or their averages.
+
+        Args:
+            watch: is open while it measures, and may end that by an exception, which
+                leaves all weights as they were.
+        """
+        with self.evaluated_weights(), watch:
             return self.task.evaluate(self.config, self.model)
 
     def evaluated_weights(self) -> contextlib.AbstractContextManager:

@@ -7,21 +7,56 @@ from collections.abc import Iterator
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """A run was asked to end, and did so after writing a checkpoint.
+    """A run was asked to end, and did so; what it had reached is saved.
 
     Attributes:
         signum: the signal that asked.
+        exit_code: of the process: 0 where the system asked, by SIGTERM, and 128 + N
+            where the user did, by a signal N.
     """
 
     def __init__(self, message: str, signum: int):
         super().__init__(message)
         self.signum = signum
+        self.exit_code = 0 if signum == signal.SIGTERM else 128 + signum
 
 
 class StopRequest:
-    """Whether a signal has asked the run to end: `signum` is None until then."""
+    """Whether a signal has asked the run to end.
 
-    signum: int | None = None
+    Attributes:
+        signum: the signal; None until one comes.
+    """
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self._where: str | None = None
+
+    @contextlib.contextmanager
+    def at_once(self, where: str) -> Iterator[None]:
+        """In this context, where nothing is lost by it, a signal ends the run at once.
+
+        Args:
+            where: is told with it, after `stopped`.
+
+        Raises:
+            TrainingInterrupted: when a signal comes, or has come before.
+        """
+        self._where = where
+        try:
+            self._end()
+            yield
+        finally:
+            self._where = None
+
+    def come(self, signum: int) -> None:
+        """Notes that a signal has come."""
+        self.signum = signum
+        self._end()
+
+    def _end(self) -> None:
+        if self.signum is not None and self._where is not None:
+            raise TrainingInterrupted(f"stopped {self._where}", self.signum)
 
 
 @contextlib.contextmanager
@@ -38,8 +73,8 @@ def stop_on_signals() -> Iterator[StopRequest]:
             signal.signal(signum, handler)
 
     def on_signal(signum: int, frame: object) -> None:
-        request.signum = signum
         restore()
+        request.come(signum)
 
     if threading.current_thread() is threading.main_thread():
         for signum in (signal.SIGINT, signal.SIGTERM):

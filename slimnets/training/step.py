@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -73,8 +74,9 @@ def make_step_function(training: Training) -> Callable[[Iterator, tf.Tensor], Su
 
     @tf.function
     def run(iterator, number):
-        totals = averaged_step(iterator)
-        for _ in tf.range(number - 1):
+        sums = averaged_step.get_concrete_function(iterator).structured_outputs
+        totals = {name: tf.zeros(sum_.shape, sum_.dtype) for name, sum_ in sums.items()}
+        for _ in tf.range(number):
             totals = _added(totals, averaged_step(iterator))
         return totals
 
@@ -83,9 +85,10 @@ def make_step_function(training: Training) -> Callable[[Iterator, tf.Tensor], Su
 
 def _whole(training: Training) -> Callable[[Iterator], Sums]:
     """A step of one part."""
+    compute = _compiled(training)
 
     def replica_step(inputs: Any, targets: Any) -> Sums:
-        gradients, sums = _gradients(training, inputs, targets, tf.constant(0))
+        gradients, sums = compute(inputs, targets, tf.constant(0))
         _apply(training, gradients)
         return sums
 
@@ -98,7 +101,7 @@ def _whole(training: Training) -> Callable[[Iterator], Sums]:
 
 def _accumulating(training: Training) -> Callable[[Iterator], Sums]:
     """A step of several parts, whose gradients are summed before they are applied."""
-    strategy = training.strategy
+    strategy, compute = training.strategy, _compiled(training)
     with strategy.scope():
         kept = [
             tf.Variable(
@@ -111,7 +114,7 @@ def _accumulating(training: Training) -> Callable[[Iterator], Sums]:
         ]
 
     def replica_part(inputs: Any, targets: Any, part: tf.Tensor) -> Sums:
-        gradients, sums = _gradients(training, inputs, targets, part)
+        gradients, sums = compute(inputs, targets, part)
         for total, gradient in zip(kept, gradients, strict=True):
             if gradient is not None:
                 total.assign_add(gradient)
@@ -136,26 +139,80 @@ def _accumulating(training: Training) -> Callable[[Iterator], Sums]:
     return step
 
 
+def _compiled(training: Training) -> Callable:
+    """Returns `_gradients` of inputs, targets and part, by XLA for a Model with jit.
+
+    Raises:
+        ValueError: for jit with several replicas.
+    """
+    compute = functools.partial(_gradients, training)
+    if not training.model.jit:
+        return compute
+    replicas = training.strategy.num_replicas_in_sync
+    if replicas > 1:
+        raise ValueError(
+            f"jit is for one replica; here are {replicas}, which speak with each other "
+            "inside of what XLA would compile."
+        )
+    return tf.function(compute, jit_compile=True, autograph=False)
+
+
 def _gradients(
     training: Training, inputs: Any, targets: Any, part: tf.Tensor
 ) -> tuple[list[tf.Tensor | None], Sums]:
     """The gradients of one replica's images, times the loss scale, and their sums."""
-    replicas = training.strategy.num_replicas_in_sync
+    # The gradients of replicas and parts are summed, so each gives its share.
+    share = 1.0 / (training.strategy.num_replicas_in_sync * training.parts)
+    scale = 1.0 if training.loss_scale is None else training.loss_scale
     with tf.GradientTape() as tape:
         with replay.noise_from(_noise_seed(training, part)):
             outputs = training.model(inputs, training=True)
         losses, shown = training.losses(targets, outputs)
-        # The gradients of replicas and parts are summed, so each gives its share.
         loss = tf.reduce_sum(losses) / training.batch_size
-        loss += training.model.regularization_loss() / (replicas * training.parts)
-        scale = training.loss_scale
-        scaled = loss if scale is None else loss * scale
+        for activation_loss in training.model.activation_losses():
+            loss += share * activation_loss
+        scaled = loss * scale
     gradients = tape.gradient(scaled, list(training.variables))
+    gradients, weight_losses = _regularized(training, gradients, share * scale)
+    if weight_losses:
+        loss += share * tf.add_n(weight_losses)
     means = {
         name: tf.reduce_sum(value) / training.batch_size
         for name, value in shown.items()
     }
     return gradients, {"loss": loss, **means}
+
+
+def _regularized(
+    training: Training, gradients: Sequence[tf.Tensor | None], factor: float | tf.Tensor
+) -> tuple[list[tf.Tensor | None], list[tf.Tensor]]:
+    """Adds to each gradient that of its variable's own loss, times a factor.
+
+    Such a loss depends on nothing but the variable. Its gradient would be there before
+    all others and wait for them in memory, were it not made to come after.
+
+    Returns:
+        The gradients, and the losses of all of the model's variables.
+    """
+    by_variable = {
+        variable.ref(): gradient
+        for variable, gradient in zip(training.variables, gradients, strict=True)
+    }
+    losses = []
+    for name, regularizer in training.model.regularizers.items():
+        variable = training.model.variable_by_name(name)
+        gradient = by_variable.get(variable.ref())
+        after = [] if gradient is None else [gradient]
+        with tf.control_dependencies(after), tf.GradientTape() as tape:
+            loss = regularizer(variable)
+        if loss is None:
+            continue
+        losses.append(loss)
+        if variable.ref() in by_variable:
+            with tf.control_dependencies(after):
+                own = factor * tape.gradient(loss, variable)
+            by_variable[variable.ref()] = own if gradient is None else gradient + own
+    return [by_variable[variable.ref()] for variable in training.variables], losses
 
 
 def _noise_seed(training: Training, part: tf.Tensor) -> tf.Tensor:

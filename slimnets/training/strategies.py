@@ -29,7 +29,7 @@ def make_strategy(
 
     Args:
         name: `one` device, `mirrored` over all GPUs of this machine, `multi_worker`
-            over several processes, `tpu`, or `parameter_server`.
+            over several processes, or `tpu`.
         workers: `host:port,host:port ...` of all processes, of which the first is the
             chief; None to take the cluster from the environment's TF_CONFIG.
         task_index: which of the workers this process is.
@@ -109,11 +109,19 @@ def explained_losses(workers: int, train_dir: str) -> Iterator[None]:
     except _LOST as error:
         if workers == 1:
             raise
-        reason = " ".join((error.message or "").split())[:160]
         raise ConnectionError(
-            f"Another worker is lost ({reason}). Start the same command again on all "
-            f"workers: the run goes on from the last checkpoint in {train_dir}."
+            f"Another worker is lost ({_reason(error)}). Start the same command again "
+            "on all workers whose process has ended: the run goes on from the last "
+            f"checkpoint in {train_dir}."
         ) from error
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """What an error says, without where in the program its operation was made."""
+    lines = (error.message or "").splitlines()
+    where = (" ", "Graph execution error", "Detected at")
+    said = [line for line in lines if line.strip() and not line.startswith(where)]
+    return " ".join(" ".join(said or lines).split())[:160]
 
 
 def _tpu(address: str) -> tf.distribute.Strategy:

@@ -18,6 +18,7 @@ from slimnets.blocks import stack_blocks
 from slimnets.data import training_batches
 from slimnets.layers import common
 from slimnets.model import Model
+from slimnets.nets.roots import build_root
 from slimnets.scopes import arg_scope
 from slimnets.training.config import TrainingConfig
 from slimnets.training.evaluation import Evaluation, Evaluator
@@ -76,9 +77,15 @@ def make_model(config: TrainingConfig, network: Any, **kwargs: Any) -> Model:
             [layers.conv1d, layers.conv2d, layers.fully_connected],
             weights_regularizer=layers.l2_regularizer(l2),
         ),
-        arg_scope([stack_blocks], recompute=config.recompute),
+        arg_scope([stack_blocks, build_root], recompute=config.recompute),
     ):
-        return Model(network, precision=config.precision, seed=config.seed, **kwargs)
+        return Model(
+            network,
+            precision=config.precision,
+            seed=config.seed,
+            jit=config.jit,
+            **kwargs,
+        )
 
 
 class Classification:

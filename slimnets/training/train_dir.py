@@ -1,21 +1,28 @@
-"""The directory of a run: its checkpoints, which is the latest, and which the best."""
+"""The directory of a run: its checkpoints, which one process at a time may write."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
+import socket
 import tempfile
-from collections.abc import Callable, Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TextIO
 
 import numpy as np
 import tensorflow as tf
 
 from slimnets.checkpoints import load_weights, read_checkpoint, save_weights
+from slimnets.checkpoints.base import clear_drafts
 
 STATE = "checkpoint"
 STEP = "global_step"
 BEST = "best"
+LOCK = ".lock"
+_CHECKPOINT = re.compile(r"model\.ckpt-\d+")
 
 
 class TrainDir:
@@ -43,34 +50,71 @@ class TrainDir:
     def save(self, step: int) -> str:
         """Writes the checkpoint of `step`, and drops those beyond `keep`.
 
+        One of that step, from which the run goes on, stays as it is.
+
         Raises:
             OSError: if it cannot be written; the last one is still there then.
         """
         prefix = os.path.join(self.path, f"model.ckpt-{step}")
+        kept = self._kept()
+        if os.path.basename(prefix) in kept:
+            return prefix
+        kept.append(os.path.basename(prefix))
         named = {**self._variables, STEP: np.int64(step)}
-        kept = [name for name in self._kept() if name != os.path.basename(prefix)]
-        try:
+        with self._explained(f"save step {step}"):
             save_weights(prefix, named, self._metadata(step))
-            kept.append(os.path.basename(prefix))
-            self._write_state(kept[-self._keep :])
-        except (OSError, tf.errors.OpError) as error:
-            raise OSError(self._not_saved(step, error)) from error
-        for name in kept[: -self._keep]:
-            for suffix in (".index", ".json", ".data-00000-of-00001"):
-                with contextlib.suppress(FileNotFoundError):
-                    os.remove(os.path.join(self.path, name + suffix))
+            _write_state(self.path, kept[-self._keep :])
+            for name in kept[: -self._keep]:
+                _remove(os.path.join(self.path, name))
         return prefix
 
-    def _not_saved(self, step: int, error: Exception) -> str:
-        reason = " ".join(str(error).split())[:160]
-        kept = self._kept()
-        left = (
-            f"the last good checkpoint is {kept[-1]}" if kept else "there is no other"
-        )
-        return (
-            f"Cannot save step {step} in {self.path} ({reason}); {left}. Make room, "
-            "and the same command goes on from there."
-        )
+    def save_best(
+        self, step: int, variables: Mapping[str, tf.Variable], score: float
+    ) -> None:
+        """Writes variables to the directory `best`, in place of what it has.
+
+        Raises:
+            OSError: if they cannot be written; what was there still is then.
+        """
+        directory = os.path.join(self.path, BEST)
+        name = f"model.ckpt-{step}"
+        named = {**variables, STEP: np.int64(step)}
+        with self._explained(f"save the best weights, of step {step},"):
+            save_weights(
+                os.path.join(directory, name),
+                named,
+                {**self._metadata(step), "score": score},
+            )
+            _write_state(directory, [name])
+            found = (_CHECKPOINT.match(file) for file in os.listdir(directory))
+            for other in {match[0] for match in found if match} - {name}:
+                _remove(os.path.join(directory, other))
+
+    @property
+    def best_score(self) -> float:
+        """Of what the directory `best` has."""
+        directory = os.path.join(self.path, BEST)
+        if not has_checkpoint(directory):
+            return float("-inf")
+        return read_checkpoint(directory).metadata.get("score", float("-inf"))
+
+    @contextlib.contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        """Raises OSError that says what is left where something cannot be written."""
+        try:
+            yield
+        except (OSError, tf.errors.OpError) as error:
+            reason = " ".join(str(error).split())[:160]
+            kept = self._kept()
+            left = (
+                f"the last good checkpoint is {kept[-1]}"
+                if kept
+                else "there is no checkpoint"
+            )
+            raise OSError(
+                f"Cannot {what} in {self.path} ({reason}); {left}. Once "
+                "that is mended, the same command goes on from there."
+            ) from error
 
     def restore(self) -> int:
         """Loads the latest checkpoint and returns its step.
@@ -89,33 +133,87 @@ class TrainDir:
         paths = state.all_model_checkpoint_paths if state else []
         return [os.path.basename(path) for path in paths]
 
-    def _write_state(self, names: list[str]) -> None:
-        # The text form of TensorFlow's CheckpointState, with paths relative to it.
-        lines = [f'model_checkpoint_path: "{names[-1]}"']
-        lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
-        draft = os.path.join(self.path, f".{STATE}")
-        with open(draft, "w", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n")
-        os.replace(draft, os.path.join(self.path, STATE))
 
+@contextlib.contextmanager
+def held(path: str) -> Iterator[None]:
+    """Makes the directory of a run, if need be, and keeps other processes out of it.
 
-def make_writable(path: str) -> None:
-    """Makes the directory, if need be.
+    That ends with the process, however the process does. What a process that was
+    killed had half written is removed.
 
     Raises:
-        OSError: if nothing can be written there.
+        OSError: if nothing can be written there, or another process trains there.
     """
     try:
-        os.makedirs(path, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        file = _locked(path)
+    except BlockingIOError:
+        raise
     except OSError as error:
         raise type(error)(
             f"Cannot write to train_dir={path}: {error.strerror or error}. Choose a "
             "directory that can be written to."
         ) from None
+    with file:
+        for directory in (path, os.path.join(path, BEST)):
+            clear_drafts(directory)
+        yield
+
+
+def _locked(path: str) -> TextIO:
+    """The open file that other processes cannot lock, with this one's name in it."""
+    os.makedirs(path, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path):
+        pass
+    with contextlib.ExitStack() as stack:
+        lock = os.path.join(path, LOCK)
+        file = stack.enter_context(open(lock, "a+", encoding="utf-8"))
+        file.seek(0)
+        if not _lock(file):
+            raise BlockingIOError(
+                f"Another run trains in train_dir={path}: {file.read() or 'a process'}."
+                " Wait for its end, or choose another train_dir."
+            )
+        file.truncate()
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}")
+        file.flush()
+        stack.pop_all()
+    return file
+
+
+def _lock(file: TextIO) -> bool:
+    """Whether no other process has locked the file; true where there are no locks."""
+    try:
+        import fcntl
+    except ImportError:  # On Windows.
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        # Some file systems over a network have none.
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+    return True
 
 
 def has_checkpoint(path: str) -> bool:
     """Whether `path` is the directory of a run that can go on."""
     return os.path.exists(os.path.join(path, STATE))
+
+
+def _write_state(directory: str, names: list[str]) -> None:
+    # The text form of TensorFlow's CheckpointState, with paths relative to it.
+    lines = [f'model_checkpoint_path: "{names[-1]}"']
+    lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
+    draft = os.path.join(directory, f".{STATE}")
+    with open(draft, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+    os.replace(draft, os.path.join(directory, STATE))
+
+
+def _remove(prefix: str) -> None:
+    for suffix in (".index", ".json", ".data-00000-of-00001"):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(prefix + suffix)

@@ -1,5 +1,8 @@
 """Tiny networks to train, and what their runs leave."""
 
+import pathlib
+import re
+
 import numpy as np
 import tensorflow as tf
 
@@ -54,6 +57,14 @@ for network in NETWORKS:
 def final(config):
     """Everything in a run's last checkpoint."""
     return dict(read_checkpoint(config.train_dir))
+
+
+def saved_step(train_dir):
+    """The step of the checkpoint from which a run would go on; 0 without one."""
+    state = pathlib.Path(train_dir) / "checkpoint"
+    if not state.exists():
+        return 0
+    return int(re.match(r"model_checkpoint_path: .*-(\d+)", state.read_text())[1])
 
 
 def assert_identical(first, second):

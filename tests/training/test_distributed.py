@@ -3,12 +3,7 @@
 import csv
 import json
 import os
-import pathlib
 import signal
-import socket
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -17,9 +12,9 @@ from slimnets.checkpoints import read_checkpoint
 from slimnets.training import strategies, train
 from slimnets.training.run import Run
 from slimnets.training.task import Classification
+from tests.training.cluster import finish, start_workers, wait_for_checkpoint
 from tests.training.runs import final
 
-ROOT = pathlib.Path(__file__).parents[2]
 SETTINGS = {
     "model_name": "plain",
     "batch_size": 64,
@@ -39,53 +34,6 @@ def losses(train_dir):
         return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
-def free_ports(number):
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [server.getsockname()[1] for server in held]
-    for server in held:
-        server.close()
-    return ports
-
-
-def start_workers(settings):
-    """Starts two processes of one run."""
-    workers = ",".join(f"127.0.0.1:{port}" for port in free_ports(2))
-    environment = {k: v for k, v in os.environ.items() if k != strategies.CLUSTER}
-    environment |= {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return [
-        subprocess.Popen(
-            [sys.executable, ROOT / "tests" / "training" / "worker.py",
-             json.dumps({**settings, "workers": workers, "task_index": index})],
-            env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True,
-        )
-        for index in range(2)
-    ]  # fmt: skip
-
-
-def finish(processes, timeout=300):
-    """Waits for all; what each printed."""
-    results = []
-    for process in processes:
-        try:
-            results.append(process.communicate(timeout=timeout))
-        finally:
-            process.kill()
-    return results
-
-
-def wait_for_checkpoint(run, processes):
-    """Until the run has taken steps and saved them."""
-    state = pathlib.Path(run.train_dir) / "checkpoint"
-    deadline = time.monotonic() + 240
-    while not (state.exists() and read_checkpoint(run.train_dir)["global_step"] > 0):
-        if time.monotonic() > deadline or processes[0].poll() is not None:
-            for process in processes:
-                process.kill()
-            raise AssertionError(finish(processes))
-        time.sleep(0.2)
-
-
 def test_two_devices_train_as_one(config, mirrored):
     one = config("one", **SETTINGS)
     two = config("two", **SETTINGS)
@@ -102,7 +50,7 @@ def test_two_processes_train_as_one(config):
     one = config("one", **SETTINGS)
     evaluation = train(one, show=False).evaluation
     two = config("two", **SETTINGS)
-    processes = start_workers({**SETTINGS, "train_dir": two.train_dir})
+    processes = start_workers({**SETTINGS, "train_dir": two.train_dir}, 2)
     results = finish(processes)
     assert [process.returncode for process in processes] == [0, 0], results
     # Both measure; only the chief shows progress and writes.
@@ -117,37 +65,15 @@ def test_two_processes_train_as_one(config):
 
 
 @pytest.mark.slow
-def test_a_run_whose_worker_is_killed_goes_on(config):
-    changes = {"max_number_of_steps": 3000, "save_interval_steps": 100,
-               "log_every_n_steps": 100, "eval_interval_steps": 0}  # fmt: skip
-    settings = {**SETTINGS, **changes}
-    run = config("two", **settings)
-    settings["train_dir"] = run.train_dir
-    processes = start_workers(settings)
-    wait_for_checkpoint(run, processes)
-    processes[1].send_signal(signal.SIGKILL)
-    results = finish(processes)
-    # The other one does not wait for ever, and does not go on alone.
-    assert processes[0].returncode not in (0, None), results
-    step = int(read_checkpoint(run.train_dir)["global_step"])
-    assert 0 < step < 3000
-    processes = start_workers(settings)
-    results = finish(processes)
-    assert [process.returncode for process in processes] == [0, 0], results
-    with open(os.path.join(run.train_dir, "summary.json"), encoding="utf-8") as file:
-        assert json.load(file)["first_step"] == step
-    assert read_checkpoint(run.train_dir)["global_step"] == 3000
-
-
-@pytest.mark.slow
 def test_one_worker_that_is_asked_to_stop_stops_all(config):
     settings = {**SETTINGS, "max_number_of_steps": 100_000, "log_every_n_steps": 100,
                 "save_interval_steps": 50}  # fmt: skip
     run = config("two", **settings)
-    processes = start_workers({**settings, "train_dir": run.train_dir})
-    wait_for_checkpoint(run, processes)
+    processes = start_workers({**settings, "train_dir": run.train_dir}, 2)
+    wait_for_checkpoint(run.train_dir, processes)
     processes[1].send_signal(signal.SIGTERM)
     results = finish(processes)
+    assert [process.returncode for process in processes] == [0, 0], results
     step = int(read_checkpoint(run.train_dir)["global_step"])
     for _, err in results:
         assert f"stopped at step {step} of 100000" in err
@@ -183,6 +109,7 @@ def test_a_cluster_must_be_given(no_cluster):
     ("changes", "message"),
     [
         ({"strategy": "two"}, "one, mirrored, multi_worker, tpu"),
+        ({"strategy": "parameter_server"}, "no fixed order.*use multi_worker"),
         ({"workers": "a:1"}, "no effect without strategy=multi_worker"),
         ({"task_index": 1}, "no effect without workers"),
         ({"tpu": "x"}, "no effect without strategy=tpu"),

@@ -1,22 +1,21 @@
-"""One process of a run, started by the tests: python worker.py SETTINGS_AS_JSON."""
+"""One process of a run, started by the tests: python worker.py FLAGS_AS_JSON.
+
+It is the command `slimnets train`, which here knows the tests' networks too.
+"""
 
 import json
 import sys
 
-from slimnets import factory
-from slimnets.training import TrainingConfig, strategies, train
+from slimnets.cli import main
+from slimnets.factory import register_network
 from tests.training.runs import plain
 
 
-def main(settings: dict) -> None:
-    cluster = {name: settings.get(name) for name in ("workers", "task_index")}
-    strategy = strategies.make_strategy("multi_worker", **cluster)
-    factory._NETWORKS["plain"] = factory.NetworkInfo(
-        "plain", plain, default_image_size=8
-    )
-    config = TrainingConfig(strategy="multi_worker", **settings)
-    print(train(config, strategy=strategy).evaluation)
+def train(flags: dict) -> int:
+    register_network(plain)
+    given = [f"--{name}={value}" for name, value in flags.items()]
+    return main.main(["train", "--strategy=multi_worker", *given])
 
 
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))
+    sys.exit(train(json.loads(sys.argv[1])))
