@@ -178,6 +178,7 @@ class _Child:
             self._steps = max(1, int(_SECONDS_PER_TURN / max(seconds)))
         else:
             self.about["peak_memory_mb"] = said["peak_memory_mb"]
+            self.about.setdefault("cpu_seconds", []).append(said["cpu_seconds"])
         self.turns.append(seconds)
 
     def matrix_rate(self) -> float:

@@ -92,7 +92,11 @@ def _slimnets(work: Work, directory: str) -> Step:
     if work.mode == "forward" and work.form == "exported":
         return _loaded(work, exported_path(directory, "frozen_graph"))
     model = slimnets.Model(
-        work.network, num_classes=work.num_classes, precision=work.precision, seed=0
+        work.network,
+        num_classes=work.num_classes,
+        precision=work.precision,
+        seed=0,
+        jit=work.jit,
     )
     model.build([None, work.image_size, work.image_size, 3])
     images = tf.constant(_images(work))
@@ -104,7 +108,10 @@ def _slimnets(work: Work, directory: str) -> Step:
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         return tf.reduce_mean(loss)
 
-    return _training_step(tf, losses, lambda: model.trainable_variables, images, work)
+    def variables():
+        return model.trainable_variables
+
+    return _training_step(tf, losses, variables, images, work, jit=work.jit)
 
 
 def _loaded(work: Work, path: str) -> Step:
@@ -114,11 +121,11 @@ def _loaded(work: Work, path: str) -> Step:
     return lambda: network(images)["logits"]
 
 
-def _training_step(tf, losses, variables, images, work: Work) -> Step:
+def _training_step(tf, losses, variables, images, work: Work, jit=False) -> Step:
     """Returns a step of gradient descent in a tf.function."""
     labels = tf.constant(_labels(work))
 
-    @tf.function(autograph=False)
+    @tf.function(autograph=False, jit_compile=True if jit else None)
     def train(images, labels):
         with tf.GradientTape() as tape:
             loss = losses(images, labels)

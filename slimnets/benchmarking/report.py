@@ -32,6 +32,8 @@ class Result:
         ratio_low, ratio_high: the quartiles of that.
         latency_ms: the median of a step, in milliseconds.
         latency_90_ms, latency_99_ms: percentiles of it.
+        cpu_ms: the processors' time of a step, of all threads: the median over turns.
+            With one thread it hardly depends on what else the machine does.
         build_seconds: until the network was there, imports included.
         first_call_seconds: of the first step, traces and optimizations included.
         peak_memory_mb: of its process.
@@ -49,6 +51,7 @@ class Result:
     latency_ms: float | None = None
     latency_90_ms: float | None = None
     latency_99_ms: float | None = None
+    cpu_ms: float | None = None
     build_seconds: float | None = None
     first_call_seconds: float | None = None
     peak_memory_mb: float | None = None
@@ -91,7 +94,7 @@ def result_of(
         statistics.median(theirs) / statistics.median(ours)
         for theirs, ours in zip(turns, own_turns, strict=True)
     )
-    share = None
+    share, cpu = None, about.get("cpu_seconds")
     if multiply_adds and rate:
         passes = _TRAINING_PASSES if work.mode == "training" else 1
         share = passes * multiply_adds / middle / rate
@@ -105,6 +108,7 @@ def result_of(
         latency_ms=1e3 * middle,
         latency_90_ms=1e3 * percentile(steps, 90),
         latency_99_ms=1e3 * percentile(steps, 99),
+        cpu_ms=1e3 * statistics.median(cpu) if cpu else None,
         build_seconds=about["build_seconds"],
         first_call_seconds=about["first_call_seconds"],
         peak_memory_mb=about.get("peak_memory_mb"),
@@ -127,6 +131,7 @@ _COLUMNS = (
     ("ms", 8, "{0.latency_ms:.1f}"),
     ("90 %", 8, "{0.latency_90_ms:.1f}"),
     ("99 %", 8, "{0.latency_99_ms:.1f}"),
+    ("CPU ms", 8, "{0.cpu_ms:.1f}"),
     ("build s", 8, "{0.build_seconds:.1f}"),
     ("first s", 8, "{0.first_call_seconds:.1f}"),
     ("MB", 6, "{0.peak_memory_mb:.0f}"),

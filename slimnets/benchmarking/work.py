@@ -26,6 +26,7 @@ class Work:
             `slimnets export` writes, or `model`, a Model as it is.
         threads: how many threads each subject uses; None for its own choice.
         num_classes: of the network.
+        jit: whether XLA compiles slimnets' own work, which is that of a Model then.
     """
 
     network: str
@@ -36,6 +37,7 @@ class Work:
     form: str = "exported"
     threads: int | None = None
     num_classes: int = 1000
+    jit: bool = False
 
     def __post_init__(self):
         for name, allowed in (
@@ -47,10 +49,13 @@ class Work:
             if value not in allowed:
                 raise ValueError(f"{name}={value!r}; allowed are {', '.join(allowed)}.")
 
+        if self.jit and self.mode == "forward" and self.form == "exported":
+            raise ValueError("jit compiles a Model; with mode='forward', form='model'.")
+
     def __str__(self) -> str:
         return (
             f"{self.network}, {self.mode}, batch {self.batch_size}, "
-            f"{self.image_size} pixels, {self.precision}"
+            f"{self.image_size} pixels, {self.precision}{', jit' * self.jit}"
         )
 
 

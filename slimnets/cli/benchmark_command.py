@@ -37,6 +37,13 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "How slimnets runs forward: the folded graph that is exported, or the Model.",
         flag_values=flag_values,
     )
+    flags.DEFINE_boolean(
+        "jit",
+        False,
+        "Compile slimnets' training, and its forward of --form=model, with XLA; not "
+        "for grouped and depthwise convolutions on a CPU.",
+        flag_values=flag_values,
+    )
     for name, default, text in (
         (
             "threads",
@@ -67,6 +74,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
             form=flag_values.form,
             threads=flag_values.threads,
             num_classes=flag_values.num_classes,
+            jit=flag_values.jit,
         )
         for name, mode, size, precision, batch in itertools.product(
             names,

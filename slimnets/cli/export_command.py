@@ -80,8 +80,6 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     ):
         if flag_values[name].value is not None and not used:
             raise UsageError(f"--{name} is of no effect without {needed}")
-    if measure and flag_values.format == "stablehlo":
-        raise UsageError("--measure: TensorFlow cannot run stablehlo")
     start_tensorflow(flag_values.debug)
     from slimnets.export import export_checkpoint
 

@@ -18,7 +18,11 @@ ARGUMENTS = ("PATTERN",)
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
-        "format", "text", ["text", "json"], "text or json.", flag_values=flag_values
+        "format",
+        "text",
+        ["text", "markdown", "json"],
+        "text, markdown or json.",
+        flag_values=flag_values,
     )
     define_debug(flag_values)
 
@@ -37,6 +41,11 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         print(json.dumps([_described(info) for info in infos], indent=2))
         return
     rows = [_HEADINGS, *map(_columns, infos)]
+    if flag_values.format == "markdown":
+        alignment = ["---:" if name in _NUMBERS else "---" for name in _HEADINGS]
+        for row in (rows[0], alignment, *rows[1:]):
+            print(f"| {' | '.join(row)} |")
+        return
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [

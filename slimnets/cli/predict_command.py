@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli.common import (
+    UsageError,
     define_debug,
     define_fields,
     require,
@@ -20,17 +21,21 @@ from slimnets.cli.common import (
 from slimnets.tasks.config import ROW_FORMATS, PredictionConfig
 
 ARGUMENTS = ()
-_REQUIRED = ("input", "checkpoint_path")
+_REQUIRED = ("input",)
 _FIELDS = (
     ("string", "input", "Images, a folder, a text file that lists images, TFRecords, "
      "patterns, separated by commas; - for one name a line of standard input."),
     ("string", "checkpoint_path", "The weights: a file, a checkpoint's prefix, or the "
      "train_dir of a run."),
+    ("string", "exported_path", "Instead of a checkpoint, what `slimnets export` wrote "
+     "in any format: a SavedModel's directory, or a file that ends in .pb, .onnx, "
+     ".tflite, .mlir or .keras."),
     ("string", "output", "File of the rows; standard output by default."),
     ("integer", "top", "How many classes a row has."),
     ("string", "model_name", "Name of the network; from the checkpoint's metadata by "
-     "default."),
-    ("integer", "batch_size", "Images at a time."),
+     "default. An exported network has it in itself, and its image size."),
+    ("integer", "batch_size", "Images at a time; 32 by default, or as many as an "
+     "exported network takes."),
     ("integer", "eval_image_size", "Height and width of the network's input."),
     ("string", "preprocessing_name", "How images become the network's input."),
     ("integer", "max_bad_records", "How many images that cannot be decoded are left "
@@ -50,6 +55,11 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     started = time.monotonic()
     require(flag_values, "predict", *_REQUIRED)
+    if not flag_values.checkpoint_path and not flag_values.exported_path:
+        raise UsageError(
+            "predict needs --checkpoint_path or --exported_path (slimnets predict "
+            "--help)"
+        )
     names = [*(name for _, name, _ in _FIELDS), "format"]
     config = PredictionConfig(**{name: flag_values[name].value for name in names})
     start_tensorflow(flag_values.debug)

@@ -118,10 +118,9 @@ def export_model(
     allowed = TOLERANCES[precision] if tolerance is None else tolerance
     with draft_directory(output) as directory:
         draft = os.path.join(directory, f"draft{chosen.ending}")
-        run = chosen.write(job, draft)
-        if run is None:
-            write_json(f"{draft}.json", known)
-            run = load(draft)
+        chosen.write(job, draft)
+        write_json(f"{draft}.json", known)
+        run = load(draft)
         # Ranges of int8 are those of the images that it was calibrated with.
         samples = batches[0] if batches else sample_inputs(frozen.inputs)
         difference = largest_difference(run(samples), _wanted(model, frozen, samples))

@@ -3,8 +3,9 @@
 Constants are computed once; identities and what only training needs go; a batch norm
 becomes part of the convolution or dense layer before it, or of those after it. One
 that stays, because an activation or a sum lies on both of its sides, becomes a scale
-and a shift. What is left is `Conv2D, BiasAdd, (AddV2,) Relu` wherever the network has
-these, which is the form that runtimes compute in one go.
+and a shift, and these move too where they can; see `preactivation`. What is left is
+`Conv2D, BiasAdd, (AddV2,) Relu` wherever the network has these, which is the form that
+runtimes compute in one go.
 
 The arithmetic is that of Jacob et al., arXiv:1712.05877, section 3.2.
 """
@@ -21,6 +22,7 @@ from slimnets.export.padding import (
     dilations_into_convolutions,
     pads_into_convolutions,
 )
+from slimnets.export.preactivation import scales_behind_relus, shifts_before_sums
 from slimnets.export.sizes import known_size, with_free_batch
 from slimnets.export.weights import (
     response,
@@ -36,8 +38,6 @@ _IDENTITIES = ("Identity", "StopGradient", "PreventGradient", "CheckNumerics")
 _SUMS = ("AddV2", "Add", "BiasAdd")
 # These move values, but none from one channel to another.
 _TRANSPARENT = ("Squeeze", "ExpandDims", "BatchToSpaceND")
-# A channel that is scaled by less would be shifted too far for float32.
-_LEAST_SCALE = 1e-3
 
 Shapes = Mapping[str, tf.TensorShape]
 
@@ -68,6 +68,7 @@ def fold(
     norms_to_affine(graph)
     fold_affine(graph)
     scales_behind_relus(graph)
+    shifts_before_sums(graph)
     return graph.to_graph_def()
 
 
@@ -264,37 +265,3 @@ def _add_bias(graph: NodeGraph, node: NodeDef, bias: np.ndarray) -> None:
         "BiasAdd", f"{node.name}/bias", (node.name, name), T=type_attribute(dtype)
     )
     graph.redirect(node.name, added)
-
-
-def scales_behind_relus(graph: NodeGraph) -> None:
-    """Turns `relu(scale * x + shift)` into `scale * relu(x + shift / scale)`, where all
-    scales are positive, and moves the product into the layers that follow.
-
-    So a norm before its activation costs a sum alone. Where other nodes follow too,
-    nothing changes.
-    """
-    for relu in [n for n in graph.nodes.values() if n.op == "Relu"]:
-        total = graph.source(relu)
-        product = graph.source(total) if total.op in _SUMS else total
-        if product.op != "Mul" or not graph.is_private(total.name):
-            continue
-        scale, shift = (graph.value(node.input[1]) for node in (product, total))
-        readers = [graph.nodes[name] for name in graph.consumers[relu.name]]
-        weights = [weights_of(graph, reader) for reader in readers]
-        simple = total is not product and graph.is_private(product.name)
-        if (
-            not simple
-            or relu.name in graph.outputs
-            or scale is None
-            or shift is None
-            or scale.ndim != 1
-            or scale.min() < _LEAST_SCALE
-            or any(w is None for w in weights)
-        ):
-            continue
-        for reader, old in zip(readers, weights, strict=True):
-            set_weights(graph, reader, times_inputs(reader, old, scale))
-        name = graph.constant(f"{total.name}/of_scaled", shift / scale)
-        graph.set_input(total, 1, name)
-        graph.bypass(product.name, product.input[0])
-    graph.prune()

@@ -20,7 +20,7 @@ from slimnets.export.saved_model import (
     write_frozen_graph,
     write_saved_model,
 )
-from slimnets.export.stablehlo import write_stablehlo
+from slimnets.export.stablehlo import load_stablehlo, write_stablehlo
 from slimnets.export.tflite import load_tflite, write_tflite
 from slimnets.model import Model
 
@@ -61,16 +61,16 @@ class Format:
     Attributes:
         ending: of its files; empty for a directory.
         precisions: those that it can be in.
-        write: a function of a job and the path, which may return what runs it.
-        load: a function of the path and the names of the outputs, if known, that
-            returns what runs the file, and the names of its inputs; None if nothing
-            runs it.
+        write: a function of a job and the path.
+        load: a function of the path, the names of the outputs, if known, and the
+            number of threads, that returns what runs the file, and the names of its
+            inputs.
     """
 
     ending: str
     precisions: tuple[str, ...]
-    write: Callable[[Job, str], Run | None]
-    load: Callable[[str, tuple[str, ...], int | None], tuple[Run, list[str]]] | None
+    write: Callable[[Job, str], None]
+    load: Callable[[str, tuple[str, ...], int | None], tuple[Run, list[str]]]
 
 
 def _onnx(job: Job, path: str) -> None:
@@ -90,13 +90,15 @@ FORMATS = {
     "saved_model": Format(
         "",
         ("float32", "bfloat16", "float16"),
-        lambda job, path: write_saved_model(job.graph, path, job.preprocessing),
+        lambda job, path: write_saved_model(
+            job.graph.for_tensorflow(), path, job.preprocessing
+        ),
         lambda path, outputs, threads: load_saved_model(path),
     ),
     "frozen_graph": Format(
         ".pb",
         ("float32", "bfloat16", "float16"),
-        lambda job, path: write_frozen_graph(job.graph, path),
+        lambda job, path: write_frozen_graph(job.graph.for_tensorflow(), path),
         lambda path, outputs, threads: load_frozen_graph(path, outputs),
     ),
     "onnx": Format(
@@ -115,7 +117,7 @@ FORMATS = {
         ".mlir",
         ("float32", "bfloat16", "float16"),
         lambda job, path: write_stablehlo(job.graph, path),
-        None,
+        lambda path, outputs, threads: load_stablehlo(path),
     ),
     "keras": Format(
         ".keras",

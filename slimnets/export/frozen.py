@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from slimnets.export.fold import fold
 from slimnets.export.graph import GraphDef
+from slimnets.export.preactivation import activations_apart
 from slimnets.export.precision import to_precision
 from slimnets.features import LEVELS
 from slimnets.model import Model
@@ -45,6 +46,11 @@ class Frozen:
     def in_precision(self, precision: str) -> Frozen:
         """Returns it computing in `float32`, `bfloat16` or `float16`."""
         graph_def = to_precision(self.graph_def, self.outputs, precision)
+        return dataclasses.replace(self, graph_def=graph_def)
+
+    def for_tensorflow(self) -> Frozen:
+        """Returns it as TensorFlow's optimizer can fuse it; see `activations_apart`."""
+        graph_def = activations_apart(self.graph_def, self.outputs)
         return dataclasses.replace(self, graph_def=graph_def)
 
     def function(self) -> Callable[..., dict[str, tf.Tensor]]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from slimnets import factory
+from slimnets.checkpoints import metadata as metadata_fields
 from slimnets.export.frozen import IMAGES, LOGITS, Frozen
 from slimnets.export.saved_model import Run
 from slimnets.keras_layers import keras_layer
@@ -21,7 +22,8 @@ def write_keras(model: Model, frozen: Frozen, path: str, precision: str) -> None
     `slimnets.export.load` or `slimnets.keras_layer` was used before.
 
     Raises:
-        ValueError: for a network of several inputs, or one that is not registered.
+        ValueError: for a network of several inputs, one that is not registered, or
+            options that the file cannot hold.
     """
     import keras
 
@@ -32,10 +34,17 @@ def write_keras(model: Model, frozen: Frozen, path: str, precision: str) -> None
         )
     batch, *sizes = frozen.inputs[IMAGES].shape
     name = model.network_name
-    if name not in factory.list_networks(name):
+    known = name in factory.list_networks(name)
+    if not known or factory.network_info(name).network is not model.network_function:
         raise ValueError(
             f"A .keras file names its network, and {name!r} is not registered: use "
             "slimnets.register_network."
+        )
+    said = metadata_fields.describe(model)["network_options"]
+    if unsaid := [key for key in model.network_options if key not in said]:
+        raise ValueError(
+            "A .keras file holds options that JSON can say; it cannot hold "
+            f"{', '.join(unsaid)} of {name}."
         )
     own = Model(
         name,

@@ -74,8 +74,8 @@ def load(path: str | os.PathLike, *, threads: int | None = None) -> Exported:
     """Loads an exported network, in whatever format it is.
 
     Args:
-        path: a SavedModel's directory, or a file that ends in .pb, .onnx, .tflite or
-            .keras.
+        path: a SavedModel's directory, or a file that ends in .pb, .onnx, .tflite,
+            .mlir or .keras.
         threads: how many threads ONNX Runtime and TFLite use; None for their own
             choice. TensorFlow has one setting for a process.
 
@@ -86,11 +86,6 @@ def load(path: str | os.PathLike, *, threads: int | None = None) -> Exported:
     """
     path = os.path.normpath(os.fspath(path))
     name = format_of(path)
-    if FORMATS[name].load is None:
-        raise ValueError(
-            f"{path} is {name}, which TensorFlow cannot run; compile it with the tools "
-            "of its target."
-        )
     metadata = read_metadata(path)
     run, inputs = FORMATS[name].load(path, tuple(metadata.get("outputs", ())), threads)
     return Exported(name, path, metadata, run, sorted(inputs))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from slimnets.data.pixel_limit import decode_image
 from slimnets.data.preprocessing import get_preprocessing
 from slimnets.export.frozen import IMAGES, Frozen
 from slimnets.export.graph import GraphDef
@@ -57,8 +58,7 @@ def _encoded(frozen: Frozen, preprocessing: str) -> Any:
     recipe = get_preprocessing(preprocessing)
 
     def prepare(data: tf.Tensor) -> tf.Tensor:
-        image = tf.io.decode_image(data, channels, expand_animations=False)
-        image = tf.ensure_shape(image, [None, None, channels])
+        image = decode_image(data, channels)
         return recipe.prepare(image[tf.newaxis], size, (0, 255))[0]
 
     network = frozen.function()

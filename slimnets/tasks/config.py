@@ -162,16 +162,18 @@ class EmbeddingConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PredictionConfig:
-    """What is predicted. None is taken from the checkpoint's metadata.
+    """What is predicted. None is taken from the network's metadata.
 
     Attributes:
         input: see `tasks.prediction.find_input`.
         checkpoint_path: the weights; see `checkpoints.read_checkpoint`.
+        exported_path: instead of a checkpoint, a network that `slimnets export` wrote,
+            in any format. It has its name and image size in itself.
         output: the file of the rows; None for standard output.
         format: `csv` or `jsonl`.
         top: how many classes a row has.
         model_name: a registered network.
-        batch_size: images at a time.
+        batch_size: images at a time; None for 32, or what an export was fixed to.
         eval_image_size: height and width of the network's input.
         preprocessing_name: see `data.get_preprocessing`.
         max_bad_records: how many images that cannot be decoded are left out before
@@ -179,12 +181,13 @@ class PredictionConfig:
     """
 
     input: str
-    checkpoint_path: str
+    checkpoint_path: str | None = None
+    exported_path: str | None = None
     output: str | None = None
     format: str = "csv"
     top: int = 1
     model_name: str | None = None
-    batch_size: int = 32
+    batch_size: int | None = None
     eval_image_size: int | None = None
     preprocessing_name: str | None = None
     max_bad_records: int = 0
@@ -194,7 +197,17 @@ class PredictionConfig:
             raise ValueError(
                 f"format={self.format!r}; allowed are {', '.join(ROW_FORMATS)}."
             )
-        _check_least(self, top=1, batch_size=1, max_bad_records=0)
+        if bool(self.checkpoint_path) == bool(self.exported_path):
+            raise ValueError("Give one of checkpoint_path and exported_path.")
+        for name in ("model_name", "eval_image_size"):
+            value = getattr(self, name)
+            if self.exported_path and value is not None:
+                raise ValueError(
+                    f"{name}={value!r} is of no effect with exported_path."
+                )
+        _check_least(self, top=1, max_bad_records=0)
+        if self.batch_size is not None:
+            _check_least(self, batch_size=1)
 
 
 def _check_least(config: object, **least: int) -> None:

@@ -13,58 +13,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TextIO
 
-import numpy as np
-import tensorflow as tf
-
-from slimnets.checkpoints import read_checkpoint
 from slimnets.data.image_files import SUFFIXES, BadImage, ImageFile, find_images
-from slimnets.data.labels import Prediction, decode_predictions, labels_of
-from slimnets.inspection.observe import Observed
+from slimnets.data.labels import Prediction
+from slimnets.tasks.classifiers import Classifier, get_classifier
 from slimnets.tasks.config import PredictionConfig
-from slimnets.training.evaluation import load_trained
 
 STDIN = "-"
-
-
-class Predictor(Observed):
-    """A classifier with its weights, or their averages, and its classes' names.
-
-    Args:
-        config: says which.
-
-    Raises:
-        FileNotFoundError, ValueError: as of `Observed`; for a network without classes.
-    """
-
-    def __init__(self, config: PredictionConfig):
-        super().__init__(
-            config.checkpoint_path,
-            config.model_name,
-            config.eval_image_size,
-            config.preprocessing_name,
-        )
-        classes = self.model.num_classes
-        if not classes:
-            raise ValueError(f"{self.prefix} has no classes to predict.")
-        reader = read_checkpoint(config.checkpoint_path)
-        load_trained(reader, self.model)
-        self._several = reader.metadata.get("loss") == "sigmoid"
-        self._labels = labels_of(config.checkpoint_path) or tuple(
-            str(index) for index in range(classes)
-        )
-        self._batch_size, self._top = config.batch_size, config.top
-
-    def load(self, image: ImageFile) -> np.ndarray:
-        """Decodes and resizes: float32 `[size, size, channels]`."""
-        return self.prepare(image.read(self.channels)).numpy()[0]
-
-    def predict(self, images: list[np.ndarray]) -> list[list[Prediction]]:
-        """The best classes of up to batch_size images, best first."""
-        # Filled up, so that every batch has one shape and one way to compute.
-        filled = (images + [images[0]] * self._batch_size)[: self._batch_size]
-        logits = self.model(np.stack(filled), training=False)[: len(images)]
-        scores = tf.sigmoid(logits) if self._several else tf.nn.softmax(logits)
-        return decode_predictions(scores, self._top, self._labels)
 
 
 def write_predictions(
@@ -85,18 +39,19 @@ def write_predictions(
         How many rows there are, and what was wrong with each image that was left out.
 
     Raises:
-        FileNotFoundError: if there are no images or no checkpoint.
-        ValueError: if the checkpoint does not fit, or there are more bad images than
+        FileNotFoundError: if there are no images or no network.
+        ValueError: if the network does not fit, or there are more bad images than
             allowed.
+        ImportError: if a package that runs an exported network is not installed.
     """
     images = find_input(config.input, stdin)
-    predictor = Predictor(config)
+    classifier = get_classifier(config)
     if config.output is None:
-        return _write(config, predictor, images, stdout)
+        return _write(config, classifier, images, stdout)
     draft = f"{config.output}.part"
     try:
         with open(draft, "w", encoding="utf-8", newline="") as file:
-            result = _write(config, predictor, images, file)
+            result = _write(config, classifier, images, file)
         os.replace(draft, config.output)
     finally:
         if os.path.exists(draft):
@@ -132,13 +87,13 @@ def _find(part: str, stdin: Iterable[str]) -> Iterable[ImageFile]:
 
 def _write(
     config: PredictionConfig,
-    predictor: Predictor,
+    classifier: Classifier,
     images: Iterable[ImageFile],
     file: TextIO,
 ) -> tuple[int, list[str]]:
     write = _WRITERS[config.format](file)
     rows, bad = 0, []
-    for batch in batches_of(images, predictor.load, config.batch_size):
+    for batch in batches_of(images, classifier.load, classifier.batch_size):
         bad += [value for _, value in batch if isinstance(value, str)]
         if len(bad) > config.max_bad_records:
             raise ValueError(
@@ -148,7 +103,7 @@ def _write(
         good = [(image, value) for image, value in batch if not isinstance(value, str)]
         if not good:
             continue
-        predictions = predictor.predict([value for _, value in good])
+        predictions = classifier.predict([value for _, value in good])
         for (image, _), best in zip(good, predictions, strict=True):
             write(image.name, best)
         rows += len(good)

@@ -3,15 +3,23 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
+import slimnets
 from slimnets.benchmarking.measuring import measure
+from slimnets.benchmarking.prepare import as_trained
 from slimnets.benchmarking.report import Result, percentile, result_of, table, write
 from slimnets.benchmarking.work import Work
 from slimnets.cli.main import BAD_USAGE, OK, main
 
 WORK = Work("lenet", batch_size=4, image_size=28)
-ABOUT = {"build_seconds": 2.0, "first_call_seconds": 0.5, "peak_memory_mb": 300.0}
+ABOUT = {
+    "build_seconds": 2.0,
+    "first_call_seconds": 0.5,
+    "peak_memory_mb": 300.0,
+    "cpu_seconds": [0.02, 0.03, 0.04],
+}
 # The machine is half as fast in the second turn, for both alike.
 OWN = [[0.01, 0.01, 0.01], [0.02, 0.02, 0.02], [0.01, 0.01, 0.01]]
 PEER = [[0.03], [0.06], [0.03]]
@@ -32,6 +40,7 @@ def test_ratios_are_of_the_same_turn(results):
     assert peer.ratio_low == pytest.approx(3) and peer.ratio_high == pytest.approx(3)
     assert own.images_per_second == pytest.approx(4 / 0.01)
     assert peer.latency_ms == pytest.approx(30) and peer.latency_99_ms == 60
+    assert own.cpu_ms == pytest.approx(30) and absent.cpu_ms is None
     assert own.steps == 9 and absent.steps == 0 and absent.ratio is None
 
 
@@ -84,6 +93,22 @@ def test_the_table_tells_who_is_missing(results):
 def test_unknown_work_is_refused(options):
     with pytest.raises(ValueError, match="allowed are"):
         Work("lenet", **options)
+
+
+def test_what_is_exported_is_not_compiled():
+    with pytest.raises(ValueError, match="form='model'"):
+        Work("lenet", jit=True)
+    assert "jit" in str(Work("lenet", jit=True, form="model"))
+
+
+def test_values_as_of_a_trained_network_are_no_zeros():
+    model = slimnets.Model("resnet_v2_cifar_20", num_classes=3)
+    model.build([None, 32, 32, 3])
+    as_trained(model)
+    for name, variable in model.variables_by_name.items():
+        if not name.endswith("weights"):
+            assert np.abs(variable).min() > 0, name
+    assert np.isfinite(model(np.ones([1, 32, 32, 3], np.float32))).all()
 
 
 def test_wrong_calls_are_refused():

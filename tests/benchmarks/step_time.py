@@ -7,7 +7,8 @@ resnet_v2_50 with Nesterov momentum, L2 loss and batch norm's updates, by slimne
 training step, against keras.applications.ResNet50V2 with the same optimizer by
 train_on_batch; in float32, and in bfloat16 against mixed_bfloat16. Each side runs in a
 process of its own, which takes its steps when the others rest, in turn. Ratios are of
-medians of the rounds; memory is the process's peak, without what it has before the
+medians of the rounds, by the clock and by processor time, which other work on the
+machine disturbs less; memory is the process's peak, without what it has before the
 network is built. `recompute` is slimnets' step with --recompute.
 """
 
@@ -100,7 +101,8 @@ def _own_step(precision, images, labels, recompute):
 
 
 def child(arguments: argparse.Namespace) -> None:
-    """Takes steps whenever a line comes; answers with seconds, at the end with MB."""
+    """Takes steps whenever a line comes; answers with seconds by the clock and of the
+    processor, at the end with MB."""
     import keras  # noqa: F401
     import tensorflow as tf
 
@@ -112,9 +114,12 @@ def child(arguments: argparse.Namespace) -> None:
     run(1)
     print("ready", flush=True)
     for line in sys.stdin:
-        started = time.perf_counter()
+        clocks = time.perf_counter, time.process_time
+        started = [clock() for clock in clocks]
         run(int(line))
-        print(time.perf_counter() - started, flush=True)
+        print(
+            *(clock() - s for clock, s in zip(clocks, started, strict=True)), flush=True
+        )
     print(_peak() - before, flush=True)
 
 
@@ -140,29 +145,34 @@ def measure(precision: str, arguments: argparse.Namespace) -> None:
     }  # fmt: skip
     for process in children.values():
         assert process.stdout.readline() == "ready\n"
-    seconds: dict[str, list[float]] = {side: [] for side in sides}
+    seconds: dict[str, list[list[float]]] = {side: [] for side in sides}
     for _ in range(arguments.rounds):
         for side, process in children.items():
             process.stdin.write(f"{arguments.steps}\n")
             process.stdin.flush()
-            seconds[side].append(float(process.stdout.readline()))
+            seconds[side].append([float(t) for t in process.stdout.readline().split()])
     images = arguments.steps * arguments.batch_size
-    rates, peaks = {}, {}
+    rates, costs, peaks = {}, {}, {}
     for side, process in children.items():
         process.stdin.close()
         peaks[side] = float(process.stdout.readline())
         process.stdout.close()
         process.wait()
-        rates[side] = images / statistics.median(seconds[side])
+        clock, processor = (
+            statistics.median(times) for times in zip(*seconds[side], strict=True)
+        )
+        rates[side], costs[side] = images / clock, processor / images
         print(
-            f"{precision} {side}: {rates[side]:.2f} images/s, {peaks[side]:.0f} MB",
+            f"{precision} {side}: {rates[side]:.2f} images/s, {peaks[side]:.0f} MB, "
+            f"{costs[side]:.3f} s of processor time for an image",
             flush=True,
         )
-    for first, second in (("slimnets", "keras"), ("recompute", "slimnets")):
+    for first, second in (("slimnets", "keras"), ("recompute", "keras")):
         if first in rates and second in rates:
             print(
                 f"{precision} {first} / {second}: "
-                f"speed {rates[first] / rates[second]:.2f}, "
+                f"speed {rates[first] / rates[second]:.2f} "
+                f"({costs[second] / costs[first]:.2f} by processor time), "
                 f"memory {peaks[first] / peaks[second]:.2f}",
                 flush=True,
             )

@@ -49,7 +49,9 @@ def small_model(name, seed=0):
     else:
         options, size = thin_options(name), size_of(name)
         if name not in HEAVY:
-            size = 139 if size > 224 else min(size, 64)
+            # The auxiliary logits of PNASNet need 5x5 positions.
+            large = size > 224 or name.startswith("pnasnet")
+            size = 139 if large else min(size, 64)
         shape = [None, size, size, 3]
     model = slimnets.Model(function, num_classes=CLASSES, seed=seed, **options)
     model.build(shape)

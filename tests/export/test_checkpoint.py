@@ -112,7 +112,6 @@ def test_full_integer_tflite(checkpoint, tmp_path, rng):
     [
         (["--format=onnx", "--calibration_images=8"], "no effect without --precision"),
         (["--format=onnx", "--dataset_name=digits"], "no effect without --precision"),
-        (["--format=stablehlo", "--measure"], "cannot run stablehlo"),
         (["--format=onyx"], "onyx"),
         ([], "export needs --format"),
     ],

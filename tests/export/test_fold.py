@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import slimnets
-from slimnets import layers
+from slimnets import layers, subsample
 from slimnets.export import fold, freeze
 from slimnets.export.agreement import largest_difference, sample_inputs
 from slimnets.export.fold import NORMS
@@ -122,6 +122,74 @@ def test_a_preactivation_norm_costs_a_sum_where_its_scales_are_positive():
     gamma.assign(np.linspace(-0.5, 2, 8))
     after, _ = assert_folding_keeps(model, [None, 9, 9, 8])
     assert after["Mul"] == 1
+
+
+def residual_network(x):
+    """Three pre-activation units, the second of which is strided."""
+    x = layers.conv2d(x, 8, 3, activation_fn=None)
+    for stride in (1, 2, 1):
+        net = layers.batch_norm(x, activation_fn=tf.nn.relu)
+        net = layers.conv2d(net, 4, 3, stride, **NORMALIZED)
+        net = layers.conv2d(net, 8, 1, activation_fn=None)
+        x = subsample(x, stride) + net
+    return layers.conv2d(layers.batch_norm(x, activation_fn=tf.nn.relu), 5, 1)
+
+
+def set_gammas(model, least):
+    for name, variable in model.variables_by_name.items():
+        if name.endswith("gamma"):
+            variable.assign(np.linspace(least, 2, variable.shape[0]))
+
+
+def test_a_residual_sum_carries_the_shift_of_the_norm_that_follows():
+    model = single_layer(residual_network)
+    set_gammas(model, 0.5)
+    after, _ = assert_folding_keeps(model, [None, 9, 9, 8])
+    assert not after["Mul"] and after["AddV2"] == 3, "the residual sums themselves"
+    set_gammas(model, -0.6)
+    after, _ = assert_folding_keeps(model, [None, 9, 9, 8])
+    assert after["Mul"] == 4 and after["AddV2"] == 3
+
+
+def test_a_sum_that_is_asked_for_carries_no_shift():
+    """As the features of a level are."""
+
+    def network(inputs, is_training=False):
+        with slimnets.arg_scope([layers.batch_norm], is_training=is_training):
+            net = layers.conv2d(inputs, 8, 3, activation_fn=None)
+            return layers.batch_norm(net, activation_fn=tf.nn.relu), {"sum": net}
+
+    model = slimnets.Model(network)
+    model.build([None, 9, 9, 8])
+    randomize(model)
+    frozen = freeze(model, [None, 9, 9, 8], levels=["sum"])
+    inputs = sample_inputs(frozen.inputs)
+    found, wanted = (outputs_of(each, inputs) for each in (frozen.folded(), frozen))
+    assert "features/sum" in wanted
+    assert largest_difference(found, wanted) < 1e-5
+
+
+def test_tensorflow_fuses_every_convolution():
+    """Its optimizer would give up over a sum that an activation and others read."""
+    model = single_layer(residual_network)
+    set_gammas(model, 0.5)
+    folded = freeze(model, [None, 9, 9, 8]).folded().for_tensorflow()
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        tf.graph_util.import_graph_def(folded.graph_def, name="")
+        metadata = v1.RunMetadata()
+        session.run(
+            f"{folded.outputs[0]}:0",
+            {"images:0": np.zeros([1, 9, 9, 8], np.float32)},
+            v1.RunOptions(output_partition_graphs=True),
+            metadata,
+        )
+    (graph,) = metadata.partition_graphs
+    fused = [node for node in graph.node if node.op.endswith("FusedConv2D")]
+    assert len(fused) == operations(folded.graph_def)["Conv2D"]
+    inputs = sample_inputs(folded.inputs)
+    expected = {"features": model(inputs["images"]).numpy()}
+    assert largest_difference(outputs_of(folded, inputs), expected) < 1e-5
 
 
 def test_a_convolution_that_others_read_keeps_its_weights():

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import slimnets
-from slimnets.tasks import prediction
+from slimnets.tasks.classifiers import get_classifier
 from slimnets.tasks.config import PredictionConfig
 from slimnets.tasks.prediction import batches_of, find_input, write_predictions
 
@@ -38,6 +38,13 @@ def config(folder, **changes):
     return PredictionConfig(**{**values, **changes})
 
 
+def network_of(path):
+    model = slimnets.Model("resnet18", num_classes=3, depth_multiplier=0.125)
+    model.build([None, 16, 16, 3])
+    model.load(path)
+    return model
+
+
 def rows(folder, stdin=(), **changes):
     out = io.StringIO()
     number, bad = write_predictions(config(folder, **changes), stdin, out)
@@ -47,10 +54,11 @@ def rows(folder, stdin=(), **changes):
 
 
 def test_rows_are_what_the_network_gives_whatever_the_batch(folder):
-    predictor = prediction.Predictor(config(folder))
+    classifier = get_classifier(config(folder))
+    network = network_of(folder / "model")
     expected = {}
     for image in find_input(str(folder / "images")):
-        logits = predictor.model(predictor.load(image)[np.newaxis])
+        logits = network(classifier.load(image)[np.newaxis])
         expected[image.name] = tf.nn.softmax(logits)[0].numpy()
     for batch_size in (1, 3, 100):
         found, bad = rows(folder, batch_size=batch_size, top=3)
@@ -115,12 +123,13 @@ def test_averages_are_what_predicts(folder):
     model.build([None, 16, 16, 3])
     average = {f"{n}/ExponentialMovingAverage": v for n, v in
                model.variables_by_name.items()}  # fmt: skip
-    first = prediction.Predictor(config(folder)).model.variables_by_name
+    first = network_of(folder / "model").variables_by_name
     reader = slimnets.checkpoints.read_checkpoint(folder / "model")
     slimnets.save_weights(folder / "both", {**first, **average}, reader.metadata)
-    both = config(folder, checkpoint_path=str(folder / "both"))
-    for name, variable in prediction.Predictor(both).model.variables_by_name.items():
-        np.testing.assert_array_equal(variable, model.variable_by_name(name))
+    model.save(folder / "average", metadata=reader.metadata)
+    paths = (str(folder / "both"), str(folder / "average"))
+    found = [rows(folder, checkpoint_path=path, top=3) for path in paths]
+    assert found[0] == found[1] != rows(folder, top=3)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +139,8 @@ def test_averages_are_what_predicts(folder):
         ({"top": 0}, "top=0 must be at least 1"),
         ({"input": "/none/*.png"}, "no file or folder /none"),
         ({"checkpoint_path": "/none"}, "no checkpoint /none"),
+        ({"checkpoint_path": None}, "one of checkpoint_path and exported_path"),
+        ({"exported_path": "/none.onnx"}, "one of checkpoint_path and exported_path"),
     ],
 )
 def test_wrong_settings_are_explained(folder, changes, message):
