@@ -48,6 +48,7 @@ setup(
             "pillow",
             "websocket-client",
             "libcst",
+            "hypothesis",
         ],
         "detection": ["pycocotools"],
         "plot": ["matplotlib"],

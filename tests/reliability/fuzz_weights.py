@@ -1,29 +1,21 @@
 """Reads damaged files of weights, one after the other, in a process of its own.
 
-    python -m tests.reliability.fuzz_weights KIND SEED COUNT
+    python -m tests.reliability.fuzz_weights KIND,KIND... SEED COUNT
 
-prints as JSON how many were read and how many refused. A crash of the interpreter, an
-exception that is not documented, a file that takes longer than SECONDS_PER_FILE, or
-more memory than MEGABYTES ends it with another exit status; the file that did it stays
-in the current directory under the name of the kind.
+prints and ends as `tests.reliability.fuzz_inputs` does.
 """
 
-import faulthandler
 import gzip
 import io
-import json
 import os
-import resource
-import sys
 import tarfile
-import warnings
 
 import numpy as np
 
-SECONDS_PER_FILE = 20
-# Beyond what the process had after reading the undamaged file. The HDF5 library takes
-# what the file says for a text of variable length, of which the length has 32 bits.
-MEGABYTES = 400
+from tests.reliability.fuzzing import Kind, main
+
+# The HDF5 library takes what the file says for a text of variable length, of which the
+# length has 32 bits.
 MEGABYTES_OF_HDF5 = 4500
 ARRAYS = {
     "layer/kernel": np.arange(300, dtype=np.float32).reshape(5, 5, 3, 4),
@@ -97,21 +89,6 @@ def _tar(path):
         file.write(gzip.compress(content.getvalue()))
 
 
-# What writes each kind, and the file of it that is damaged.
-KINDS = {
-    "safetensors": (_safetensors, "x.safetensors", "x.safetensors"),
-    "npz": (_npz, "x.npz", "x.npz"),
-    "h5": (_keras_h5, "x.h5", "x.h5"),
-    "weights.h5": (_weights_h5, "x.weights.h5", "x.weights.h5"),
-    "keras": (_keras, "x.keras", "x.keras"),
-    "pth": (_pth, "x.pth", "x.pth"),
-    "legacy_pth": (lambda path: _pth(path, new=False), "x.pth", "x.pth"),
-    "index": (_checkpoint, "x.ckpt", "x.ckpt.index"),
-    "data": (_checkpoint, "x.ckpt", "x.ckpt.data-00000-of-00001"),
-    "tar.gz": (_tar, "x.tar.gz", "x.tar.gz"),
-}
-
-
 def _read_all(path: str) -> None:
     from slimnets.checkpoints import read_checkpoint
 
@@ -121,39 +98,25 @@ def _read_all(path: str) -> None:
     reader.close()
 
 
-def _peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _hdf5(write, path: str) -> Kind:
+    return Kind(write, path, _read_all, megabytes=MEGABYTES_OF_HDF5)
 
 
-def run(kind: str, seed: int, count: int) -> dict[str, float]:
-    """Returns how many files were read and refused, and what memory it took."""
-    from tests.reliability.mutations import mutated
-
-    write, path, damaged = KINDS[kind]
-    limit = MEGABYTES_OF_HDF5 if kind in ("h5", "weights.h5", "keras") else MEGABYTES
-    write(path)
-    _read_all(path)
-    with open(damaged, "rb") as file:
-        original = file.read()
-    before = _peak_megabytes()
-    result = {"read": 0, "refused": 0}
-    for number in range(count):
-        with open(damaged, "wb") as file:
-            file.write(mutated(np.random.default_rng([seed, number]), original))
-        faulthandler.dump_traceback_later(SECONDS_PER_FILE, exit=True)
-        try:
-            _read_all(path)
-            result["read"] += 1
-        except (ValueError, FileNotFoundError):
-            result["refused"] += 1
-        faulthandler.cancel_dump_traceback_later()
-        grown = _peak_megabytes() - before
-        if grown > limit:
-            raise MemoryError(f"file {number} of seed {seed} took {grown:.0f} MB")
-    return {**result, "megabytes": round(grown)}
+KINDS = {
+    "safetensors": Kind(_safetensors, "x.safetensors", _read_all),
+    "npz": Kind(_npz, "x.npz", _read_all),
+    "h5": _hdf5(_keras_h5, "x.h5"),
+    "weights.h5": _hdf5(_weights_h5, "x.weights.h5"),
+    "keras": _hdf5(_keras, "x.keras"),
+    "pth": Kind(_pth, "x.pth", _read_all),
+    "legacy_pth": Kind(lambda path: _pth(path, new=False), "x.pth", _read_all),
+    "index": Kind(_checkpoint, "x.ckpt", _read_all, damaged="x.ckpt.index"),
+    "data": Kind(
+        _checkpoint, "x.ckpt", _read_all, damaged="x.ckpt.data-00000-of-00001"
+    ),
+    "tar.gz": Kind(_tar, "x.tar.gz", _read_all),
+}
 
 
 if __name__ == "__main__":
-    faulthandler.enable()
-    warnings.simplefilter("ignore")
-    print(json.dumps(run(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))))
+    main(KINDS)

@@ -2,10 +2,13 @@
 
 import gzip
 import io
+import struct
 import zipfile
+import zlib
 
 import numpy as np
 
+_PNG = b"\x89PNG\r\n\x1a\n"
 HUGE = (
     b"\xff" * 8,
     b"\x7f" + b"\xff" * 7,
@@ -18,14 +21,16 @@ HUGE = (
 def mutated(rng: np.random.Generator, original: bytes) -> bytes:
     """Returns `original` with one to eight kinds of damage.
 
-    A zip archive or a gzip file is in half of the cases damaged inside, so that its
-    checksums are right and what it holds is read.
+    A zip archive, a gzip file or a PNG is in half of the cases damaged inside, so that
+    its checksums are right and what it holds is read.
     """
     if rng.random() < 0.5:
         if original.startswith(b"PK\x03\x04"):
             return _inside_zip(rng, original)
         if original.startswith(b"\x1f\x8b"):
             return gzip.compress(_damaged(rng, gzip.decompress(original)), mtime=0)
+        if original.startswith(_PNG):
+            return _inside_png(rng, original)
     return _damaged(rng, original)
 
 
@@ -41,6 +46,23 @@ def _inside_zip(rng: np.random.Generator, original: bytes) -> bytes:
             content = source.read(name)
             target.writestr(name, _damaged(rng, content) if name in chosen else content)
     return result.getvalue()
+
+
+def _inside_png(rng: np.random.Generator, original: bytes) -> bytes:
+    chunks, place = [], len(_PNG)
+    while place < len(original):
+        (length,) = struct.unpack_from(">I", original, place)
+        chunks.append(original[place + 4 : place + 8 + length])
+        place += 12 + length
+    chosen = int(rng.integers(len(chunks)))
+    content = _damaged(rng, chunks[chosen][4:])
+    chunks[chosen] = chunks[chosen][:4] + content
+    if rng.random() < 0.2:
+        rng.shuffle(chunks)
+    return _PNG + b"".join(
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        for chunk in chunks
+    )
 
 
 def _damaged(rng: np.random.Generator, original: bytes) -> bytes:
