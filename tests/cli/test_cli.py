@@ -73,7 +73,7 @@ def test_help_does_not_wait_for_tensorflow():
         (["evaluate"], "evaluate needs --checkpoint_path"),
         (["evaluate", "--checkpoint_path=/none"], "There is no checkpoint /none"),
         (["list", "resnet_v2-50"], "the nearest are resnet_v2_50"),
-        (["list", "--format=xml"], "text|json"),
+        (["list", "--format=xml"], "text|markdown|json"),
         (["train", "--flagfile=none"], "comes with cifar10_resnet_v2_164, cifar10"),
         (["train", *QUICK, "--adam_beta1=0.5"], "belongs to optimizer=adam"),
         (["train", *QUICK, "--model_name=resnet"], "Unknown network 'resnet'"),
