@@ -143,10 +143,11 @@ def train(
     values = {name: flag_values[name].value for name in names}
     cluster = {name: values[name] for name in ("workers", "task_index", "tpu")}
     check_cluster(values["strategy"], **cluster)
-    with _bounded_wait(values["strategy"]), quiet_tensorflow(flag_values.debug):
+    with quiet_tensorflow(flag_values.debug):
         from slimnets.training import strategies, train
-
-        # Several processes must find each other before anything is computed.
+    # Several processes must find each other before anything is computed. A traceback
+    # of a thread that runs, as it does in imports, would not be safe to take.
+    with _bounded_wait(values["strategy"]), quiet_tensorflow(flag_values.debug):
         strategy = strategies.make_strategy(values["strategy"], **cluster)
     start_tensorflow(flag_values.debug)
     if flag_values.deterministic:
