@@ -32,12 +32,14 @@ class Accuracies:
     Attributes:
         before: by the network in float32.
         after: by what was exported.
+        same: of which both name the same class, right or wrong.
         images: how many images there are.
         split: the split's name.
     """
 
     before: float
     after: float
+    same: float
     images: int
     split: str
 
@@ -49,7 +51,8 @@ class Accuracies:
     def __str__(self) -> str:
         return (
             f"accuracy {100 * self.after:.2f} % against {100 * self.before:.2f} % in "
-            f"float32 ({self.change:+.2f} points, {self.images} {self.split} examples)"
+            f"float32 ({self.change:+.2f} points, {self.images} {self.split} examples, "
+            f"of which {100 * self.same:.2f} % get the same class)"
         )
 
 
@@ -201,18 +204,18 @@ def _measure(
         lambda images: graph(images=images)[LOGITS].numpy(),
         lambda images: exported({IMAGES: images})[LOGITS],
     ]
-    correct, total = np.zeros(2, int), 0
+    correct, same, total = np.zeros(2, int), 0, 0
     for batch, labels in _batches(source, dataset, split, batch_size or 50):
         images, labels = np.asarray(batch, np.float32), np.asarray(labels) + offset
         number = len(labels)
         if batch_size and number < batch_size:  # The last one is filled up.
             images = np.resize(images, (batch_size, *images.shape[1:]))
-        for index, network in enumerate(networks):
-            found = network(images)[:number].argmax(-1)
-            correct[index] += np.count_nonzero(found == labels)
+        found = np.stack([network(images)[:number].argmax(-1) for network in networks])
+        correct += np.count_nonzero(found == labels, axis=1)
+        same += np.count_nonzero(found[0] == found[1])
         total += number
     before, after = correct / total
-    result = Accuracies(float(before), float(after), total, split)
+    result = Accuracies(float(before), float(after), same / total, total, split)
     _store(exported.metadata, path, result)
     return result
 

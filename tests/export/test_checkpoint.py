@@ -73,7 +73,7 @@ def test_the_command_writes_a_model_its_labels_and_accuracies(
     arguments = [f"--checkpoint_path={path}", f"--output={output}", "--measure"]
     assert main(["export", *arguments, "--format=saved_model", "--levels="]) == OK
     first, last = capsys.readouterr().out.strip().splitlines()
-    assert "(+0.00 points, 360 test examples)" in first
+    assert "(+0.00 points, 360 test examples, of which 100.00 % get the same" in first
     assert last.startswith("saved_model in float32, ") and str(output) in last
     metadata = json.loads((tmp_path / "served.json").read_text())
     assert metadata["accuracy"]["images"] == 360
@@ -91,10 +91,12 @@ def test_int8_tells_and_stores_how_the_accuracy_changes(checkpoint, tmp_path, ca
     arguments = [f"--checkpoint_path={path}", f"--output={output}", "--format=onnx"]
     small = ["--precision=int8", "--calibration_images=16"]
     assert main(["export", *arguments, *small]) == OK
-    assert "points, 360 test examples)" in capsys.readouterr().out
+    assert "points, 360 test examples, of which" in capsys.readouterr().out
     accuracy = json.loads((tmp_path / "small.onnx.json").read_text())["accuracy"]
     change = 100 * (accuracy["after"] - accuracy["before"])
     assert accuracy["change"] == pytest.approx(change)
+    # Where both name the same class, both are right or both are wrong.
+    assert 1 - abs(change) / 100 >= accuracy["same"] - 1e-9
 
 
 @pytest.mark.slow
