@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import difflib
+import errno
 import glob
 import json
 import os
@@ -178,6 +179,33 @@ def clear_drafts(directory: str) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
+def move_into_place(draft: str, path: str) -> None:
+    """Moves a file to where another of its name may be, across a power cut too.
+
+    The disk has the file before it gets its name, and the name before this returns.
+
+    Raises:
+        OSError: if the disk is full, or fails.
+    """
+    _flush(draft)
+    os.replace(draft, path)
+    if os.name != "nt":  # Windows opens no directories.
+        _flush(os.path.dirname(path) or ".")
+
+
+def _flush(path: str) -> None:
+    """Returns once the disk has a file, or a directory's names."""
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems over a network cannot.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
+    finally:
+        os.close(descriptor)
+
+
 def write_file(path: str, write: Any, metadata: Mapping[str, Any] | None) -> None:
     """Writes a file of weights, and its metadata, that are whole or not there.
 
@@ -195,6 +223,6 @@ def write_file(path: str, write: Any, metadata: Mapping[str, Any] | None) -> Non
                 file.write(document)
         if os.path.exists(f"{path}.json"):
             os.remove(f"{path}.json")
-        os.replace(draft, path)
+        move_into_place(draft, path)
         if document is not None:
-            os.replace(f"{draft}.json", f"{path}.json")
+            move_into_place(f"{draft}.json", f"{path}.json")

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.checkpoints import load_weights, read_checkpoint, save_weights
-from slimnets.checkpoints.base import clear_drafts
+from slimnets.checkpoints.base import clear_drafts, move_into_place
 
 STATE = "checkpoint"
 STEP = "global_step"
@@ -210,7 +210,7 @@ def _write_state(directory: str, names: list[str]) -> None:
     draft = os.path.join(directory, f".{STATE}")
     with open(draft, "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
-    os.replace(draft, os.path.join(directory, STATE))
+    move_into_place(draft, os.path.join(directory, STATE))
 
 
 def _remove(prefix: str) -> None:
