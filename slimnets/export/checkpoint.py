@@ -13,7 +13,7 @@ from slimnets.checkpoints import read_checkpoint
 from slimnets.data import Dataset, evaluation_batches, get_dataset
 from slimnets.data.labels import labels_of
 from slimnets.export.exporting import Report, export_model, write_json
-from slimnets.export.frozen import IMAGES, LOGITS, freeze
+from slimnets.export.frozen import IMAGES, LOGITS, as_function
 from slimnets.export.loading import load
 from slimnets.inspection.observe import Observed
 from slimnets.training.averages import ENDING
@@ -197,9 +197,8 @@ def _measure(
     """Returns the accuracies, and adds them to the JSON file beside the export."""
     exported = load(path)
     split, offset = dataset.test_split, known.get("labels_offset", 0)
-    graph = freeze(
-        source.model, [batch_size, source.size, source.size, source.channels], levels=[]
-    ).function()
+    shape = [batch_size, source.size, source.size, source.channels]
+    graph = as_function(source.model, shape, levels=[])
     networks: list[Callable[[np.ndarray], np.ndarray]] = [
         lambda images: graph(images=images)[LOGITS].numpy(),
         lambda images: exported({IMAGES: images})[LOGITS],

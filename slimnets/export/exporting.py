@@ -6,9 +6,10 @@ Nothing is left at the output unless what was written gives the same as the netw
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from slimnets.checkpoints.metadata import LABELS_ENDING
 from slimnets.data.labels import write_labels
 from slimnets.export.agreement import TOLERANCES, largest_difference, sample_inputs
 from slimnets.export.formats import Job, get_format
-from slimnets.export.frozen import IMAGES, Frozen, freeze
+from slimnets.export.frozen import FEATURES, IMAGES, LOGITS, as_function, freeze
 from slimnets.export.loading import load
 from slimnets.model import Model
 
@@ -102,28 +103,33 @@ def export_model(
             "int8 needs some, and the others have no use for them."
         )
     frozen = freeze(model, input_shape, levels=levels)
+    inputs, outputs = frozen.inputs, frozen.outputs
+    batches = [_by_name(batch, inputs) for batch in calibration]
+    # Ranges of int8 are those of the images that it was calibrated with.
+    samples = batches[0] if batches else sample_inputs(inputs)
+    wanted = _wanted(model, as_function(model, input_shape, levels=levels), samples)
     known = {
         **metadata_fields.describe(model),
         **(metadata or {}),
         "format": format,
         "precision": precision,
         "preprocessing_name": preprocessing,
-        "inputs": {name: spec.shape.as_list() for name, spec in frozen.inputs.items()},
-        "outputs": list(frozen.outputs if format != "keras" else frozen.outputs[:1]),
+        "inputs": {name: spec.shape.as_list() for name, spec in inputs.items()},
+        "outputs": list(outputs if format != "keras" else outputs[:1]),
     }
     if labels:
         known["label_names"] = list(labels)
-    batches = [_by_name(batch, frozen) for batch in calibration]
     job = Job(model, frozen, precision, known, preprocessing, batches)
     allowed = TOLERANCES[precision] if tolerance is None else tolerance
     with draft_directory(output) as directory:
         draft = os.path.join(directory, f"draft{chosen.ending}")
         chosen.write(job, draft)
+        # Copies of the weights, some of them in graphs, which are cycles; what reads
+        # the file makes ten more.
+        del job, frozen
+        gc.collect()
         write_json(f"{draft}.json", known)
-        run = load(draft)
-        # Ranges of int8 are those of the images that it was calibrated with.
-        samples = batches[0] if batches else sample_inputs(frozen.inputs)
-        difference = largest_difference(run(samples), _wanted(model, frozen, samples))
+        difference = largest_difference(load(draft)(samples), wanted)
         if difference > allowed:
             raise ValueError(
                 f"The {format} in {precision} differs from the network by "
@@ -157,20 +163,23 @@ def _check_output(output: str, ending: str) -> None:
         raise ValueError(f"{output} is a file; a SavedModel is a directory.")
 
 
-def _by_name(batch: Any, frozen: Frozen) -> dict[str, np.ndarray]:
+def _by_name(batch: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
     if not isinstance(batch, Mapping):
-        batch = {next(iter(frozen.inputs)): batch}
+        batch = {next(iter(inputs)): batch}
     return {name: np.asarray(value, np.float32) for name, value in batch.items()}
 
 
 def _wanted(
-    model: Model, frozen: Frozen, samples: Mapping[str, np.ndarray]
+    model: Model,
+    function: Callable[..., dict[str, tf.Tensor]],
+    samples: Mapping[str, np.ndarray],
 ) -> dict[str, np.ndarray]:
     """Returns what the network gives for samples, in float32."""
     inputs = {name: tf.constant(value) for name, value in samples.items()}
-    wanted = {k: v.numpy() for k, v in frozen.function()(**inputs).items()}
+    wanted = {name: value.numpy() for name, value in function(**inputs).items()}
     if model.precision == "float32" and IMAGES in inputs:
-        wanted[frozen.outputs[0]] = model(inputs[IMAGES], training=False).numpy()
+        name = LOGITS if model.num_classes else FEATURES
+        wanted[name] = model(inputs[IMAGES], training=False).numpy()
     return wanted
 
 

@@ -108,9 +108,13 @@ def _known_values(graph: NodeGraph) -> dict[str, np.ndarray]:
         if name in constant and not constant.issuperset(graph.consumers[name])
     ]
     with tf.Graph().as_default() as imported:
-        tf.graph_util.import_graph_def(graph.to_graph_def(), name="")
+        tf.graph_util.import_graph_def(graph.sketch(), name="")
         with tf.compat.v1.Session() as session:
-            values = session.run([f"{name}:0" for name in wanted])
+            large = filter(graph.is_large, graph.sources_of(wanted))
+            values = session.run(
+                [f"{name}:0" for name in wanted],
+                {f"{name}:0": graph.value(name) for name in large},
+            )
         known = dict(zip(wanted, values, strict=True))
         # Sizes of activations that do not depend on the number of images.
         for name in open_names:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.export.fold import fold
-from slimnets.export.graph import GraphDef
+from slimnets.export.graph import GraphDef, set_constant
 from slimnets.export.preactivation import activations_apart
 from slimnets.export.precision import to_precision
 from slimnets.features import LEVELS
@@ -93,28 +93,85 @@ def freeze(
         ValueError: if the Model has no variables yet.
         KeyError: for a level that the network does not have.
     """
+    variables = _variables(model)
+    made: dict[str, str] = {}
+
+    def placeholder(getter: Callable, name: str, **kwargs: Any) -> tf.Tensor:
+        del getter, kwargs
+        variable = variables[name]
+        given = tf.compat.v1.placeholder(variable.dtype, variable.shape, name)
+        made[given.op.name] = name
+        return given
+
+    with tf.Graph().as_default() as graph:
+        inputs = structured(
+            input_shape,
+            lambda shape, name: tf.compat.v1.placeholder(tf.float32, shape, name),
+        )
+        outputs = tuple(_build(model, inputs, placeholder, levels))
+        names = [p.op.name for p in tf.nest.flatten(inputs)]
+        graph_def = tf.compat.v1.GraphDef()
+        graph_def.CopyFrom(graph.as_graph_def())
+        specs = {n: tf.TensorSpec(_shape_of(graph, n), tf.float32, n) for n in names}
+    # The values come last, so that there is one copy of them.
+    for node in graph_def.node:
+        if node.name in made:
+            set_constant(node, variables[made[node.name]].numpy())
+    return Frozen(graph_def, specs, outputs)
+
+
+def as_function(
+    model: Model, input_shape: Any, *, levels: Sequence[str] | None = None
+) -> Callable[..., dict[str, tf.Tensor]]:
+    """Returns what `freeze` freezes as a function that reads the Model's variables.
+
+    It takes inputs and gives outputs by name, as `Frozen.function`, and holds no copy
+    of the weights.
+
+    Args:
+        model, input_shape, levels: as of `freeze`.
+
+    Raises:
+        ValueError, KeyError: as `freeze`.
+    """
+    variables = _variables(model)
+    specs: dict[str, tf.TensorSpec] = {}
+
+    def spec(shape: list[int | None], name: str) -> tf.TensorSpec:
+        return specs.setdefault(name, tf.TensorSpec(shape, tf.float32, name))
+
+    structured(input_shape, spec)
+
+    def read(getter: Callable, name: str, **kwargs: Any) -> tf.Tensor:
+        del getter, kwargs
+        return tf.convert_to_tensor(variables[name])
+
+    def compute(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        images = structured(input_shape, lambda shape, name: inputs[name])
+        return _build(model, images, read, levels)
+
+    return tf.function(compute, autograph=False).get_concrete_function(**specs)
+
+
+def _variables(model: Model) -> dict[str, tf.Variable]:
     if not model.variables_by_name:
         raise ValueError(
             "The model has no variables yet; call it, load weights, or "
             "model.build(shape), first."
         )
-    values = {name: v.numpy() for name, v in model.variables_by_name.items()}
+    return model.variables_by_name
 
-    def constant(getter: Callable, name: str, **kwargs: Any) -> tf.Tensor:
-        del getter, kwargs
-        return tf.constant(values[name], name=name)
 
-    with tf.Graph().as_default() as graph:
-        inputs = _placeholders(input_shape)
-        with tf.compat.v1.variable_scope("", custom_getter=constant):
-            result = model.build_in_graph(inputs, False)
-        net, end_points = result if isinstance(result, tuple) else (result, {})
-        outputs = _name_outputs(model, net, end_points, levels)
-        names = [p.op.name for p in tf.nest.flatten(inputs)]
-        graph_def = tf.compat.v1.GraphDef()
-        graph_def.CopyFrom(graph.as_graph_def())
-        specs = {n: tf.TensorSpec(_shape_of(graph, n), tf.float32, n) for n in names}
-    return Frozen(graph_def, specs, outputs)
+def _build(
+    model: Model, inputs: Any, getter: Callable, levels: Sequence[str] | None
+) -> dict[str, tf.Tensor]:
+    """Builds the network with what `getter` gives for variables."""
+    # A scope of its own, so that default names start anew and leave no trace.
+    scope = tf.compat.v1.VariableScope(tf.compat.v1.AUTO_REUSE, custom_getter=getter)
+    with tf.compat.v1.variable_scope(scope):
+        result = model.build_in_graph(inputs, False)
+    net, end_points = result if isinstance(result, tuple) else (result, {})
+    return _named_outputs(model, net, end_points, levels)
 
 
 def input_names(input_shape: Any) -> list[str]:
@@ -140,12 +197,13 @@ def _is_shape(value: Any) -> bool:
     )
 
 
-def _placeholders(input_shape: Any) -> Any:
+def structured(input_shape: Any, leaf: Callable[[list[int | None], str], Any]) -> Any:
+    """Returns the structure of the inputs with `leaf(shape, name)` for each shape."""
     names = iter(input_names(input_shape))
 
     def made(part: Any) -> Any:
         if _is_shape(part):
-            return tf.compat.v1.placeholder(tf.float32, list(part), next(names))
+            return leaf(list(part), next(names))
         if isinstance(part, Mapping):
             return {key: made(part[key]) for key in sorted(part)}
         return type(part)(made(each) for each in part)
@@ -153,22 +211,21 @@ def _placeholders(input_shape: Any) -> Any:
     return made(input_shape)
 
 
-def _name_outputs(
+def _named_outputs(
     model: Model, net: tf.Tensor, end_points: Any, levels: Sequence[str] | None
-) -> tuple[str, ...]:
-    """Adds nodes under the fixed names, and returns these."""
-    names = [LOGITS if model.num_classes else FEATURES]
+) -> dict[str, tf.Tensor]:
+    """Adds nodes under the fixed names, and returns what they give."""
+    name = LOGITS if model.num_classes else FEATURES
     net = tf.cast(net, tf.float32)
-    tf.identity(net, name=names[0])
+    outputs = {name: tf.identity(net, name=name)}
     if model.num_classes:
-        tf.nn.softmax(net, name=PROBABILITIES)
-        names.append(PROBABILITIES)
+        outputs[PROBABILITIES] = tf.nn.softmax(net, name=PROBABILITIES)
     known = getattr(end_points, "levels", {})
     for level in [x for x in LEVELS if x in known] if levels is None else levels:
+        name = f"{FEATURES}/{level}"
         with tf.name_scope(""):
-            tf.identity(end_points[level], name=f"{FEATURES}/{level}")
-        names.append(f"{FEATURES}/{level}")
-    return tuple(names)
+            outputs[name] = tf.identity(end_points[level], name=name)
+    return outputs
 
 
 def _shape_of(graph: tf.Graph, name: str) -> tf.TensorShape:

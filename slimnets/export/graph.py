@@ -12,6 +12,8 @@ GraphDef = tf.compat.v1.GraphDef
 NodeDef = tf.compat.v1.NodeDef
 AttrValue = tf.compat.v1.AttrValue
 
+_LARGE = 4096  # Bytes. Shapes, sizes and paddings are smaller.
+
 
 class NodeGraph:
     """The nodes of a GraphDef by name, in an order in which they can be computed.
@@ -71,6 +73,17 @@ class NodeGraph:
         """Returns the node that gives an input of `node`."""
         return self.nodes[node_of(node.input[index])]
 
+    def sources_of(self, names: Iterable[str]) -> set[str]:
+        """Returns the names of these nodes and of all that they are computed from."""
+        found: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += map(node_of, self.nodes[name].input)
+        return found
+
     def is_private(self, name: str) -> bool:
         """Whether one node reads `name`, and nobody outside of the graph."""
         return len(self.consumers[name]) == 1 and name not in self.outputs
@@ -90,15 +103,8 @@ class NodeGraph:
 
     def constant(self, name: str, value: np.ndarray) -> str:
         """Adds a Const and returns its name."""
-        dtype = tf.as_dtype(value.dtype)
-        tensor = tf.make_tensor_proto(value, dtype)
-        added = self.add(
-            "Const",
-            name,
-            (),
-            dtype=type_attribute(dtype),
-            value=AttrValue(tensor=tensor),
-        )
+        added = self.add("Const", name, ())
+        set_constant(self.nodes[added], value)
         self._values[added] = value
         return added
 
@@ -133,12 +139,33 @@ class NodeGraph:
     def shapes(self) -> dict[str, tf.TensorShape]:
         """Returns what is known of the shape of each node's first output."""
         with tf.Graph().as_default() as graph:
-            tf.graph_util.import_graph_def(self.to_graph_def(), name="")
+            tf.graph_util.import_graph_def(self.sketch(), name="")
             return {op.name: op.outputs[0].shape for op in graph.get_operations()}
 
     def dtype(self, node: NodeDef) -> tf.DType:
         """Returns the type in which a node of one type computes."""
         return tf.as_dtype(node.attr["T"].type)
+
+    def is_large(self, name: str) -> bool:
+        """Whether a node is a constant that nobody needs to know a shape."""
+        node = self.nodes[name]
+        return (
+            node.op == "Const"
+            and len(node.attr["value"].tensor.tensor_content) > _LARGE
+        )
+
+    def sketch(self) -> GraphDef:
+        """Returns the nodes as a GraphDef with placeholders for large constants."""
+        graph_def = GraphDef(versions=self._versions)
+        for name, node in self.nodes.items():
+            if self.is_large(name):
+                given = graph_def.node.add(op="Placeholder", name=name)
+                given.attr["dtype"].CopyFrom(node.attr["dtype"])
+                shape = node.attr["value"].tensor.tensor_shape
+                given.attr["shape"].shape.CopyFrom(shape)
+            else:
+                graph_def.node.append(node)
+        return graph_def
 
     def to_graph_def(self) -> GraphDef:
         """Returns the nodes as a GraphDef, without the names of devices."""
@@ -158,6 +185,15 @@ class NodeGraph:
             number += 1
             free = f"{name}_{number}"
         return free
+
+
+def set_constant(node: NodeDef, value: np.ndarray) -> None:
+    """Makes a Const of a node without inputs."""
+    dtype = tf.as_dtype(value.dtype)
+    node.op = "Const"
+    node.attr.clear()
+    node.attr["dtype"].type = dtype.as_datatype_enum
+    node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value, dtype))
 
 
 def node_of(name: str) -> str:
