@@ -39,6 +39,8 @@ FIELDS = (
     ("integer", "randaugment_layers", "Operations of RandAugment for each image."),
     ("float", "randaugment_magnitude", "Strength of RandAugment, 0 to 10; 9 by "
      "default."),
+    ("float", "randaugment_magnitude_stddev", "By how much that strength varies from "
+     "operation to operation; not at all by default."),
     ("float", "color_jitter", "Share by which brightness, contrast and saturation "
      "change at most."),
     ("float", "random_erasing", "Probability with which a rectangle is erased."),

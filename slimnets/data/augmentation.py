@@ -155,12 +155,14 @@ class Augmentation:
             change = functools.partial(policies.autoaugment, policy=options.autoaugment)
             chain.append((policies.AUTOAUGMENT_DRAWS, change))
         elif layers := options.randaugment_layers:
+            stddev = options.randaugment_magnitude_stddev
             change = functools.partial(
                 policies.randaugment,
                 layers=layers,
                 magnitude=options.randaugment_magnitude,
+                stddev=stddev,
             )
-            chain.append((policies.randaugment_draws(layers), change))
+            chain.append((policies.randaugment_draws(layers, stddev), change))
         policy = options.autoaugment or options.randaugment_layers
         if options.color_jitter:
             change = functools.partial(

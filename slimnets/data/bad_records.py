@@ -58,7 +58,8 @@ class BadRecords:
 
 def reason(error: Exception) -> str:
     """What an error says, without what TensorFlow adds around it."""
-    text = " ".join((getattr(error, "message", None) or str(error)).split())
+    said = getattr(error, "message", None) or getattr(error, "strerror", None)
+    text = " ".join((said or str(error)).split())
     text, asserted = _ASSERTION.subn("", text)
     if asserted:  # Each of its parts is in quotes or brackets.
         text = re.sub(r"b'(.*?)'|\[(.*?)\]", r"\1\2", text)

@@ -3,6 +3,8 @@
 Sources: [1] torchvision's ColorJitter; [2] research/slim's inception_preprocessing.
 """
 
+import functools
+
 import tensorflow as tf
 
 # ITU-R 601, as PIL's conversion to gray.
@@ -52,28 +54,30 @@ def inception_colors(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     delta = _BRIGHTNESS * (2.0 * draws[:, 0] - 1.0)
     factor = 1.0 + _SATURATION * (2.0 * draws[:, 1] - 1.0)
     first = tf.where(draws[:, 2] < 0.5, delta, 0.0)
-    # Channel by channel, since numbers of one shape are quickly computed.
-    planes = tf.transpose(images, [3, 0, 1, 2])
+    # Channel by channel, since numbers of one shape are quickly computed, and those of
+    # one channel stay in the processor's cache.
+    planes = tf.unstack(images, axis=-1)
     scale, level = saturation_line(planes, factor, first)
-    planes = tf.clip_by_value(planes * scale + (level + delta), 0.0, 255.0)
-    return tf.transpose(planes, [1, 2, 3, 0])
+    level += delta
+    changed = [tf.clip_by_value(plane * scale + level, 0.0, 255.0) for plane in planes]
+    return tf.transpose(tf.stack(changed), [1, 2, 3, 0])
 
 
 def saturation_line(
-    planes: tf.Tensor, factor: tf.Tensor, added: tf.Tensor
+    planes: list[tf.Tensor], factor: tf.Tensor, added: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """What `tf.image.adjust_saturation` does, as a scale and a level for each pixel.
 
-    `planes * scale + level + added` is what it gives for `planes + added`, without the
+    `plane * scale + level + added` is what it gives for `plane + added`, without the
     way through HSV: the largest channel stays; the others' distances to it grow by
     `factor`, but not so far that one is below 0.
 
     Args:
-        planes: `[channels, batch, height, width]`.
+        planes: each channel, `[batch, height, width]`.
         factor, added: `[batch, 1, 1]`.
     """
-    largest = tf.reduce_max(planes, axis=0)
-    spread = largest - tf.reduce_min(planes, axis=0)
+    largest = functools.reduce(tf.maximum, planes)
+    spread = largest - functools.reduce(tf.minimum, planes)
     farthest = (largest + added) / tf.maximum(spread, 1e-6)
     scale = tf.minimum(factor, farthest)
     return scale, largest * (1.0 - scale)

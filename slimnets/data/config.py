@@ -36,6 +36,8 @@ class AugmentationOptions:
         autoaugment: a policy of AutoAugment, one of POLICIES.
         randaugment_layers: how many operations of RandAugment an image goes through.
         randaugment_magnitude: their strength, 0 to 10; 9 by default.
+        randaugment_magnitude_stddev: by how much it varies from operation to
+            operation.
         color_jitter: by which share brightness, contrast and saturation change at
             most. A preprocessing's own change of colors is left out beside AutoAugment
             and RandAugment.
@@ -52,6 +54,7 @@ class AugmentationOptions:
     autoaugment: str | None = None
     randaugment_layers: int | None = None
     randaugment_magnitude: float | None = None
+    randaugment_magnitude_stddev: float | None = None
     color_jitter: float | None = None
     random_erasing: float | None = None
     mixup_alpha: float | None = None
@@ -81,11 +84,12 @@ class AugmentationOptions:
                 f"autoaugment={self.autoaugment} and "
                 f"randaugment_layers={self.randaugment_layers} exclude each other."
             )
-        if self.randaugment_magnitude is not None and not self.randaugment_layers:
-            raise ValueError(
-                f"randaugment_magnitude={self.randaugment_magnitude} is of no effect "
-                "without randaugment_layers."
-            )
+        for name in ("randaugment_magnitude", "randaugment_magnitude_stddev"):
+            value = getattr(self, name)
+            if value is not None and not self.randaugment_layers:
+                raise ValueError(
+                    f"{name}={value} is of no effect without randaugment_layers."
+                )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -196,6 +200,7 @@ _RANGES = {
     "pad_and_crop": (0, 256),
     "randaugment_layers": (0, 10),
     "randaugment_magnitude": (0, 10),
+    "randaugment_magnitude_stddev": (0, 10),
     "color_jitter": (0, 1),
     "random_erasing": (0, 1),
     "mixup_alpha": (0, 100),

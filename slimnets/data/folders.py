@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import os
 
+import absl.logging
 import numpy as np
 
 from slimnets.data.datasets import Dataset
@@ -20,6 +21,7 @@ from slimnets.data.image_files import SUFFIXES
 from slimnets.data.sources import Files, held_out
 
 TRAIN, VALIDATION, ALL = "train", "validation", "all"
+_OTHER_SUFFIXES = (".webp", ".tif", ".tiff", ".heic", ".avif", ".jp2", ".ppm")
 _VALIDATION_NAMES = (VALIDATION, "val", "valid", "test")
 
 
@@ -73,12 +75,19 @@ def _sub_folders(path: str) -> list[str]:
 
 def _images(root: str, folder: str) -> list[str]:
     """The images in a class's folder, by their path below `root`."""
-    found = [
+    files = [
         os.path.relpath(os.path.join(parent, name), root).replace(os.sep, "/")
         for parent, _, names in os.walk(os.path.join(root, folder))
         for name in names
-        if name.lower().endswith(SUFFIXES)
     ]
+    found = [name for name in files if name.lower().endswith(SUFFIXES)]
+    others = [name for name in files if name.lower().endswith(_OTHER_SUFFIXES)]
+    if others:
+        absl.logging.warning(
+            "%s: left out %d images of kinds that cannot be read, such as %s; "
+            "those that can be are %s.",
+            os.path.join(root, folder), len(others), others[0], ", ".join(SUFFIXES),
+        )  # fmt: skip
     if not found:
         raise ValueError(
             f"The class folder {os.path.join(root, folder)} is empty: it holds no "

@@ -221,8 +221,6 @@ def decode_crop(encoded: tf.Tensor, window: Window, boxes, draws, size: int, cha
         shape = jpeg_shape(encoded)
         crop = window(shape[0], shape[1], boxes, draws)
         smaller = tf.minimum(crop[2], crop[3]) // size
-        level = tf.cast(smaller >= 2, tf.int32) + tf.cast(smaller >= 4, tf.int32)
-        level += tf.cast(smaller >= 8, tf.int32)
 
         def at(ratio: int) -> Callable[[], tf.Tensor]:
             def decode() -> tf.Tensor:
@@ -234,7 +232,11 @@ def decode_crop(encoded: tf.Tensor, window: Window, boxes, draws, size: int, cha
 
             return decode
 
-        return tf.switch_case(level, [at(ratio) for ratio in (1, 2, 4, 8)])
+        def reduced() -> tf.Tensor:
+            level = tf.cast(smaller >= 4, tf.int32) + tf.cast(smaller >= 8, tf.int32)
+            return tf.switch_case(level, [at(ratio) for ratio in (2, 4, 8)])
+
+        return tf.cond(smaller < 2, at(1), _apart(reduced))
 
     def other() -> tf.Tensor:
         image = decode_image(encoded, channels)
@@ -243,4 +245,12 @@ def decode_crop(encoded: tf.Tensor, window: Window, boxes, draws, size: int, cha
         image = image[top : top + height, left : left + width]
         return resize(image[tf.newaxis], size, size)[0]
 
-    return tf.cond(tf.io.is_jpeg(encoded), jpeg, other)
+    return tf.cond(tf.io.is_jpeg(encoded), jpeg, _apart(other))
+
+
+def _apart(branch: Callable[[], tf.Tensor]) -> Callable[[], tf.Tensor]:
+    """Keeps a rare branch out of the graph, where it takes time without being run."""
+    if tf.executing_eagerly():
+        return branch
+    attributes = {"_noinline": True}
+    return tf.function(branch, autograph=False, experimental_attributes=attributes)

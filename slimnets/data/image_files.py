@@ -118,7 +118,9 @@ def _listed(path: str) -> list[ImageFile]:
         lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
         raise ValueError(
-            f"{path} is neither a TFRecord nor a text file that lists images."
+            f"{path} is neither an image that can be read "
+            f"({', '.join(SUFFIXES)}), nor a TFRecord, nor a text file that lists "
+            "images."
         ) from None
     names = [line.strip() for line in lines if line.strip()]
     images = [ImageFile(name, str(root / name)) for name in names]

@@ -83,8 +83,9 @@ def training_batches(
         draws = tf.random.stateless_uniform(
             [batch_size, augmentation.draws], _step_seed(seed, step)
         )
-        part = slice(share.start, share.start + share.size)
-        return chosen[part], draws[part]
+        # The share may begin at a tensor; its size is known.
+        own = share.start + tf.range(share.size)
+        return tf.gather(chosen, own), tf.gather(draws, own)
 
     def locate(element: int) -> int:
         """The index of the example that comes as that one, from `first_step` on."""
@@ -114,7 +115,7 @@ def training_batches(
             if labels.shape.rank == 1:
                 labels = tf.one_hot(labels, classes)
             first, pairs = share.start // 2, (share.size + 1) // 2
-            parts = (part[first : first + pairs] for part in mix)
+            parts = (tf.gather(part, first + tf.range(pairs)) for part in mix)
             return mix_pairs(images, labels, Mix(*parts))
 
         batches = tf.data.Dataset.zip(batches, mixes).map(mixed)

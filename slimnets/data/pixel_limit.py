@@ -88,7 +88,11 @@ def _if_small(value: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tenso
 
 
 def _if(condition: Any, what: list, value: tf.Tensor) -> tf.Tensor:
-    with tf.control_dependencies([tf.debugging.Assert(condition, what)]):
+    if tf.executing_eagerly():
+        tf.debugging.Assert(condition, what)
+        return tf.identity(value)
+    # As tf.debugging.Assert, but for a branch around it, which would take longer.
+    with tf.control_dependencies([tf.raw_ops.Assert(condition=condition, data=what)]):
         return tf.identity(value)
 
 

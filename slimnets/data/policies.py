@@ -137,29 +137,40 @@ AUTOAUGMENT_DRAWS = 5
 DRAWS_PER_LAYER = 3
 
 
-def randaugment_draws(layers: int) -> int:
+def randaugment_draws(layers: int, stddev: float | None = None) -> int:
     """How many draws an image takes."""
-    return DRAWS_PER_LAYER * layers
+    return (DRAWS_PER_LAYER + bool(stddev)) * layers
 
 
 def randaugment(
-    images: tf.Tensor, draws: tf.Tensor, layers: int, magnitude: float | None = None
+    images: tf.Tensor,
+    draws: tf.Tensor,
+    layers: int,
+    magnitude: float | None = None,
+    stddev: float | None = None,
 ) -> tf.Tensor:
     """Puts each image through `layers` operations, each with the probability 0.5 [3].
 
     Args:
         images: `[batch, height, width, channels]`, from 0 to 255; they are rounded.
-        draws: `[batch, randaugment_draws(layers)]`, from 0 to 1.
+        draws: `[batch, randaugment_draws(layers, stddev)]`, from 0 to 1.
         layers: how many operations.
         magnitude: their strength, 0 to 10; None for 9.
+        stddev: by how much each operation's strength is normally distributed around
+            it, inside of 0 to 10 [3]; None or 0 for not at all.
     """
-    level = (DEFAULT_MAGNITUDE if magnitude is None else magnitude) / 10.0
+    mean = DEFAULT_MAGNITUDE if magnitude is None else magnitude
     arguments = _Arguments(INCREASING)
 
     def one(image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-        choice, chance, side = tf.unstack(tf.reshape(draws, [layers, -1]), axis=1)
+        columns = tf.unstack(tf.reshape(draws, [layers, -1]), axis=1)
+        choice, chance, side, *spread = columns
         chosen = _index(choice, len(OPERATIONS))
-        return _apply(image, chosen, arguments(chosen, level, side), chance < 0.5)
+        strength = mean
+        if spread:
+            strength = tf.clip_by_value(mean + stddev * _normal(spread[0]), 0.0, 10.0)
+        values = arguments(chosen, strength / 10.0, side)
+        return _apply(image, chosen, values, chance < 0.5)
 
     return _each(one, images, draws)
 
@@ -205,6 +216,13 @@ class _Arguments:
         negative = tf.gather(self._two_sided, chosen) & (side < 0.5)
         distance = tf.where(negative, -distance, distance)
         return tf.gather(self._start, chosen) + distance
+
+
+def _normal(draws: tf.Tensor) -> tf.Tensor:
+    """Turns draws from 0 to 1 into normally distributed ones."""
+    least = 1e-7  # Of float32, so that 0 and 1 do not become infinite.
+    draws = tf.clip_by_value(draws, least, 1.0 - least)
+    return tf.math.ndtri(draws)
 
 
 def _index(draw: tf.Tensor, number: int) -> tf.Tensor:

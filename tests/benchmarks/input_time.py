@@ -2,19 +2,27 @@
 
     python tests/benchmarks/input_time.py [--images=256] [--repeats=5] [--size=224]
 
-A folder of JPEGs of photographs' size is made. slimnets reads it with `inception`'s
-random crop, flip, brightness and saturation; Keras with image_dataset_from_directory at
-the crop's size over 0.875, its RandomCrop, RandomFlip and either RandomBrightness and
-RandomSaturation (the same changes) or RandomBrightness and RandomContrast (cheaper). A
-pass over all images of each is timed in turn; ratios are of medians of one run. Images
-per core are by the process's CPU time, which other work on the machine does not change
-as it does the clock's.
+A folder of JPEGs of photographs' size is made. Each pipeline makes float32 batches from
+-1 to 1 of it, and each color change is drawn for each image:
+
+- slimnets with `inception`: a random crop of 5 to 100 % of the area and its own aspect,
+  flip, brightness and saturation in HSV;
+- slimnets with `tf` and color_jitter: a crop of 8 to 100 %, flip, brightness, contrast
+  and saturation towards gray;
+- Keras: image_dataset_from_directory at the crop's size over 0.875, RandomCrop (one
+  place for the whole batch), RandomFlip and either the colors of the first, all three
+  of the second, or brightness and contrast only.
+
+The first two of Keras's change what one of slimnets' changes; the third does less than
+either, and is compared with both. All are timed in turn, each from the moment when its
+start, which takes compiling and filling its queues, is behind it. Ratios are of medians
+of one run. Images per core are by the process's CPU time, which other work on the
+machine does not change as it does the clock's.
 """
 
 import argparse
 import os
 import pathlib
-import statistics
 import tempfile
 import time
 
@@ -28,6 +36,19 @@ from slimnets.data import InputConfig, training_batches
 
 HEIGHT, WIDTH = 375, 500
 BATCH = 32
+# Batches before the clock starts.
+FIRST = 8
+BRIGHTNESS, CHANGE = 32 / 255, 0.5
+OWN = {
+    "inception": {"preprocessing_name": "inception"},
+    "color_jitter": {"preprocessing_name": "tf", "color_jitter": CHANGE},
+}
+# Keras's layers, and which of slimnets' pipelines do the same, or more.
+KERAS = {
+    "brightness, saturation": ("BS", ["inception"]),
+    "brightness, contrast, saturation": ("BCS", ["color_jitter"]),
+    "brightness, contrast (less work)": ("BC", [*OWN]),
+}
 
 
 def write_folder(root: pathlib.Path, number: int) -> None:
@@ -44,19 +65,24 @@ def write_folder(root: pathlib.Path, number: int) -> None:
         (folder / f"{index:05}.jpg").write_bytes(encoded.numpy())
 
 
-def ours(root: pathlib.Path, size: int, workers: int | None) -> tf.data.Dataset:
+def ours(root: pathlib.Path, size: int, workers: int | None, **options):
     config = InputConfig(
         dataset_name="folder",
         dataset_dir=str(root),
         dataset_split_name="all",
         train_image_size=size,
-        preprocessing_name="inception",
+        **options,
     )
     config.check_input()
     return limited(training_batches(config, batch_size=BATCH, seed=0), workers)
 
 
-def kerass(root, size, workers, colors: list) -> tf.data.Dataset:
+def kerass(root: pathlib.Path, size: int, workers: int | None, colors: str):
+    make = {
+        "B": lambda: keras.layers.RandomBrightness(BRIGHTNESS, value_range=(0, 255)),
+        "C": lambda: keras.layers.RandomContrast(CHANGE),
+        "S": lambda: keras.layers.RandomSaturation(CHANGE, value_range=(0, 255)),
+    }
     side = round(size / 0.875)
     batches = keras.utils.image_dataset_from_directory(
         root, image_size=(side, side), batch_size=BATCH, seed=0, verbose=False
@@ -64,7 +90,7 @@ def kerass(root, size, workers, colors: list) -> tf.data.Dataset:
     steps = [
         keras.layers.RandomCrop(size, size),
         keras.layers.RandomFlip("horizontal"),
-        *colors,
+        *(make[color]() for color in colors),
         keras.layers.Rescaling(1 / 127.5, offset=-1),
     ]
 
@@ -84,6 +110,18 @@ def limited(batches: tf.data.Dataset, workers: int | None) -> tf.data.Dataset:
     return batches.with_options(options)
 
 
+def timed(batches: tf.data.Dataset, steps: int) -> tuple[float, float]:
+    """Images a second and images per second of CPU time, once it runs."""
+    iterator = iter(batches)
+    for _ in range(FIRST):
+        next(iterator)
+    started, used = time.perf_counter(), time.process_time()
+    for _ in range(steps):
+        next(iterator)
+    seconds = time.perf_counter() - started, time.process_time() - used
+    return tuple(steps * BATCH / number for number in seconds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--images", type=int, default=256)
@@ -91,7 +129,6 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--workers", type=int)
     arguments = parser.parse_args()
-    brightness = {"factor": 32 / 255, "value_range": (0, 255)}
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
         write_folder(root, arguments.images)
@@ -100,48 +137,28 @@ def main() -> None:
             f"{arguments.images} JPEGs of {WIDTH}x{HEIGHT}, "
             f"{np.mean(sizes) / 1024:.0f} KiB each, to {arguments.size} squared"
         )
-        options = (root, arguments.size, arguments.workers)
-        pipelines = {
-            "slimnets": ours(*options),
-            "keras, brightness and saturation": kerass(
-                *options,
-                [
-                    keras.layers.RandomBrightness(**brightness),
-                    keras.layers.RandomSaturation(0.5, value_range=(0, 255)),
-                ],
-            ),
-            "keras, brightness and contrast": kerass(
-                *options,
-                [
-                    keras.layers.RandomBrightness(**brightness),
-                    keras.layers.RandomContrast(0.5),
-                ],
-            ),
-        }
-        steps = arguments.images // BATCH
-        passes = {name: batches.take(steps) for name, batches in pipelines.items()}
-        clock = {name: [] for name in passes}
-        cores = {name: [] for name in passes}
-        for repeat in range(arguments.repeats + 1):
-            for name, batches in passes.items():
-                started, used = time.perf_counter(), time.process_time()
-                for _ in batches:
-                    pass
-                seconds = time.perf_counter() - started, time.process_time() - used
-                if repeat:
-                    clock[name].append(steps * BATCH / seconds[0])
-                    cores[name].append(steps * BATCH / seconds[1])
-    own = {
-        kind: statistics.median(table["slimnets"])
-        for kind, table in (("clock", clock), ("core", cores))
-    }
-    for name in pipelines:
-        by_clock, by_core = (statistics.median(table[name]) for table in (clock, cores))
+        common = (root, arguments.size, arguments.workers)
+        pipelines = {name: ours(*common, **options) for name, options in OWN.items()}
+        for name, (colors, _) in KERAS.items():
+            pipelines[name] = kerass(*common, colors)
+        rates = {name: [] for name in pipelines}
+        for _ in range(arguments.repeats):
+            for name, batches in pipelines.items():
+                rates[name].append(timed(batches, arguments.images // BATCH))
+    medians = {name: np.median(pairs, axis=0) for name, pairs in rates.items()}
+    for name, (by_clock, by_core) in medians.items():
+        maker = "slimnets" if name in OWN else "keras"
         print(
-            f"{name:34} {by_clock:7.1f} images/s, {by_core:7.1f} images/s per core; "
-            f"slimnets / this: {own['clock'] / by_clock:.2f} by the clock, "
-            f"{own['core'] / by_core:.2f} per core"
+            f"{maker + ', ' + name:40} {by_clock:7.1f} images/s, "
+            f"{by_core:7.1f} images/s per core"
         )
+    for name, (_, compared) in KERAS.items():
+        for own in compared:
+            by_clock, by_core = medians[own] / medians[name]
+            print(
+                f"slimnets {own} / keras {name}: {by_clock:.2f} by the clock, "
+                f"{by_core:.2f} per core"
+            )
 
 
 if __name__ == "__main__":

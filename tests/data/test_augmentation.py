@@ -111,6 +111,19 @@ def test_randaugment_applies_what_the_draws_choose(pictures):
     np.testing.assert_array_equal(got[0], expected)
 
 
+def test_randaugments_strength_varies_as_its_draws_do(pictures):
+    image = pictures[0][np.newaxis].astype(np.float32)
+    assert policies.randaugment_draws(2, 0.5) == policies.randaugment_draws(2) + 2
+    index = list(policies.OPERATIONS).index("solarize_add")
+    first = [(index + 0.5) / len(policies.OPERATIONS), 0.1, 0.9]
+    apply = tf.function(lambda draws: policies.randaugment(image, draws, 1, 5.0, 2.0))
+    # The quantiles of a normal distribution: -2 deviations, none, 1, and beyond 10.
+    for draw, strength in ((0.02275, 1.0), (0.5, 5.0), (0.841345, 7.0), (1.0, 10.0)):
+        got = apply(tf.constant([[*first, draw]]))
+        expected = operations.solarize_add(image[0], tf.constant(11.0 * strength))
+        np.testing.assert_allclose(got[0], expected, atol=1.01)  # They are rounded.
+
+
 @pytest.mark.parametrize("policy", sorted(policies.AUTOAUGMENT))
 def test_autoaugment_applies_the_pair_that_is_drawn(pictures, policy, rng):
     image = pictures[0][np.newaxis].astype(np.float32)

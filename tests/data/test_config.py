@@ -63,6 +63,7 @@ WRONG = [
         "autoaugment=cifar10 and randaugment_layers=2 exclude",
     ),
     ({"randaugment_magnitude": 5.0}, "randaugment_magnitude=5.0 is of no effect"),
+    ({"randaugment_magnitude_stddev": 0.5}, "stddev=0.5 is of no effect"),
     (
         {"dataset_name": "shapes", "mixup_alpha": 1.0},
         "mixup_alpha=1.0 is of no effect with preprocessing_name=rotate_points",
@@ -85,6 +86,7 @@ OPTIONS = {
     "autoaugment": "cifar10",
     "randaugment_layers": 1,
     "randaugment_magnitude": 10.0,
+    "randaugment_magnitude_stddev": 4.0,
     "color_jitter": 0.5,
     "random_erasing": 1.0,
     "mixup_alpha": 1.0,
@@ -94,6 +96,7 @@ OPTIONS = {
 NEEDS = {
     "random_crop_aspect": {"random_crop_area": 0.3},
     "randaugment_magnitude": {"randaugment_layers": 1},
+    "randaugment_magnitude_stddev": {"randaugment_layers": 1},
 }
 
 

