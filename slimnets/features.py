@@ -66,7 +66,7 @@ def feature_info(
     output_stride: int | None = None,
     store_non_strided_activations: bool = False,
     *,
-    levels: Sequence[str] | None = None,
+    levels: str | Sequence[str] | None = None,
     normalized: bool = False,
     depth_multiplier: float | None = None,
     min_base_depth: int | None = None,
@@ -83,7 +83,7 @@ def feature_info(
             min_base_depth, norm, multi_grid: as the network takes them; None for its
             own defaults. Networks other than the residual ones take output_stride and
             depth_multiplier alone, and min_base_depth as their min_depth.
-        levels: the levels wanted, in this order; None for all.
+        levels: the levels wanted, in this order, or one; None for all.
         normalized: whether the features of pre-activation networks are those after
             the following norm and activation, as the next unit sees them. All levels
             that have none are left out when `levels` is None.
@@ -115,6 +115,7 @@ def feature_info(
     found = {level: pair[normalized] for level, pair in table.items()}
     if levels is None:
         return [feature for feature in found.values() if feature is not None]
+    levels = (levels,) if isinstance(levels, str) else levels
     for level in levels:
         if found.get(level) is None:
             raise KeyError(_no_level(level, list(found), row.name, normalized))
@@ -123,7 +124,7 @@ def feature_info(
 
 def features(
     end_points: Mapping[str, tf.Tensor],
-    levels: Sequence[str] = LEVELS,
+    levels: str | Sequence[str] = LEVELS,
     *,
     normalized: bool = False,
 ) -> dict[str, tf.Tensor]:
@@ -131,12 +132,13 @@ def features(
 
     Args:
         end_points: what the network function gave.
-        levels: levels, or other names that the end points answer to.
+        levels: levels, or other names that the end points answer to; or one of them.
         normalized: as of `feature_info`.
 
     Raises:
         KeyError: for a level or end point that the network does not have.
     """
+    levels = (levels,) if isinstance(levels, str) else levels
     known = getattr(end_points, "levels", {})
     if normalized and getattr(end_points, "normalized", {}):
         known = end_points.normalized

@@ -1,5 +1,8 @@
 """Model: one network function, in TF2 under its own variables."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -54,6 +57,46 @@ def test_a_seed_gives_the_same_weights_in_graph_code_and_in_tf2(images):
     assert not np.array_equal(
         other.variable_by_name(name), model.variable_by_name(name)
     )
+
+
+def test_tensorflows_seed_gives_the_same_weights_each_time(images):
+    def network(inputs, is_training=True):
+        for i, init in enumerate(
+            (layers.xavier_initializer(), tf.random_normal_initializer)
+        ):
+            for j in range(3):
+                inputs = layers.conv2d(
+                    inputs, 4, 1, weights_initializer=init, scope=f"conv{i}{j}"
+                )
+        return inputs
+
+    def weights():
+        tf.random.set_seed(5)
+        model = slimnets.Model(network)
+        model(images)
+        return [v.numpy() for v in model.variables]
+
+    first, again = weights(), weights()
+    for value, same in zip(first, again, strict=True):
+        np.testing.assert_array_equal(value, same)
+    assert all(value.any() for value in first[::2])
+
+
+def test_weights_that_cannot_be_drawn_are_not_left_at_zero(images, monkeypatch):
+    def fail(*_):
+        raise MemoryError("no room")
+
+    model = thin(seed=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(layers.initializers.VarianceScaling, "_spread", fail)
+        with pytest.raises(MemoryError, match="no room"):
+            model.build(images.shape)
+    assert not model.variables
+    model.build(images.shape)
+    expected = thin(seed=1)
+    expected.build(images.shape)
+    for value, same in zip(model.variables, expected.variables, strict=True):
+        np.testing.assert_array_equal(value, same)
 
 
 def test_one_trace_per_signature_and_no_variable_on_a_second_call(images):
@@ -260,3 +303,24 @@ def test_errors(images):
         model(images[..., :1])
     with pytest.raises(KeyError, match="resnet_v2_50/conv1/weights"):
         model.variable_by_name("resnet_v2_50/conv1/weight")
+
+
+def test_one_level_may_be_asked_for_by_its_name(images):
+    model = thin()
+    (got,) = model.features(images, "C4").values()
+    assert_close(got, model.features(images, ["C4"])["C4"])
+    assert list(slimnets.features(model.end_points(images), "C3")) == ["C3"]
+
+
+def test_a_model_says_what_it_is_and_is_not_copied():
+    model = thin()
+    assert repr(model) == "<Model resnet_v2_50, num_classes=4, float32, not built>"
+    for copied in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"cannot be copied.*save\(path\)"):
+            copied(model)
+
+
+@pytest.mark.parametrize("keyword", ["weights", "pretrained", "include_top"])
+def test_what_others_call_differently_is_told(keyword):
+    with pytest.raises(TypeError, match=r"does not take.*model\.load|num_classes=None"):
+        thin(**{keyword: True})

@@ -13,7 +13,8 @@ from slimnets.layers import initializers
 
 def channels_of(inputs: tf.Tensor, channel_axis: int = -1) -> int:
     """Returns the static number of channels of `inputs`, or raises ValueError."""
-    channels = inputs.shape[channel_axis] if inputs.shape.rank else None
+    # as_list(): what [] gives after disable_v2_behavior() is no number.
+    channels = inputs.shape.as_list()[channel_axis] if inputs.shape.rank else None
     if channels is None:
         raise ValueError(
             f"The number of channels must be known to make weights; it is undefined in "

@@ -97,10 +97,9 @@ def flatten(
         if not inputs.shape.rank:
             raise ValueError(f"flatten takes inputs of rank 1 or more; got {inputs}.")
         size = inputs.shape[1:].num_elements()
-        if inputs.shape[0] is not None:
-            outputs = tf.reshape(
-                inputs, [inputs.shape[0], -1 if size is None else size]
-            )
+        batch = inputs.shape.as_list()[0]
+        if batch is not None:
+            outputs = tf.reshape(inputs, [batch, -1 if size is None else size])
         elif size is not None:
             outputs = tf.reshape(inputs, [-1, size])
         else:

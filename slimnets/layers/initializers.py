@@ -53,24 +53,30 @@ class VarianceScaling:
         if self.mode not in _MODES:
             raise ValueError(f"mode={self.mode!r}; allowed are {_MODES}.")
 
-    def __call__(self, shape, dtype=tf.float32, partition_info=None, name=None):
-        """Returns weights `[..., fan in, fan out]` for the variable `name`."""
+    def __call__(
+        self, shape, dtype=tf.float32, partition_info=None, name=None, op_seeds=None
+    ):
+        """Returns weights `[..., fan in, fan out]` for the variable `name`.
+
+        Args:
+            shape: of the weights.
+            dtype: of the weights.
+            partition_info: not used.
+            name: what seeded values depend on.
+            op_seeds: see `prepared`.
+        """
         shape = [int(size) for size in shape]
         spread = self._spread(shape)
         seed = self.seed if self.seed is not None else graph_seed()
         if seed is not None:
             values = self._seeded(shape, (seed, zlib.crc32((name or "").encode())))
         else:
-            # One pass over the values, where tf.random takes three. In eager code the
-            # seeds are those of tf.random.set_seed.
-            eager = tf.executing_eagerly()
-            seeds = tf.compat.v1.get_seed(None) if eager else (0, 0)
+            # One pass over the values, where tf.random takes three.
+            seed, seed2 = op_seeds or _op_seeds()
             draw = (
                 tf.raw_ops.RandomUniform if self.uniform else tf.raw_ops.TruncatedNormal
             )
-            values = draw(
-                shape=shape, dtype=tf.float32, seed=seeds[0] or 0, seed2=seeds[1] or 0
-            )
+            values = draw(shape=shape, dtype=tf.float32, seed=seed, seed2=seed2)
             if self.uniform:
                 values = values * 2.0 - 1.0
         return tf.cast(values * spread, dtype)
@@ -117,6 +123,14 @@ def graph_seed() -> int | None:
     return tf.compat.v1.get_default_graph().seed
 
 
+def _op_seeds() -> tuple[int, int]:
+    """The seeds of the next operation: in eager code, those of tf.random.set_seed."""
+    if not tf.executing_eagerly():
+        return 0, 0
+    seed, seed2 = tf.compat.v1.get_seed(None)
+    return seed or 0, seed2 or 0
+
+
 def variance_scaling_initializer(
     factor: float = 2.0,
     mode: str = "FAN_IN",
@@ -159,6 +173,20 @@ def bind(initializer, name: str, seed: int | None = None):
             initializer = dataclasses.replace(initializer, seed=seed)
         return functools.partial(initializer, name=name)
     return initializer
+
+
+def prepared(initializer):
+    """Returns a bound `VarianceScaling` that can be called in another thread.
+
+    It gives there, at any time, what it would give here and now. None for any other
+    initializer, of which that is not known.
+    """
+    scaling = getattr(initializer, "func", None)
+    if not isinstance(scaling, VarianceScaling):
+        return None
+    if scaling.seed is not None:
+        return initializer
+    return functools.partial(initializer, op_seeds=_op_seeds())
 
 
 XAVIER = xavier_initializer()

@@ -136,8 +136,12 @@ def without_partitioner() -> Iterator[None]:
 
     A moving average is assigned as one value, so it is one variable.
     """
-    with tf.compat.v1.variable_scope(tf.compat.v1.get_variable_scope()) as scope:
-        scope.set_partitioner(None)
+    scope = tf.compat.v1.get_variable_scope()
+    if scope.partitioner is None:
+        yield
+        return
+    with tf.compat.v1.variable_scope(scope) as inner:
+        inner.set_partitioner(None)
         yield
 
 

@@ -1,10 +1,12 @@
-"""Times building resnet_v2_152 in graph code against Keras's ResNet152V2.
+"""Times making networks, in graph code and in TF2, against Keras Applications.
 
     python -m tests.benchmarks.build_time [--runs=5]
 
-Each build happens in a process of its own, as a user's first one does, and the two
-take turns. Imports are not counted, and printed separately. Prints medians, their
-ratio, and what machine it was.
+resnet_v2_152 is built in graph code, against making Keras's ResNet152V2; and a Model
+of resnet_v2_50 is made and called once, against the same of Keras's ResNet50V2. Each
+happens in a process of its own, as a user's first one does, and the two take turns.
+Imports are not counted, and printed separately. Prints medians, their ratio pair by
+pair, and what machine it was.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import platform
 import statistics
 import subprocess
 import sys
+from typing import NamedTuple
 
 _CHILD = """
 import time
@@ -22,51 +25,93 @@ import tensorflow as tf
 imported = time.perf_counter()
 {import_}
 ready = time.perf_counter()
-{build}
-built = time.perf_counter()
-print(imported - start, ready - imported, built - ready, tf.__version__)
+{work}
+done = time.perf_counter()
+print(imported - start, ready - imported, done - ready, tf.__version__)
 """
-_SLIMNETS = _CHILD.format(
-    import_="import slimnets; slimnets.build",
-    build="""
+_CALL = "model(tf.zeros([1, 224, 224, 3]))"
+
+
+class Comparison(NamedTuple):
+    """What slimnets and Keras are timed at.
+
+    Attributes:
+        title: what it is.
+        slimnets: Python code, after slimnets is imported.
+        network: the name of Keras's network.
+        keras: Python code, after that is imported.
+    """
+
+    title: str
+    slimnets: str
+    network: str
+    keras: str
+
+    def programs(self) -> dict[str, str]:
+        """Returns a whole program for each side."""
+        import_ = f"from keras.applications import {self.network}"
+        return {
+            "slimnets": _CHILD.format(
+                import_="import slimnets; slimnets.build; slimnets.Model",
+                work=self.slimnets,
+            ),
+            "keras": _CHILD.format(import_=import_, work=self.keras),
+        }
+
+
+COMPARISONS = (
+    Comparison(
+        "resnet_v2_152 in graph code",
+        """
 with tf.Graph().as_default():
     images = tf.compat.v1.placeholder(tf.float32, [None, 224, 224, 3])
     slimnets.build("resnet_v2_152", images, num_classes=1000, is_training=True)
 """,
-)
-_KERAS = _CHILD.format(
-    import_="from keras.applications import ResNet152V2",
-    build="ResNet152V2(weights=None)",
+        "ResNet152V2",
+        "ResNet152V2(weights=None)",
+    ),
+    Comparison(
+        "a Model of resnet_v2_50, made and called",
+        f'model = slimnets.Model("resnet_v2_50", num_classes=1000); {_CALL}',
+        "ResNet50V2",
+        f"model = ResNet50V2(weights=None); {_CALL}",
+    ),
 )
 
 
 def measure(program: str) -> tuple[float, float, str]:
-    """Returns the seconds of importing and of building, and TensorFlow's version."""
+    """Returns the seconds of importing and of working, and TensorFlow's version."""
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    _, import_, build, version = result.stdout.split()
-    return float(import_), float(build), version
+    _, import_, work, version = result.stdout.split()
+    return float(import_), float(work), version
+
+
+def compare(comparison: Comparison, runs: int) -> str:
+    """Times both sides in turns and prints it. Returns TensorFlow's version."""
+    results = {name: [] for name in comparison.programs()}
+    ratios = []
+    for _ in range(runs):
+        for name, program in comparison.programs().items():
+            results[name].append(measure(program))
+        ratios.append(results["slimnets"][-1][1] / results["keras"][-1][1])
+    print(f"{comparison.title}, against {comparison.network}")
+    for name, values in results.items():
+        import_, work = (statistics.median(v[i] for v in values) for i in (0, 1))
+        print(f"  {name:9}{work:.2f} s   import after TensorFlow {import_:.3f} s")
+    low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
+    print(f"  slimnets / keras: {middle:.2f} (pair by pair {low:.2f} to {high:.2f})")
+    return results["slimnets"][0][2]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=5, help="builds of each")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each")
     runs = parser.parse_args().runs
-    programs = {"slimnets": _SLIMNETS, "keras": _KERAS}
-    results = {name: [] for name in programs}
-    ratios = []
-    for _ in range(runs):
-        for name, program in programs.items():
-            results[name].append(measure(program))
-        ratios.append(results["slimnets"][-1][1] / results["keras"][-1][1])
-    version = results["slimnets"][0][2]
-    print(f"TensorFlow {version}, {platform.machine()}, {runs} builds of each, medians")
-    for name, values in results.items():
-        import_, build = (statistics.median(v[i] for v in values) for i in (0, 1))
-        print(f"{name:9} build {build:.2f} s   import after TensorFlow {import_:.3f} s")
-    low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
-    print(f"slimnets / keras: {middle:.2f} (pair by pair {low:.2f} to {high:.2f})")
+    for comparison in COMPARISONS:
+        version = compare(comparison, runs)
+    print(f"TensorFlow {version}, {platform.machine()}, medians of {runs} runs of each")
 
 
 if __name__ == "__main__":

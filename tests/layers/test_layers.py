@@ -225,6 +225,22 @@ def test_variance_scaling_has_the_variance_of_its_fan(mode, fan, uniform, seed):
     assert abs(first.mean()) < 3 * first.std() / np.sqrt(first.size)
 
 
+@pytest.mark.parametrize("reuse", [None, v1.AUTO_REUSE])
+def test_initial_values_must_have_the_variables_shape(reuse):
+    def wrong(shape, dtype=None):
+        return np.zeros([3])
+
+    with tf.Graph().as_default(), v1.variable_scope("", reuse=reuse):
+        right = layers.fully_connected(
+            tf.zeros([1, 2]), 3, biases_initializer=wrong, scope="right"
+        )
+        assert right.shape == (1, 3)
+        with pytest.raises(ValueError, match="shape"):
+            layers.fully_connected(
+                tf.zeros([1, 2]), 4, biases_initializer=wrong, scope="wrong"
+            )
+
+
 BAD = {
     "rank": (lambda x: layers.conv2d(x[0], 3, 3), "rank 4"),
     "padding": (lambda x: layers.conv2d(x, 3, 3, padding="SOME"), "SOME"),

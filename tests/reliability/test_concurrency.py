@@ -15,6 +15,7 @@ import tensorflow as tf
 
 import slimnets
 from slimnets import layers
+from slimnets.model import store
 from tests.helpers import v1
 
 THREADS = 16
@@ -95,13 +96,13 @@ def call_first(name, rounds, monkeypatch):
     """Calls new Models for the first time, from many threads."""
     expected = weights(built())
     made = collections.Counter()
-    make = slimnets.Model._make_variable
+    make = store.make_variable
 
-    def counted(self, outside, variable, *rest):
-        made[variable] += 1
-        return make(self, outside, variable, *rest)
+    def counted(*args, name, **kwargs):
+        made[name] += 1
+        return make(*args, name=name, **kwargs)
 
-    monkeypatch.setattr(slimnets.Model, "_make_variable", counted)
+    monkeypatch.setattr(store, "make_variable", counted)
     for _ in range(rounds):
         made.clear()
         model = slimnets.Model(network, num_classes=3, seed=3)

@@ -1,0 +1,87 @@
+"""What a Model is called with: a network's arguments, shapes, inputs."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from slimnets import factory
+
+_WEIGHTS = " Weights come afterwards: model.build(shape), then model.load(path)."
+# What Keras Applications and timm call what is done in another way here.
+_OF_OTHERS = {
+    "weights": _WEIGHTS,
+    "pretrained": _WEIGHTS,
+    "include_top": " A network without classes is made by num_classes=None.",
+    "features_only": " model.features(images, levels) gives the features.",
+    "in_chans": " The images of the first call say how many channels there are.",
+    "input_shape": " The images of the first call, or model.build(shape), say it.",
+}
+
+
+def named(network: str | Callable) -> tuple[str, Callable]:
+    """Returns the name and the function of a network given as either.
+
+    Raises:
+        ValueError: for an unknown name.
+        TypeError: for what is neither a name nor a function.
+    """
+    if isinstance(network, str):
+        info = factory.network_info(network)
+        return info.name, info.network
+    if callable(network):
+        return getattr(network, "__name__", "network"), network
+    raise TypeError(f"network is a registered name or a function; got {network!r}.")
+
+
+def bound(
+    function: Callable, name: str, num_classes: int | None, kwargs: dict[str, Any]
+) -> Callable[[Any, Any], Any]:
+    """Returns `network(images, training)` with all other arguments checked and set."""
+    parameters = inspect.signature(function).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    if num_classes is not None:
+        kwargs = {"num_classes": num_classes, **kwargs}
+    for keyword in kwargs:
+        if keyword not in parameters and not takes_any:
+            near = difflib.get_close_matches(keyword, parameters, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = _OF_OTHERS.get(keyword, hint)
+            raise TypeError(
+                f"The network {name!r} does not take {keyword!r}.{hint} "
+                f"It takes: {', '.join(parameters)}."
+            )
+    takes_training = "is_training" in parameters or takes_any
+
+    def network(images, training):
+        if takes_training:
+            return function(images, is_training=training, **kwargs)
+        return function(images, **kwargs)
+
+    return network
+
+
+def specs(input_shape: Any) -> Any:
+    """Returns one tf.TensorSpec of float32, or the given structure of them.
+
+    Args:
+        input_shape: as of `Model.build`.
+    """
+    return tf.nest.map_structure(
+        lambda shape: tf.TensorSpec(shape, tf.float32), _shapes(input_shape)
+    )
+
+
+def _shapes(input_shape: Any) -> Any:
+    """Returns one tf.TensorShape, or the given structure of them."""
+    if isinstance(input_shape, tf.TensorShape):
+        return input_shape
+    if all(size is None or isinstance(size, int) for size in input_shape):
+        return tf.TensorShape(input_shape)
+    if isinstance(input_shape, dict):
+        return {key: _shapes(shape) for key, shape in input_shape.items()}
+    return type(input_shape)(_shapes(shape) for shape in input_shape)

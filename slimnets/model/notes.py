@@ -1,0 +1,56 @@
+"""What a Model knows of its network beside the variables."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from slimnets.end_points import EndPoints
+
+
+class Notes:
+    """What a Model keeps that TensorFlow should not track.
+
+    Args:
+        function: the network function.
+        options: further arguments of it.
+    """
+
+    def __init__(self, function: Callable, options: dict[str, Any]):
+        self.function = function
+        self.options = dict(options)
+        self.regularizers: dict[str, Callable] = {}
+        self.end_points: EndPoints | None = None
+        self.built = False
+        self.has_losses = False
+        self.runs = 0
+        # By thread, because replicas of a strategy have one each.
+        self._last = threading.local()
+        self._lock = threading.RLock()
+
+    @contextlib.contextmanager
+    def run(self) -> Iterator[None]:
+        """Counts a run; until the Model is built, one thread's at a time."""
+        with self._lock:
+            self.runs += 1
+            if not self.built:
+                yield
+                return
+        yield
+
+    def keep_losses(self, losses: list[tf.Tensor]) -> None:
+        """Remembers the losses of activations of a call with training."""
+        self._last.losses, self._last.graph = losses, _graph()
+
+    def kept_losses(self) -> list[tf.Tensor]:
+        """Those of this thread's last call, if the same graph is open, or none."""
+        here = getattr(self._last, "graph", self) is _graph()
+        return self._last.losses if here else []
+
+
+def _graph() -> tf.Graph | None:
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
