@@ -17,13 +17,15 @@ from absl import flags
 
 from slimnets.cli import data_flags
 from slimnets.cli.common import (
+    UsageError,
     define_debug,
     define_fields,
     quiet_tensorflow,
     require,
     start_tensorflow,
 )
-from slimnets.training.config import TrainingConfig, check_cluster
+from slimnets.training.cluster import CLUSTER_SETTINGS, check_cluster, set_cluster
+from slimnets.training.config import TrainingConfig
 
 # How long one of several processes waits at its start until all are there.
 SECONDS_TO_START = 600
@@ -84,9 +86,20 @@ FIELDS = (
     ("float", "moving_average_decay", "Of averaged weights, which are evaluated."),
     ("string", "precision", "float32, bfloat16, or float16 with a scaled loss."),
     ("integer", "seed", "Of initial weights, data order, augmentation and dropout."),
-    ("string", "strategy", "one device, mirrored over all GPUs, multi_worker or tpu."),
-    ("string", "workers", "Of multi_worker: host:port,... of all; or set TF_CONFIG."),
-    ("integer", "task_index", "Which of the workers this is; 0 is the chief."),
+    ("string", "strategy", "one device, mirrored over all GPUs, multi_worker, tpu, or "
+     "parameter_server, whose workers update the weights without waiting for each "
+     "other: each step is one worker's, with a batch of its own, and runs differ."),
+    ("string", "workers", "Of multi_worker: host:port,... of all; or set TF_CONFIG. Of "
+     "parameter_server: of those that compute; each reads the part of the images that "
+     "its index says, so that they see all of them together."),
+    ("integer", "task_index", "Which of the workers this is; in multi_worker 0 is the "
+     "chief. Of parameter_server: which worker, or which parameter server."),
+    ("string", "chief", "Of parameter_server: host:port of the process that evaluates "
+     "and writes."),
+    ("string", "parameter_servers", "Of parameter_server: host:port,... of those that "
+     "keep the weights."),
+    ("string", "task_type", "Of parameter_server: what this process is, chief, worker "
+     "or ps."),
     ("string", "tpu", "Address of the TPU; this machine's by default."),
     ("boolean", "recompute", "Save memory: keep only the inputs of the root and of "
      "the units for the gradients."),
@@ -141,14 +154,25 @@ def train(
     started = time.monotonic()
     require(flag_values, command, *REQUIRED)
     values = {name: flag_values[name].value for name in names}
-    cluster = {name: values[name] for name in ("workers", "task_index", "tpu")}
-    check_cluster(values["strategy"], **cluster)
+    chosen = values["strategy"]
+    cluster = {name: values[name] for name in CLUSTER_SETTINGS}
+    check_cluster(chosen, **cluster)
+    if chosen == "parameter_server":
+        if flag_values.deterministic:
+            raise UsageError(
+                "--deterministic is of no effect with --strategy=parameter_server, "
+                "whose workers update the weights in no fixed order"
+            )
+        found = set_cluster(chosen, **cluster)
+        if found["task"]["type"] != "chief":
+            _serve(found, values["train_dir"], flag_values.debug)
+            return
     with quiet_tensorflow(flag_values.debug):
         from slimnets.training import strategies, train
     # Several processes must find each other before anything is computed. A traceback
     # of a thread that runs, as it does in imports, would not be safe to take.
-    with _bounded_wait(values["strategy"]), quiet_tensorflow(flag_values.debug):
-        strategy = strategies.make_strategy(values["strategy"], **cluster)
+    with _bounded_wait(chosen), quiet_tensorflow(flag_values.debug):
+        strategy = strategies.make_strategy(chosen, **cluster)
     start_tensorflow(flag_values.debug)
     if flag_values.deterministic:
         import tensorflow as tf
@@ -162,10 +186,25 @@ def train(
     )
 
 
+def _serve(cluster: dict, train_dir: str, debug: bool) -> None:
+    """Is a worker or a parameter server, and prints how the run ended."""
+    with quiet_tensorflow(debug):
+        from slimnets.training import parameter_server
+    task = cluster["task"]
+    name = f"{task['type']} {task['index']}"
+    print(
+        f"slimnets: {name} serves the chief at {cluster['cluster']['chief'][0]}, and "
+        f"waits {parameter_server.SECONDS_WITHOUT_CHIEF} s at most while it is away",
+        file=sys.stderr,
+        flush=True,
+    )
+    print(f"{name}: the run has ended: {parameter_server.serve(cluster, train_dir)}")
+
+
 @contextlib.contextmanager
 def _bounded_wait(strategy: str) -> Iterator[None]:
     """Ends the process if it waits for other workers for too long."""
-    if strategy != "multi_worker":
+    if strategy not in ("multi_worker", "parameter_server"):
         yield
         return
     print(

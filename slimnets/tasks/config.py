@@ -47,6 +47,12 @@ class CompositionConfig(TrainingConfig):
         from slimnets.nets.freezing import check_norm
 
         super().__post_init__()
+        if self.strategy == "parameter_server":
+            raise ValueError(
+                "strategy='parameter_server' is not for composed images, which Python "
+                "makes: its workers run the input as a graph without Python. Use "
+                "strategy=multi_worker."
+            )
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name in UNUSED and value != field.default:

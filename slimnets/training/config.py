@@ -10,9 +10,12 @@ import dataclasses
 from typing import Any
 
 from slimnets.data.config import InputConfig
+from slimnets.training.cluster import (
+    CLUSTER_SETTINGS,
+    check_asynchronous,
+    check_cluster,
+)
 from slimnets.training.optimization import OptimizationConfig
-
-STRATEGIES = ("one", "mirrored", "multi_worker", "tpu")
 
 # A run may go on with other values of these; its weights do not depend on them.
 _FREE = {
@@ -29,14 +32,7 @@ _FREE = {
     "image_summaries",
     "histograms",
     "graph_summary",
-    "workers",
-    "task_index",
-    "tpu",
-}
-# Strategies of TensorFlow that somebody may look for.
-_LEFT_OUT = {
-    "parameter_server": " Its workers change the weights in no fixed order, so that a "
-    "run could neither be repeated nor go on exactly; use multi_worker.",
+    *CLUSTER_SETTINGS,
 }
 # What has an effect only where another setting is given.
 _NEEDS = {
@@ -63,9 +59,17 @@ class TrainingConfig(InputConfig, OptimizationConfig):
             optimizer changes; batch norms update their averages everywhere.
         seed: of initial weights, data order, augmentation and dropout.
         strategy: where to train; see `strategies.make_strategy`.
-        workers: of `multi_worker`: `host:port,...` of all processes; None to take the
-            cluster from TF_CONFIG.
-        task_index: which of the workers this process is.
+        workers: of `multi_worker`: `host:port,...` of all processes; of
+            `parameter_server`: of those that compute, each with its own share of the
+            images, by its index, so that they see all of them together. None to take
+            the cluster from TF_CONFIG.
+        task_index: which of the workers, or of the parameter servers, this process is.
+        chief: of `parameter_server`: `host:port` of the process that has the workers
+            take steps, evaluates and writes.
+        parameter_servers: of `parameter_server`: `host:port,...` of the processes that
+            keep the weights.
+        task_type: of `parameter_server`: what this process is, `chief`, `worker` or
+            `ps`.
         tpu: of `tpu`: its address; None for this machine's.
         recompute: whether the network's root and the units of its blocks keep only
             their inputs for the backward pass, and compute the rest again.
@@ -95,6 +99,9 @@ class TrainingConfig(InputConfig, OptimizationConfig):
     strategy: str = "one"
     workers: str | None = None
     task_index: int | None = None
+    chief: str | None = None
+    parameter_servers: str | None = None
+    task_type: str | None = None
     tpu: str | None = None
     recompute: bool = False
     jit: bool = False
@@ -117,10 +124,17 @@ class TrainingConfig(InputConfig, OptimizationConfig):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name}={value} must be at least {least}.")
-        check_cluster(self.strategy, self.workers, self.task_index, self.tpu)
+        check_cluster(self.strategy, **self.cluster_settings)
         self.check_optimization()
         self.check_input()
+        if self.strategy == "parameter_server":
+            check_asynchronous(self)
         self._check_needs()
+
+    @property
+    def cluster_settings(self) -> dict[str, Any]:
+        """The settings that say which processes the run has."""
+        return {name: getattr(self, name) for name in CLUSTER_SETTINGS}
 
     def to_json(self) -> dict[str, Any]:
         fields = dataclasses.fields(self)
@@ -156,36 +170,6 @@ class TrainingConfig(InputConfig, OptimizationConfig):
                 raise ValueError(
                     f"{name}={getattr(self, name)!r} is of no effect without {other}."
                 )
-
-
-def check_cluster(
-    strategy: str,
-    workers: str | None = None,
-    task_index: int | None = None,
-    tpu: str | None = None,
-) -> None:
-    """Raises ValueError unless the strategy is one, and the others go with it."""
-    if strategy not in STRATEGIES:
-        raise ValueError(
-            f"strategy={strategy!r} is not one of {', '.join(STRATEGIES)}."
-            + _LEFT_OUT.get(strategy, "")
-        )
-    for name, value, needed in (
-        ("workers", workers, "multi_worker"),
-        ("tpu", tpu, "tpu"),
-    ):
-        if value is not None and strategy != needed:
-            raise ValueError(
-                f"{name}={value!r} is of no effect without strategy={needed}."
-            )
-    if workers is None and task_index is not None:
-        raise ValueError(f"task_index={task_index} is of no effect without workers.")
-    count = len(workers.split(",")) if workers else 0
-    if workers is not None and (task_index is None or not 0 <= task_index < count):
-        raise ValueError(
-            f"task_index={task_index}: with workers={workers!r} it says which of them "
-            f"this process is, 0 to {count - 1}."
-        )
 
 
 _LEAST = {

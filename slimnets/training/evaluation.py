@@ -227,9 +227,20 @@ def _dataset(
     name = _known(name, reader, "dataset_name")
     offset = None
     if name == trained_with.get("dataset_name"):
-        directory = directory or trained_with.get("dataset_dir")
+        if not directory and (directory := trained_with.get("dataset_dir")):
+            _check_directory(directory, reader.prefix)
         offset = trained_with.get("labels_offset")
     return get_dataset(name, dataset_dir=directory, labels_offset=offset)
+
+
+def _check_directory(path: str, prefix: str) -> None:
+    """Raises FileNotFoundError if what a run was trained on is not there any more."""
+    if not os.path.exists(path):
+        where = "" if os.path.isabs(path) else f", seen from {os.getcwd()}"
+        raise FileNotFoundError(
+            f"{prefix} was trained on {path}, which is not there{where}: give "
+            "dataset_dir."
+        )
 
 
 def _known(value: Any, reader: CheckpointReader, name: str) -> Any:

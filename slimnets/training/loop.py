@@ -2,7 +2,8 @@
 
 A run is a pure function of its TrainingConfig: initial weights, data order,
 augmentation and dropout follow from the seed and the step. So one that was interrupted
-goes on from its last checkpoint as if nothing had happened.
+goes on from its last checkpoint as if nothing had happened; with `parameter_server`,
+whose updates come in no fixed order, from its weights.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from slimnets.data.bad_records import explained_errors
 from slimnets.model import Model
 from slimnets.training.config import TrainingConfig
 from slimnets.training.logs import Logs
+from slimnets.training.parameter_server import telling_workers
 from slimnets.training.progress import show_progress
 from slimnets.training.run import Run
 from slimnets.training.signals import StopRequest, TrainingInterrupted, stop_on_signals
-from slimnets.training.step import Totals, make_step_function
+from slimnets.training.step import Totals
 from slimnets.training.strategies import explained_losses, is_chief, make_strategy
 from slimnets.training.task import Classification, Measured, Task
 from slimnets.training.train_dir import has_checkpoint, held
@@ -84,11 +86,10 @@ def train(
         stop = stack.enter_context(stop_on_signals())
         with stop.at_once("before the first step, with nothing to save"):
             if strategy is None:
-                strategy = make_strategy(
-                    config.strategy, config.workers, config.task_index, config.tpu
-                )
+                strategy = make_strategy(config.strategy, **config.cluster_settings)
             if is_chief(strategy):
                 stack.enter_context(held(config.train_dir))
+            stack.enter_context(telling_workers(strategy, config.train_dir))
             run, first_step = _prepare(config, task or Classification(), strategy)
         loop = _Loop(run, first_step, stop, show)
         evaluation = loop.run()
@@ -131,7 +132,7 @@ class _Loop:
         self._step, self._last = first_step, run.config.number_of_steps
         self._show = show and run.is_chief
         self._logs = Logs(run.config.train_dir, first_step, run.is_chief)
-        self._steps_per_call = 1
+        self._steps_per_call = run.least_steps_per_call
         self._totals = Totals()
         self._evaluation: Measured | None = None
 
@@ -141,12 +142,16 @@ class _Loop:
         with (
             show_progress(title, self._step, self._last, show=self._show) as progress,
             explained_errors(),
-            explained_losses(self._run.number_of_workers, self._config.train_dir),
+            explained_losses(self._run.strategy, self._config.train_dir),
         ):
             self._progress = progress
             if self._step < self._last:
                 with self._stop.at_once(f"at step {self._step}, where it began"):
                     self._begin()
+                if self._step and self._is_due(self._config.eval_interval_steps):
+                    # It may have been stopped before it had measured this.
+                    self._evaluate()
+                    self._end_if_stopped()
             while self._step < self._last:
                 self._take_steps()
             evaluation = self._evaluation or self._evaluate()
@@ -182,10 +187,15 @@ class _Loop:
                 f"train_dir={config.train_dir} must be the same for all of them."
             )
         parts = run.strategy.num_replicas_in_sync * config.accumulation_steps
+        shares = f"{parts} x {config.batch_size // parts}"
+        if run.asynchronous_workers:
+            shares = (
+                f"each an asynchronous update by one of {run.asynchronous_workers} "
+                "workers"
+            )
         self._progress.say(
-            f"{config.model_name}: {config.batch_size} images a step, {parts} x "
-            f"{config.batch_size // parts}, learning rate "
-            f"{config.peak_learning_rate:.4g}"
+            f"{config.model_name}: {config.batch_size} images a step, {shares}, "
+            f"learning rate {config.peak_learning_rate:.4g}"
         )
         self._logs.settings(config.to_json())
         if config.graph_summary or config.image_summaries:
@@ -197,7 +207,7 @@ class _Loop:
                 self._logs.images(self._step, inputs, config.image_summaries)
         if not self._step and config.max_recoveries:
             run.save(0)
-        self._function = make_step_function(run.training)
+        self._function = run.step_function()
         self._batches = iter(run.batches(self._step))
 
     def _take_steps(self) -> None:
@@ -216,7 +226,7 @@ class _Loop:
         stops, steps_per_call = run.agree(
             [float(bool(self._stop.signum)), SECONDS_PER_CALL / seconds_per_step]
         )
-        self._steps_per_call = max(1, int(steps_per_call))
+        self._steps_per_call = max(run.least_steps_per_call, int(steps_per_call))
         ended = self._step == self._last
         saves = stops or ended or self._is_due(config.save_interval_steps)
         evaluates = ended or self._is_due(config.eval_interval_steps)
@@ -232,11 +242,20 @@ class _Loop:
                 self._logs.histograms(self._step, run.model)
         if evaluates and not (stops and not ended):
             self._evaluation = self._evaluate()
+            if not ended:
+                self._end_if_stopped()
         if stops and not ended:
             # No worker leaves before the chief has written everything.
             run.agree([0.0])
             signum = self._stop.signum or signal.SIGTERM
             raise TrainingInterrupted(f"stopped {self._here}", signum)
+
+    def _end_if_stopped(self) -> None:
+        """Ends a run that was asked to stop while it measured; several workers agree
+        on that after their next step."""
+        if self._stop.signum and self._run.number_of_workers == 1:
+            self._run.save(self._step)
+            raise TrainingInterrupted(f"stopped {self._here}", self._stop.signum)
 
     def _report(self, ended: bool) -> None:
         values = None

@@ -147,9 +147,8 @@ class OptimizationConfig:
         for name, (least, most) in _RANGES.items():
             value = getattr(self, name)
             if value is not None and not least <= value <= most:
-                raise ValueError(
-                    f"{name}={value} must be at least {least} and at most {most}."
-                )
+                bound = "" if most == _ANY else f" and at most {most}"
+                raise ValueError(f"{name}={value} must be at least {least}{bound}.")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate={self.learning_rate} must be above 0.")
         if not 0 <= self.label_smoothing < 1:

@@ -49,10 +49,9 @@ class Progress:
             self._bar.update(step - self._bar.n)
         elif step == self._last or (values and time.monotonic() >= self._next_line):
             self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
-            self._print(
-                f"{self._title}: {self._unit} {step} of {self._last}, "
-                f"{self._values}{self._left(step)}"
-            )
+            parts = [f"{self._unit} {step} of {self._last}", self._values]
+            parts.append(self._left(step))
+            self._print(f"{self._title}: {', '.join(filter(None, parts))}")
 
     def say(self, text: str) -> None:
         """Shows a line of text."""
@@ -71,7 +70,7 @@ class Progress:
             return ""
         per_step = (time.monotonic() - self._began) / (step - self._first)
         seconds = int(per_step * (self._last - step))
-        return f", {seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d} left"
+        return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d} left"
 
     def _print(self, line: str) -> None:
         print(line, file=self._stream, flush=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,11 +15,17 @@ from slimnets.checkpoints import read_checkpoint
 from slimnets.layers import replay
 from slimnets.training import feeding, optimizers
 from slimnets.training.averages import Averages
+from slimnets.training.cluster import check_asynchronous
 from slimnets.training.config import TrainingConfig
+from slimnets.training.parameter_server import (
+    STEPS_PER_WORKER,
+    Workers,
+    is_asynchronous,
+)
 from slimnets.training.recalibration import recalibrate
 from slimnets.training.schedules import make_schedule
 from slimnets.training.starting import load_initial_weights, variables_to_train
-from slimnets.training.step import Training
+from slimnets.training.step import Sums, Training, make_step_function
 from slimnets.training.strategies import is_chief, number_of_workers
 from slimnets.training.task import Measured, Task
 from slimnets.training.train_dir import TrainDir
@@ -47,6 +54,10 @@ class Run:
         self.config, self.task, self.strategy = config, task, strategy
         self.is_chief = is_chief(strategy)
         self.number_of_workers = number_of_workers(strategy)
+        self._workers = None
+        if is_asynchronous(strategy):
+            check_asynchronous(config)
+            self._workers = Workers(strategy)
         self.recoveries = 0
         with strategy.scope(), replay.counting() as recomputed:
             self.model = task.make_network(config)
@@ -97,6 +108,22 @@ class Run:
             seed=config.seed,
         )
 
+    @property
+    def asynchronous_workers(self) -> int:
+        """How many workers take steps of their own; 0 where a step is of all."""
+        return self._workers.number if self._workers else 0
+
+    @property
+    def least_steps_per_call(self) -> int:
+        """Fewer steps in a call would not keep all processes at work."""
+        return max(1, STEPS_PER_WORKER * self.asynchronous_workers)
+
+    def step_function(self) -> Callable[[Any, tf.Tensor], Sums]:
+        """Returns what takes a number of steps; see `make_step_function`."""
+        if self._workers:
+            return self._workers.make_step_function(self.training)
+        return make_step_function(self.training)
+
     def load_initial(self) -> None:
         """Fills a new run's weights from the checkpoint that its settings name."""
         if self.config.checkpoint_path is None:
@@ -143,6 +170,14 @@ class Run:
         if self.recoveries:
             seed = config.seed + self.recoveries * _OTHER_ORDER
             config = dataclasses.replace(config, seed=seed)
+        if self._workers:
+
+            def read(size: int, context: tf.distribute.InputContext) -> tf.data.Dataset:
+                rounds = dataclasses.replace(config, batch_size=size)
+                first_round = first_step // self._workers.number
+                return self.task.batches(rounds, first_round, context)
+
+            return self._workers.batches(read, config.batch_size)
         return feeding.distribute(
             self.strategy,
             lambda context: self.task.batches(config, first_step, context),

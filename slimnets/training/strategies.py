@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
-import os
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
-CLUSTER = "TF_CONFIG"
+from slimnets.training import parameter_server
+from slimnets.training.cluster import set_cluster
+
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -19,62 +20,40 @@ _LOST = (
 )
 
 
-def make_strategy(
-    name: str,
-    workers: str | None = None,
-    task_index: int | None = None,
-    tpu: str | None = None,
-) -> tf.distribute.Strategy:
+def make_strategy(name: str, **given: Any) -> tf.distribute.Strategy:
     """The strategy called `name`, which must be made before anything is computed.
 
     Args:
         name: `one` device, `mirrored` over all GPUs of this machine, `multi_worker`
-            over several processes, or `tpu`.
-        workers: `host:port,host:port ...` of all processes, of which the first is the
-            chief; None to take the cluster from the environment's TF_CONFIG.
-        task_index: which of the workers this process is.
-        tpu: the address of the TPU; None for this machine's.
+            over several processes, `tpu`, or `parameter_server`, by its chief.
+        **given: values of `cluster.CLUSTER_SETTINGS`, None or left out where they are
+            not given: `workers`, `host:port,host:port ...` of all processes, of which
+            in `multi_worker` the first is the chief, and `task_index`, which of them
+            this process is; `chief`, `parameter_servers` and `task_type`, of
+            `parameter_server`; None for the cluster of the environment's TF_CONFIG.
+            `tpu`, the address of the TPU; None for this machine's.
 
     Raises:
-        ValueError: if the cluster is not given, or given twice.
+        ValueError: if the cluster is not given, or given twice, or this process is not
+            its chief.
         ConnectionError: if there is no such TPU.
     """
     if name == "mirrored":
         return _mirrored()
     if name == "multi_worker":
-        set_cluster(workers, task_index)
+        set_cluster(name, **given)
         return _multi_worker()
-    if name == "tpu":
-        return _tpu(tpu or "local")
-    return tf.distribute.get_strategy()
-
-
-def set_cluster(workers: str | None, task_index: int | None) -> None:
-    """Writes the cluster to the environment, where TensorFlow looks for it.
-
-    Raises:
-        ValueError: if the environment has another one, or none is given.
-    """
-    there = os.environ.get(CLUSTER)
-    if workers is None:
-        if not there:
+    if name == "parameter_server":
+        task = set_cluster(name, **given)["task"]
+        if task["type"] != "chief":
             raise ValueError(
-                "strategy=multi_worker needs workers=host:port,... and task_index, or "
-                f"the environment variable {CLUSTER}."
+                f"This process is {task['type']} {task['index']}: only the chief "
+                "trains, and the others serve (parameter_server.serve)."
             )
-        return
-    cluster = json.dumps(
-        {
-            "cluster": {"worker": [worker.strip() for worker in workers.split(",")]},
-            "task": {"type": "worker", "index": task_index},
-        }
-    )
-    if there and json.loads(there) != json.loads(cluster):
-        raise ValueError(
-            f"workers={workers!r} and task_index={task_index} differ from the "
-            f"environment's {CLUSTER}={there!r}: give one of them."
-        )
-    os.environ[CLUSTER] = cluster
+        return parameter_server.make_strategy()
+    if name == "tpu":
+        return _tpu(given.get("tpu") or "local")
+    return tf.distribute.get_strategy()
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
@@ -98,20 +77,28 @@ def number_of_workers(strategy: tf.distribute.Strategy) -> int:
 
 
 @contextlib.contextmanager
-def explained_losses(workers: int, train_dir: str) -> Iterator[None]:
+def explained_losses(
+    strategy: tf.distribute.Strategy, train_dir: str
+) -> Iterator[None]:
     """Says what to do where one of several processes is lost.
 
     Raises:
         ConnectionError: in place of TensorFlow's errors.
     """
+    asynchronous = parameter_server.is_asynchronous(strategy)
     try:
         yield
-    except _LOST as error:
-        if workers == 1:
+    except tf.errors.OpError as error:
+        lost = isinstance(error, _LOST)
+        if asynchronous:
+            # One that was started again at once is there, without its variables.
+            lost |= "/job:ps" in (error.message or "")
+        if not lost or not (asynchronous or number_of_workers(strategy) > 1):
             raise
+        who = "A parameter server" if asynchronous else "Another worker"
         raise ConnectionError(
-            f"Another worker is lost ({_reason(error)}). Start the same command again "
-            "on all workers whose process has ended: the run goes on from the last "
+            f"{who} is lost ({_reason(error)}). Start the same command again "
+            "on all machines whose process has ended: the run goes on from the last "
             f"checkpoint in {train_dir}."
         ) from error
 

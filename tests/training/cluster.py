@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from slimnets.training import strategies
+from slimnets.training.cluster import CLUSTER
 from tests.training.runs import saved_step
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -30,10 +30,30 @@ def addresses(number):
 
 
 def start_worker(settings, workers, index):
+    """Starts one of the processes of a run that take their steps together."""
+    flags = {"strategy": "multi_worker", "workers": workers, "task_index": index}
+    return start_process({**settings, **flags})
+
+
+def parameter_server_flags(settings, workers=2, parameter_servers=1):
+    """Flags of each process of a run with parameter servers, by its role and index."""
+    common = {
+        **settings, "strategy": "parameter_server", "chief": addresses(1),
+        "workers": addresses(workers),
+        "parameter_servers": addresses(parameter_servers),
+    }  # fmt: skip
+    flags = {("chief", 0): {**common, "task_type": "chief"}}
+    for kind, number in (("ps", parameter_servers), ("worker", workers)):
+        for index in range(number):
+            given = {**common, "task_type": kind, "task_index": index}
+            flags[kind, index] = given
+    return flags
+
+
+def start_process(flags):
     """Starts one process, of the command with these flags."""
-    environment = {k: v for k, v in os.environ.items() if k != strategies.CLUSTER}
+    environment = {k: v for k, v in os.environ.items() if k != CLUSTER}
     environment |= {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    flags = {**settings, "workers": workers, "task_index": index}
     return subprocess.Popen(
         [sys.executable, ROOT / "tests" / "training" / "worker.py", json.dumps(flags)],
         env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

@@ -43,10 +43,11 @@ def stop_at():
     @contextlib.contextmanager
     def stopping(step, signum=signal.SIGTERM):
         save = train_dir.TrainDir.save
+        signals = [signum]
 
         def saving(self, at):
-            if at == step:
-                signal.raise_signal(signum)
+            if at == step and signals:
+                signal.raise_signal(signals.pop())
             return save(self, at)
 
         with pytest.MonkeyPatch.context() as patch:

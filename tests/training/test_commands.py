@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import os
 
 import pytest
 import tensorflow as tf
 
+import slimnets
 from slimnets.cli import data_flags, evaluate_command, task_training
 from slimnets.cli.train_command import FIELDS
 from slimnets.cli.train_detector_command import _FIELDS as DETECTOR_FIELDS
@@ -75,3 +77,14 @@ def test_wrong_flags_are_one_line_and_exit_code_2(call, arguments, message):
 def test_evaluate_takes_the_input_flags_of_data():
     kinds = {name for _, name, _ in data_flags.FIELDS}
     assert set(evaluate_command._INPUT) <= kinds
+
+
+def test_evaluate_says_that_a_runs_images_are_elsewhere(call, tmp_path):
+    model = slimnets.Model("lenet", num_classes=2)
+    model.build([None, 28, 28, 1])
+    config = {"dataset_name": "folder", "dataset_dir": "photos of last year"}
+    metadata = {"model_name": "lenet", "dataset_name": "folder", "config": config}
+    slimnets.save_weights(tmp_path / "model", model, metadata)
+    code, _, err = call("evaluate", f"--checkpoint_path={tmp_path / 'model'}")
+    assert code == 2 and "was trained on photos of last year, which is not there" in err
+    assert f"seen from {os.getcwd()}: give dataset_dir" in err

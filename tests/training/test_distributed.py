@@ -10,6 +10,7 @@ import pytest
 
 from slimnets.checkpoints import read_checkpoint
 from slimnets.training import strategies, train
+from slimnets.training.cluster import CLUSTER, set_cluster
 from slimnets.training.run import Run
 from slimnets.training.task import Classification
 from tests.training.cluster import finish, start_workers, wait_for_checkpoint
@@ -84,20 +85,21 @@ def test_one_worker_that_is_asked_to_stop_stops_all(config):
 
 @pytest.fixture
 def no_cluster(monkeypatch):
-    monkeypatch.delenv(strategies.CLUSTER, raising=False)
+    monkeypatch.delenv(CLUSTER, raising=False)
 
 
 def test_workers_become_the_environments_cluster(no_cluster, monkeypatch):
-    monkeypatch.setenv(strategies.CLUSTER, "")
-    strategies.set_cluster("a:1, b:2", 1)
-    cluster = json.loads(os.environ[strategies.CLUSTER])
+    monkeypatch.setenv(CLUSTER, "")
+    found = set_cluster("multi_worker", workers="a:1, b:2", task_index=1)
+    cluster = json.loads(os.environ[CLUSTER])
     assert cluster == {
         "cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}
     }  # fmt: skip
-    strategies.set_cluster("a:1,b:2", 1)
-    strategies.set_cluster(None, None)
+    assert cluster == found
+    assert set_cluster("multi_worker", workers="a:1,b:2", task_index=1) == found
+    assert set_cluster("multi_worker") == found
     with pytest.raises(ValueError, match="give one of them"):
-        strategies.set_cluster("a:1,b:2", 0)
+        set_cluster("multi_worker", workers="a:1,b:2", task_index=0)
 
 
 def test_a_cluster_must_be_given(no_cluster):
@@ -108,8 +110,7 @@ def test_a_cluster_must_be_given(no_cluster):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"strategy": "two"}, "one, mirrored, multi_worker, tpu"),
-        ({"strategy": "parameter_server"}, "no fixed order.*use multi_worker"),
+        ({"strategy": "two"}, "one, mirrored, multi_worker, tpu, parameter_server"),
         ({"workers": "a:1"}, "no effect without strategy=multi_worker"),
         ({"task_index": 1}, "no effect without workers"),
         ({"tpu": "x"}, "no effect without strategy=tpu"),

@@ -1,5 +1,6 @@
 """The loop: what a run leaves, that it goes on exactly, and its settings."""
 
+import csv
 import json
 import os
 import signal
@@ -16,7 +17,8 @@ from slimnets.training import (
     evaluate_checkpoint,
     train,
 )
-from tests.training.runs import assert_identical, final, tiny
+from slimnets.training.run import Run
+from tests.training.runs import assert_identical, final, saved_step, tiny
 
 # The loop.
 
@@ -89,6 +91,45 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(config, stop_at, optimi
     result = train(parts, show=False)
     assert 10 <= result.first_step < 24
     assert_identical(final(whole), final(parts))
+
+
+def rows(config):
+    """The log of a run, without what depends on the time."""
+    with open(os.path.join(config.train_dir, "log.csv"), newline="") as file:
+        found = list(csv.DictReader(file))
+    for row in found:
+        del row["images_per_second"]
+    return found
+
+
+@pytest.mark.parametrize("end", ["asked", "killed"])
+def test_what_a_run_had_not_measured_is_measured_when_it_goes_on(
+    config, stop_at, monkeypatch, end
+):
+    """At step 10 it saves first; that it then measures is not lost with the process."""
+    options = {"eval_interval_steps": 5, "keep_best": True, "log_every_n_steps": 1}
+    whole, parts = (config(name, **options) for name in ("whole", "parts"))
+    train(whole, show=False)
+    if end == "asked":
+        with stop_at(10), pytest.raises(TrainingInterrupted, match="at step 10 of 24"):
+            train(parts, show=False)
+    else:
+        evaluate = Run.evaluate
+
+        def dying(run, watch):
+            if run.optimizer.iterations == 10:
+                raise SystemExit
+            return evaluate(run, watch)
+
+        with monkeypatch.context() as patch, pytest.raises(SystemExit):
+            patch.setattr(Run, "evaluate", dying)
+            train(parts, show=False)
+    assert saved_step(parts.train_dir) == 10
+    assert not rows(parts)[-1]["test_accuracy"]
+    assert train(parts, show=False).first_step == 10
+    assert rows(parts) == rows(whole)
+    best = [read_checkpoint(os.path.join(c.train_dir, "best")) for c in (whole, parts)]
+    assert_identical(*map(dict, best))
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

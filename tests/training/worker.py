@@ -8,13 +8,14 @@ import sys
 
 from slimnets.cli import main
 from slimnets.factory import register_network
-from tests.training.runs import plain
+from tests.training.runs import plain, tiny
 
 
 def train(flags: dict) -> int:
-    register_network(plain)
+    for network in (plain, tiny):
+        register_network(network)
     given = [f"--{name}={value}" for name, value in flags.items()]
-    return main.main(["train", "--strategy=multi_worker", *given])
+    return main.main(["train", *given])
 
 
 if __name__ == "__main__":
