@@ -31,12 +31,14 @@ _HOMES = {
     "summarize": "inspection",
 }
 _MODULES = ("features", "layers", "nets", "slim")  # features is a function too.
+# Rooms: there as slimnets.data and so on, but not in `from slimnets import *`.
+_ROOMS = ("checkpoints", "data", "export", "inspection", "necks", "tasks", "training")
 
 __all__ = ["__version__", *sorted([*_HOMES, *_MODULES])]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
+    if name in _MODULES or name in _ROOMS:
         return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

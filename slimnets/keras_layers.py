@@ -23,7 +23,9 @@ def keras_layer(model: Model, *, regularize: bool = True, name: str | None = Non
 
     The layer's weights are the Model's own variables, with its names (dots for
     slashes); values that the Model has already are kept. A Model of a registered
-    network is saved and loaded with the Keras model that has the layer in it.
+    network is saved and loaded with the Keras model that has the layer in it. With
+    `layer.trainable = False` the network is that of inference in training too: its
+    moving averages stay, as those of Keras's BatchNormalization do.
 
     Args:
         model: the Model. What it has traced so far is forgotten.
@@ -74,7 +76,8 @@ def _layer_class() -> type:
             self.network.adopt_variables(made)
 
         def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
-            outputs = self.network(inputs, training=bool(training))
+            training = bool(training) and self.trainable
+            outputs = self.network(inputs, training=training)
             if self.regularize and training:
                 self.add_loss(self.network.regularization_loss())
             return outputs

@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from slimnets import end_points, layers
 from slimnets.blocks import conv2d_same, subsample
+from slimnets.layers.common import channels_of
 from slimnets.scopes import add_arg_scope
 
 _LEVEL = re.compile(r"[CP]([0-9]+)")
@@ -128,11 +129,11 @@ def path_aggregation(
     """
     numbers = _numbers(pyramid, "P")
     inputs = list(pyramid.values())
-    depth = depth or inputs[0].shape[-1]
-    if any(net.shape[-1] != depth for net in inputs):
+    depths = {level: channels_of(net) for level, net in pyramid.items()}
+    depth = depth or depths[f"P{numbers[0]}"]
+    if any(other != depth for other in depths.values()):
         raise ValueError(
-            f"path_aggregation adds levels of {depth} channels; got "
-            f"{ {level: net.shape[-1] for level, net in pyramid.items()} }."
+            f"path_aggregation adds levels of {depth} channels; got {depths}."
         )
     with tf.compat.v1.variable_scope(scope, "path_aggregation", inputs) as sc:
         net = pyramid[f"P{numbers[0]}"]
@@ -217,7 +218,7 @@ def upsample_like(coarse: tf.Tensor, fine: tf.Tensor) -> tf.Tensor:
         ValueError: if the sizes are known and do not fit.
     """
     for axis in (1, 2):
-        small, large = coarse.shape[axis], fine.shape[axis]
+        small, large = coarse.shape.as_list()[axis], fine.shape.as_list()[axis]
         if small is not None and large is not None and small != -(-large // 2):
             raise ValueError(
                 f"A level {coarse.shape} is not half of {fine.shape}, rounded up; are "

@@ -252,6 +252,24 @@ def test_inputs_that_are_not_images_raise(case):
         slimnets.build("resnet_v2_50", v1.placeholder(tf.float32, shape), num_classes=2)
 
 
+@pytest.mark.parametrize("room", ["data", "training", "export", "inspection"])
+def test_rooms_are_there_without_an_import_of_their_own(room):
+    # They are imported by now, so that the attribute would not be asked for.
+    assert slimnets.__getattr__(room).__name__ == f"slimnets.{room}"
+
+
+@pytest.mark.parametrize(
+    "options", [{"global_pool": "max"}, {"num_classes": 10.0}, {"num_classes": "10"}]
+)
+@pytest.mark.parametrize("name", ["resnet18", "vgg_a", "inception_v1"])
+def test_values_of_another_kind_are_errors(name, options):
+    ((option, value),) = options.items()
+    with tf.Graph().as_default():
+        images = tf.zeros([1, 32, 32, 3])
+        with pytest.raises(ValueError, match=f"{option}={value!r}; allowed"):
+            slimnets.build(name, images, **options)
+
+
 @pytest.mark.parametrize("output_stride", [2, 5, 12, 64, 0])
 def test_an_output_stride_that_cannot_be_reached_names_those_that_can(output_stride):
     with (

@@ -53,6 +53,24 @@ def test_fit_trains_the_model_and_moves_its_averages(data):
     assert_close(model(images), outer(images), 1e-4)
 
 
+def test_a_frozen_layer_keeps_its_averages_while_a_new_head_trains(data):
+    images, labels = data
+    trunk = slimnets.Model(NAME, seed=0)
+    layer = slimnets.keras_layer(trunk)
+    layer.trainable = False
+    head = keras.layers.Dense(2)
+    outer = keras.Sequential(
+        [keras.Input((16, 16, 3)), layer, keras.layers.Flatten(), head]
+    )
+    before = {k: v.numpy() for k, v in trunk.variables_by_name.items()}
+    first = head.kernel.numpy()
+    outer.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    outer.fit(images, labels, batch_size=16, verbose=0)
+    assert np.any(head.kernel.numpy() != first)
+    for name, variable in trunk.variables_by_name.items():
+        np.testing.assert_array_equal(variable, before[name])
+
+
 def test_weight_decay_is_in_the_losses(data):
     images, _ = data
     model, outer = keras_model()

@@ -110,6 +110,7 @@ def likely_causes(
         _averages(missing, unexpected),
         _normalizer(missing, unexpected),
         _classes(wrong_shape),
+        _head(missing, unexpected),
         _channels(wrong_shape),
         _names(missing, reader, network),
     )
@@ -201,6 +202,18 @@ def _averages(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
     if averaged & set(missing):
         pair = (rf"(.*){ending}", r"\1")
         return f"the checkpoint holds moving averages only (rename=[{pair!r}])"
+    return None
+
+
+def _head(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
+    """Logits, and nothing else, that only one of the two sides has."""
+    for names, others, has, lacks in (
+        (unexpected, missing, "the checkpoint", "this network"),
+        (missing, unexpected, "this network", "the checkpoint"),
+    ):
+        logits = all(re.fullmatch(r"(.*/)?logits/.*", name) for name in names)
+        if names and logits and not others:
+            return f"{has} has logits, {lacks} has none (exclude=['.*/logits/.*'])"
     return None
 
 

@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slimnets.checkpoints.base import draft_directory, to_json
+from slimnets.checkpoints.base import draft_directory, move_into_place, to_json
 from slimnets.checkpoints.metadata import describe
+
+# What other programs would take for their own files; `convert_weights` writes some.
+_FOREIGN = (".h5", ".keras", ".safetensors", ".pth", ".pt", ".bin", ".npz")
 
 
 def save_weights(
@@ -33,10 +36,18 @@ def save_weights(
         The prefix.
 
     Raises:
-        ValueError: if there is nothing to write, or a variable belongs to a graph.
+        ValueError: if there is nothing to write, a variable belongs to a graph, or
+            `path` ends as another framework's files do.
         TypeError: if `source` is neither kind, or `metadata` is not for JSON.
     """
     prefix = os.fspath(path)
+    if prefix.endswith(_FOREIGN):
+        raise ValueError(
+            f"{prefix} would be the prefix of a TensorFlow checkpoint, not a file of "
+            "the kind that it ends in: give a name that does not end in "
+            f"{', '.join(_FOREIGN)}. slimnets.checkpoints.convert_weights, and "
+            "`slimnets convert`, write a checkpoint as .weights.h5 and .safetensors."
+        )
     named = variables_of(source)
     if not named:
         raise ValueError(f"Nothing to write to {prefix}: the source has no variables.")
@@ -51,7 +62,7 @@ def save_weights(
         if document is not None:
             with open(f"{draft}.json", "w", encoding="utf-8") as file:
                 file.write(document)
-        _move_into_place(draft, prefix)
+        _place(draft, prefix)
     return prefix
 
 
@@ -92,7 +103,7 @@ def _write_tensors(prefix: str, arrays: Mapping[str, np.ndarray]) -> None:
         )
 
 
-def _move_into_place(draft: str, prefix: str) -> None:
+def _place(draft: str, prefix: str) -> None:
     # A checkpoint is there once its index is: that goes first when one is replaced
     # and comes last when it is written.
     for old in (f"{prefix}.index", f"{prefix}.json"):
@@ -100,4 +111,4 @@ def _move_into_place(draft: str, prefix: str) -> None:
             os.remove(old)
     for suffix in (".data-00000-of-00001", ".json", ".index"):
         if os.path.exists(draft + suffix):
-            os.replace(draft + suffix, prefix + suffix)
+            move_into_place(draft + suffix, prefix + suffix)

@@ -47,8 +47,18 @@ def training(is_training: bool | tf.Tensor | None) -> contextlib.AbstractContext
 
 
 def check_num_classes(num_classes: Any) -> None:
-    """Raises ValueError for a negative number of classes."""
-    if num_classes is not None and num_classes < 0:
+    """Raises ValueError for a negative number of classes, or one that is not whole."""
+    whole = hasattr(num_classes, "__index__")
+    if num_classes is not None and not (whole and int(num_classes) >= 0):
         raise ValueError(
-            f"num_classes={num_classes}; allowed is None or 0 for features, or more."
+            f"num_classes={num_classes!r}; allowed is None or 0 for features, or more."
+        )
+
+
+def check_global_pool(global_pool: Any) -> None:
+    """Raises ValueError for the name of a pool, which would be taken for True."""
+    if isinstance(global_pool, str):
+        raise ValueError(
+            f"global_pool={global_pool!r}; allowed are True, to average over height "
+            "and width, and False."
         )

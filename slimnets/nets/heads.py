@@ -61,7 +61,7 @@ def window(net: tf.Tensor, size: int) -> tuple[int, int]:
 
     Where the height and width of `net` are not known, they are taken to be enough.
     """
-    height, width = net.shape[1:3]
+    height, width = net.shape.as_list()[1:3]
     return min(height or size, size), min(width or size, size)
 
 
@@ -77,6 +77,7 @@ def pool_window(
         name: of the pool; the window's size takes the place of `{}`.
         end_points: where the result is recorded.
     """
+    common.check_global_pool(global_pool)
     if global_pool:
         net = tf.reduce_mean(net, [1, 2], keepdims=True, name="global_pool")
         end_points["global_pool"] = net
@@ -212,6 +213,7 @@ def convolved_dense_layers(
     Returns:
         The logits, or the features.
     """
+    common.check_global_pool(global_pool)
     net = layers.conv2d(net, depths[0], kernel, padding=padding, scope="fc6", **options)
     end_points.add(f"{scope_name}/fc6", net)
     net = layers.dropout(net, dropout_keep_prob, scope="dropout6")
@@ -243,10 +245,11 @@ def aux_pool(net: tf.Tensor, name: str) -> tf.Tensor:
     Raises:
         ValueError: if `net` is known to be smaller than a window.
     """
-    if min(side or 5 for side in net.shape[1:3]) < 5:
+    sides = net.shape.as_list()[1:3]
+    if min(side or 5 for side in sides) < 5:
         raise ValueError(
             "The images are too small for auxiliary logits, which are made of 5x5 "
-            f"positions and more; got {tuple(net.shape[1:3])}. create_aux_logits=False "
+            f"positions and more; got {tuple(sides)}. create_aux_logits=False "
             "leaves them away."
         )
     return layers.avg_pool2d(net, 5, 3, "VALID", scope=name)
@@ -270,7 +273,7 @@ def dense_aux_logits(
     with tf.compat.v1.variable_scope("AuxLogits"):
         net = aux_pool(net, pool)
         net = layers.conv2d(net, 128, 1, scope="Conv2d_1b_1x1")
-        kernel = tuple(side or 5 for side in net.shape[1:3])
+        kernel = tuple(side or 5 for side in net.shape.as_list()[1:3])
         net = layers.conv2d(net, 768, kernel, padding="VALID", scope=conv)
         net = tf.squeeze(net, [1, 2])
         return layers.fully_connected(net, num_classes, activation_fn=None, scope=dense)

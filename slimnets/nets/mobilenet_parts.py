@@ -14,6 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets import layers
+from slimnets.layers.common import channels_of
 from slimnets.nets.chain_layers import Depth, Path
 from slimnets.nets.chains import Chain, divisible
 from slimnets.nets.heads import network_scope, predict
@@ -76,7 +77,7 @@ class Inverted:
         if self.activation_fn is not None:
             options["activation_fn"] = self.activation_fn
         with tf.compat.v1.variable_scope(self.name):
-            inputs, channels = net, net.shape[3]
+            inputs, channels = net, channels_of(net)
             width = divisible(channels * self.expansion, self.divisor)
             if width > channels:
                 net = layers.conv2d(net, width, 1, scope="expand", **options)
@@ -97,7 +98,7 @@ class Inverted:
                 net, depth(self.depth), 1, activation_fn=None, scope="project"
             )
             # Of the row's stride: a unit keeps what it is where its stride is gone.
-            if self.stride == 1 and net.shape[3] == channels:
+            if self.stride == 1 and channels_of(net) == channels:
                 net = net + inputs
         inner[f"{self.key}/output"] = net
         return net
@@ -113,7 +114,7 @@ class Inverted:
 
 def _squeeze_excite(net: tf.Tensor) -> tf.Tensor:
     with tf.compat.v1.variable_scope("squeeze_excite"):
-        channels = net.shape[3]
+        channels = channels_of(net)
         pooled = tf.reduce_mean(net, [1, 2], keepdims=True)
         squeezed = layers.conv2d(
             pooled,

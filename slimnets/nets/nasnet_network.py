@@ -181,7 +181,8 @@ def _aux_logits(net: tf.Tensor, num_classes: int, side: int, scope: str) -> tf.T
         net = aux_pool(tf.nn.relu(net), "AvgPool2D")
         net = layers.conv2d(net, 128, 1, scope="proj")
         net = tf.nn.relu(layers.batch_norm(net, scope="aux_bn0"))
-        kernel = tuple(size or (side - 5) // 3 + 1 for size in net.shape[1:3])
+        sizes = net.shape.as_list()[1:3]
+        kernel = tuple(size or (side - 5) // 3 + 1 for size in sizes)
         net = layers.conv2d(net, 768, kernel, padding="VALID", scope="Conv")
         net = tf.nn.relu(layers.batch_norm(net, scope="aux_bn1"))
         return layers.fully_connected(tf.squeeze(net, [1, 2]), num_classes, scope="FC")

@@ -89,7 +89,7 @@ def orthogonality_loss(matrices: tf.Tensor) -> tf.Tensor:
     """
     matrices = tf.cast(matrices, tf.float32)
     product = tf.linalg.matmul(matrices, matrices, transpose_b=True)
-    difference = product - tf.eye(matrices.shape[-1])
+    difference = product - tf.eye(common.channels_of(matrices))
     return tf.reduce_mean(tf.reduce_sum(tf.square(difference), [1, 2]))
 
 
@@ -184,14 +184,14 @@ def parts_of(inputs: Any, name: str) -> tuple[list[tf.Tensor], tf.Tensor | None]
     parts = {f"cloud {index}": cloud for index, cloud in enumerate(clouds, start=1)}
     for part, cloud in parts.items():
         shape = _shape_of(cloud)
-        if shape.rank != 3 or shape[-1] is None or shape[1] == 0:
+        if len(shape) != 3 or shape[-1] is None or shape[1] == 0:
             raise ValueError(
                 f"{name}: {part} must be [batch, points, dims] with one point or more "
                 f"and known dims; got {_described(cloud)}."
             )
     if auxiliary is not None:
         shape = _shape_of(auxiliary)
-        if shape.rank != 2 or shape[-1] is None:
+        if len(shape) != 2 or shape[-1] is None:
             raise ValueError(
                 f"{name}: the auxiliary vector must be [batch, n] with known n; got "
                 f"{_described(auxiliary)}."
@@ -207,8 +207,10 @@ def parts_of(inputs: Any, name: str) -> tuple[list[tf.Tensor], tf.Tensor | None]
     return clouds, None if auxiliary is None else tf.convert_to_tensor(auxiliary)
 
 
-def _shape_of(value: Any) -> tf.TensorShape:
-    return tf.TensorShape(getattr(value, "shape", None))
+def _shape_of(value: Any) -> list[int | None]:
+    """The sizes; none for what has no known rank."""
+    shape = tf.TensorShape(getattr(value, "shape", None))
+    return shape.as_list() if shape.rank else []
 
 
 def _described(value: Any) -> str:

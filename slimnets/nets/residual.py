@@ -105,7 +105,7 @@ def residual_network(
 def check_images(inputs: tf.Tensor, name: str) -> None:
     """Raises ValueError unless `inputs` are images of known channels."""
     shape = tf.TensorShape(getattr(inputs, "shape", None))
-    if shape.rank != 4 or shape[-1] is None:
+    if shape.rank != 4 or shape.as_list()[-1] is None:
         raise ValueError(
             f"{getattr(name, 'name', name)} takes images [batch, height, width, "
             f"channels] with known channels; got inputs of shape {shape}."
@@ -192,6 +192,7 @@ def build_head(
     Returns:
         The logits, or the features.
     """
+    common.check_global_pool(global_pool)
     if global_pool:
         net = tf.reduce_mean(net, [1, 2], keepdims=True, name="pool5")
         end_points["global_pool"] = net

@@ -367,3 +367,24 @@ def test_a_target_that_is_nothing_of_the_kind(prefix):
         load_weights(prefix, 3)
     with pytest.raises(ValueError, match="no variables yet"):
         load_weights(prefix, Network({}))
+
+
+@pytest.mark.parametrize("name", ["net.keras", "net.weights.h5", "net.safetensors"])
+def test_a_checkpoint_is_not_named_as_another_programs_file(tmp_path, name):
+    with pytest.raises(ValueError, match=r"not a file of the kind.*slimnets convert"):
+        save_weights(tmp_path / name, {"w": np.zeros(1)})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("headless", ["network", "checkpoint"])
+def test_a_head_that_one_side_has_not_is_named_as_the_cause(tmp_path, headless):
+    trunk, head = {"net/conv1/weights": np.ones(2)}, {"net/logits/biases": np.ones(3)}
+    here = trunk if headless == "network" else trunk | head
+    there = trunk if headless == "checkpoint" else trunk | head
+    save_weights(tmp_path / "a", there)
+    target = {name: tf.Variable(np.zeros_like(value)) for name, value in here.items()}
+    cause = rf"{headless} has none \(exclude=\['\.\*/logits/\.\*'\]\)"
+    with pytest.raises(ValueError, match=cause):
+        load_weights(tmp_path / "a", target)
+    load_weights(tmp_path / "a", target, exclude=[".*/logits/.*"])
+    assert target["net/conv1/weights"].numpy().all()

@@ -280,8 +280,8 @@ def test_a_model_of_cells_trains_and_loads(tmp_path, rng):
     images = rng.normal(size=(2, 32, 32, 3)).astype(np.float32)
     model = slimnets.Model("nasnet_cifar", num_classes=3, seed=1, **options)
     logits = model(images)
-    assert model(images, training=True).shape == logits.shape
-    assert model.end_points(images, training=True)["AuxLogits"].shape == logits.shape
+    trained = model.end_points(images, training=True)
+    assert trained["Logits"].shape == trained["AuxLogits"].shape == logits.shape
     again = slimnets.Model("nasnet_cifar", num_classes=3, **options)
     again.build([None, 32, 32, 3])
     assert again.load(model.save(str(tmp_path / "x"))).complete
