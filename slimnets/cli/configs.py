@@ -55,7 +55,8 @@ def _path(value: str) -> str:
             return str(shipped)
     names = sorted(p.stem for p in directory.glob("*.flags"))
     raise UsageError(
-        f"--flagfile: there is no file {value}; slimnets comes with {', '.join(names)}"
+        f"--flagfile: there is no file {value!r}; slimnets comes with "
+        f"{', '.join(names)}"
     )
 
 

@@ -10,19 +10,15 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from slimnets.cli import network_flags
 from slimnets.cli.common import define_debug, require, start_tensorflow
 
 ARGUMENTS = ()
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
-        "checkpoint_path",
-        None,
-        "The weights: a file, the prefix of a checkpoint, or a train_dir, of which the "
-        "latest is taken.",
-        flag_values=flag_values,
-    )
+    _, name, text = network_flags.CHECKPOINT_PATH
+    flags.DEFINE_string(name, None, text, flag_values=flag_values)
     flags.DEFINE_string(
         "output", None, "The file, or the prefix, to write.", flag_values=flag_values
     )
@@ -36,7 +32,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "format",
         None,
         ["slim", "keras", "torch"],
-        "slim, keras or torch; by default what the output's name ends in.",
+        "Whose format; by default what the output's name ends in.",
         flag_values=flag_values,
     )
     define_debug(flag_values)

@@ -17,7 +17,7 @@ ARGUMENTS = ("A", "B")
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
-        "format", "text", ["text", "json"], "text or json.", flag_values=flag_values
+        "format", "text", ["text", "json"], "How it is told.", flag_values=flag_values
     )
     flags.DEFINE_float(
         "tolerance",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import data_flags
+from slimnets.cli import data_flags, network_flags
 from slimnets.cli.common import UsageError, define_debug, require, start_tensorflow
 
 ARGUMENTS = ()
@@ -22,11 +22,8 @@ _INPUT = ("dataset_name", "dataset_dir", "preprocessing_name", "eval_image_size"
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     for name, text in (
-        (
-            "checkpoint_path",
-            "A checkpoint, or the train_dir of a run, of which the latest is taken.",
-        ),
-        ("model_name", "Name of the network."),
+        network_flags.CHECKPOINT_PATH[1:],
+        network_flags.MODEL_NAME[1:],
         ("dataset_split_name", "The split; the dataset's test split by default."),
         ("output", "Directory for the tables of classes and of confusions."),
     ):

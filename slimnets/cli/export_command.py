@@ -9,18 +9,15 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from slimnets.cli import network_flags
 from slimnets.cli.common import UsageError, define_debug, require, start_tensorflow
 
 ARGUMENTS = ()
 _FORMATS = ("saved_model", "frozen_graph", "onnx", "tflite", "stablehlo", "keras")
 _PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 _FLAGS = (
-    ("string", "checkpoint_path", None, "The weights: a file, a checkpoint's prefix, "
-     "or the train_dir of a run."),
     ("string", "output", None, "A directory for saved_model; for the others a file "
      "that ends in .pb, .onnx, .tflite, .mlir or .keras."),
-    ("string", "model_name", None, "Name of the network; from the checkpoint's "
-     "metadata by default."),
     ("string", "preprocessing_name", None, "How images become the network's input; a "
      "saved_model does it itself in its signature encoded."),
     ("list", "levels", None, "Levels that it gives too, such as C3,C4; C2 to C5 by "
@@ -44,7 +41,7 @@ _NUMBERS = (
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
-        "format", None, _FORMATS, f"{', '.join(_FORMATS)}.", flag_values=flag_values
+        "format", None, _FORMATS, "What is written.", flag_values=flag_values
     )
     flags.DEFINE_enum(
         "precision",
@@ -53,6 +50,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "What it computes in; its inputs and outputs are float32.",
         flag_values=flag_values,
     )
+    for _, name, text in (network_flags.CHECKPOINT_PATH, network_flags.MODEL_NAME):
+        flags.DEFINE_string(name, None, text, flag_values=flag_values)
     for kind, name, default, text in _FLAGS:
         define = getattr(flags, f"DEFINE_{kind}")
         define(name, default, text, flag_values=flag_values)

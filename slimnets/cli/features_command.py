@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from slimnets.cli import network_flags
 from slimnets.cli.common import (
+    UsageError,
     define_debug,
     define_fields,
     require,
@@ -25,24 +27,21 @@ _FIELDS = (
     ("string", "input", "A folder of images, a text file that lists images, a "
      "TFRecord with image/encoded, or a pattern of TFRecords."),
     ("string", "output", "Directory of the shards."),
-    ("string", "checkpoint_path", "The weights: a file, a checkpoint's prefix, or the "
-     "train_dir of a run."),
-    ("string", "model_name", "Name of the network; from the checkpoint's metadata by "
-     "default."),
+    network_flags.CHECKPOINT_PATH,
+    network_flags.MODEL_NAME,
     ("string", "end_point", "The activation: global_pool, C4, block3, ..."),
     ("integer", "batch_size", "Images at a time."),
     ("integer", "shard_size", "Images in a file."),
-    ("integer", "eval_image_size", "Height and width of the network's input."),
-    ("string", "preprocessing_name", "How images become the network's input."),
-    ("integer", "max_bad_records", "How many images that cannot be decoded are left "
-     "out before the run stops."),
+    network_flags.EVAL_IMAGE_SIZE,
+    network_flags.PREPROCESSING_NAME,
+    network_flags.MAX_BAD_RECORDS,
 )  # fmt: skip
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     define_fields(flag_values, EmbeddingConfig, _FIELDS, _REQUIRED)
     flags.DEFINE_enum(
-        "format", EmbeddingConfig.format, FORMATS, "npz or tfrecord.",
+        "format", EmbeddingConfig.format, FORMATS, "How shards are written.",
         flag_values=flag_values,
     )  # fmt: skip
     define_debug(flag_values)
@@ -56,7 +55,10 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     start_tensorflow(flag_values.debug)
     from slimnets.tasks.embedding import write_embeddings
 
-    result = write_embeddings(config)
+    try:
+        result = write_embeddings(config)
+    except KeyError as error:  # Of an end point; its text is a sentence.
+        raise UsageError(str(error.args[0])) from error
     for problem in result.bad:
         print(f"slimnets: left out {problem}", file=sys.stderr)
     print(

@@ -21,7 +21,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "format",
         "text",
         ["text", "markdown", "json"],
-        "text, markdown or json.",
+        "How the table is written.",
         flag_values=flag_values,
     )
     define_debug(flag_values)
@@ -34,8 +34,8 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     names = factory.list_networks(pattern)
     if not names:
         near = difflib.get_close_matches(pattern, factory.list_networks(), n=3)
-        hint = f"; the nearest are {', '.join(near)}" if near else ""
-        raise UsageError(f"no network is called {pattern!r}{hint}")
+        hint = f"the nearest are {', '.join(near)}" if near else "list names all"
+        raise UsageError(f"no network is called {pattern!r}; {hint}")
     infos = [factory.network_info(name) for name in names]
     if flag_values.format == "json":
         print(json.dumps([_described(info) for info in infos], indent=2))

@@ -42,7 +42,17 @@ COMMANDS = {
     "benchmark": "measure how fast networks are, beside other frameworks",
 }
 
+# With absl's own names for it.
+_HELP = ("--help", "-help", "-h", "--helpshort", "--helpfull")
+
 OK, FAILURE, BAD_USAGE = 0, 1, 2
+_WRONG_INPUT = (
+    ValueError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
 _LONGEST_MESSAGE = 10_000
 
 
@@ -80,8 +90,7 @@ def main(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         else:
             _print_error(_one_line(error))
-        wrong_input = isinstance(error, (FileNotFoundError, ValueError))
-        return BAD_USAGE if wrong_input else FAILURE
+        return BAD_USAGE if isinstance(error, _WRONG_INPUT) else FAILURE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +102,9 @@ class _Work:
 
 
 def _find_work(arguments: list[str]) -> _Work:
-    if not arguments or arguments[0] in ("--help", "-h", "help"):
+    if arguments[:1] == ["help"] and arguments[1:]:  # As `git help COMMAND`.
+        arguments = [*arguments[1:], "--help"]
+    if not arguments or arguments[0] in ("help", *_HELP):
         return _Work(lambda: print(overview(COMMANDS)))
     name, *rest = arguments
     if name == "--version":
@@ -106,7 +117,7 @@ def _find_work(arguments: list[str]) -> _Work:
     flag_values = flags.FlagValues()
     flag_values.set_gnu_getopt(True)
     command.define_flags(flag_values)
-    if any(argument in ("--help", "-help", "-h") for argument in rest):
+    if any(argument in _HELP for argument in rest):
         return _Work(lambda: print(command_help(name, command, flag_values)))
     positional = _parse(name, flag_values, rest)
     if len(positional) > len(command.ARGUMENTS):
@@ -132,6 +143,8 @@ def _parse(name: str, flag_values: flags.FlagValues, rest: list[str]) -> list[st
 
 def _one_line(error: Exception) -> str:
     """The error's first line; for one that is no sentence, its type too."""
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.strerror}: {error.filename}"
     # A KeyError's text is its argument's repr.
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else ""
     lines = (text or str(error)).strip().splitlines() or [""]

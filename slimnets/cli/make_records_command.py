@@ -50,6 +50,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
     options = {name: flag_values[name].value for _, name, *_ in _FIELDS}
     with contextlib.ExitStack() as stack:
+        began = time.monotonic()
 
         @functools.cache
         def bar(total: int):
@@ -58,7 +59,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
             )
 
         def progress(done: int, total: int) -> None:
-            rate = done / (time.monotonic() - started)
+            rate = done / (time.monotonic() - began)
             bar(total).update(done, {"images_per_second": rate})
 
         written = make_records(**options, progress=progress)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import build_flags
+from slimnets.cli import build_flags, network_flags
 from slimnets.cli.common import UsageError, define_debug, require, start_tensorflow
 
 ARGUMENTS = ("NAME",)
@@ -27,8 +27,7 @@ _PICTURES = {
 _NETWORK = ("output", "depth", *build_flags.NAMES)
 _STRINGS = (
     ("output", "The picture's file: .svg, .png or .pdf for a network, else .png."),
-    ("checkpoint_path", "The weights: a file, a checkpoint's prefix, or the train_dir "
-     "of a run."),
+    network_flags.CHECKPOINT_PATH[1:],
     ("image", "An image's file."),
     ("preprocessing_name", "How the image becomes the network's input."),
     ("feature_maps", "Draw the channels of this end point (C2, block1, ...) for "

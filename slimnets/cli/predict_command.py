@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from slimnets.cli import network_flags
 from slimnets.cli.common import (
     UsageError,
     define_debug,
@@ -25,28 +26,25 @@ _REQUIRED = ("input",)
 _FIELDS = (
     ("string", "input", "Images, a folder, a text file that lists images, TFRecords, "
      "patterns, separated by commas; - for one name a line of standard input."),
-    ("string", "checkpoint_path", "The weights: a file, a checkpoint's prefix, or the "
-     "train_dir of a run."),
+    network_flags.CHECKPOINT_PATH,
     ("string", "exported_path", "Instead of a checkpoint, what `slimnets export` wrote "
      "in any format: a SavedModel's directory, or a file that ends in .pb, .onnx, "
-     ".tflite, .mlir or .keras."),
+     ".tflite, .mlir or .keras. It has its name and image size in itself."),
     ("string", "output", "File of the rows; standard output by default."),
     ("integer", "top", "How many classes a row has."),
-    ("string", "model_name", "Name of the network; from the checkpoint's metadata by "
-     "default. An exported network has it in itself, and its image size."),
+    network_flags.MODEL_NAME,
     ("integer", "batch_size", "Images at a time; 32 by default, or as many as an "
      "exported network takes."),
-    ("integer", "eval_image_size", "Height and width of the network's input."),
-    ("string", "preprocessing_name", "How images become the network's input."),
-    ("integer", "max_bad_records", "How many images that cannot be decoded are left "
-     "out before the run stops."),
+    network_flags.EVAL_IMAGE_SIZE,
+    network_flags.PREPROCESSING_NAME,
+    network_flags.MAX_BAD_RECORDS,
 )  # fmt: skip
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     define_fields(flag_values, PredictionConfig, _FIELDS, _REQUIRED)
     flags.DEFINE_enum(
-        "format", PredictionConfig.format, ROW_FORMATS, "csv or jsonl.",
+        "format", PredictionConfig.format, ROW_FORMATS, "How rows are written.",
         flag_values=flag_values,
     )  # fmt: skip
     define_debug(flag_values)

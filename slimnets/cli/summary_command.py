@@ -21,7 +21,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "format",
         "text",
         ["text", "markdown", "csv", "json"],
-        "text, markdown, csv or json.",
+        "How the table is written.",
         flag_values=flag_values,
     )
     flags.DEFINE_integer(

@@ -54,12 +54,13 @@ def _wrapped(text: str) -> str:
 
 
 def _flag_help(flag: flags.Flag) -> str:
-    if flag.boolean:
-        return _entry(f"--[no]{flag.name}", flag.help)
-    help_text = flag.help
-    if flag.default is not None:
-        help_text = f"{help_text} (default: {flag.default})"
-    return _entry(f"--{flag.name}=VALUE", help_text)
+    title = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}=VALUE"
+    default = flag.default
+    if isinstance(default, list):
+        default = ",".join(default) or None
+    if default is None or default is False:
+        return _entry(title, flag.help)
+    return _entry(title, f"{flag.help} (default: {default})")
 
 
 def _entry(title: str, text: str) -> str:

@@ -39,11 +39,15 @@ def write_predictions(
         How many rows there are, and what was wrong with each image that was left out.
 
     Raises:
-        FileNotFoundError: if there are no images or no network.
+        FileNotFoundError: if there are no images or no network, or no directory for
+            the output.
+        IsADirectoryError: if the output is a directory.
         ValueError: if the network does not fit, or there are more bad images than
             allowed.
         ImportError: if a package that runs an exported network is not installed.
     """
+    if config.output is not None:
+        _check_output(config.output)
     images = find_input(config.input, stdin)
     classifier = get_classifier(config)
     if config.output is None:
@@ -59,8 +63,17 @@ def write_predictions(
     return result
 
 
+def _check_output(path: str) -> None:
+    """Raises now what would else be found when all is computed."""
+    folder = os.path.dirname(path)
+    if folder and not os.path.isdir(folder):
+        raise FileNotFoundError(f"There is no directory {folder} for output={path}.")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"output={path} is a directory; give a file.")
+
+
 def find_input(text: str, stdin: Iterable[str] = ()) -> Iterator[ImageFile]:
-    """Returns images, from what is separated by commas.
+    """Returns images, from what is separated by commas, or in a file named with one.
 
     Args:
         text: image files, patterns of them, whatever `find_images` takes, or `-` for
@@ -70,9 +83,8 @@ def find_input(text: str, stdin: Iterable[str] = ()) -> Iterator[ImageFile]:
     Raises:
         FileNotFoundError, ValueError: as `find_images`.
     """
-    return itertools.chain.from_iterable(
-        [_find(part.strip(), stdin) for part in text.split(",")]
-    )
+    parts = [text] if os.path.exists(text) else map(str.strip, text.split(","))
+    return itertools.chain.from_iterable([_find(part, stdin) for part in parts])
 
 
 def _find(part: str, stdin: Iterable[str]) -> Iterable[ImageFile]:

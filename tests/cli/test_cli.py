@@ -51,6 +51,23 @@ def test_help_fits_80_columns_and_names_its_own_flags_only(call, name):
     assert ("--checkpoint_path" in out) == (trains or name in of_checkpoints)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["help", "train"], ["train", "-h"], ["train", "x", "--helpfull"],
+     ["train", "--helpshort"]],
+)  # fmt: skip
+def test_help_of_a_command_by_other_ways(call, arguments):
+    assert call(*arguments) == call("train", "--help")
+    assert call("--helpfull") == call("--help")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_tells_defaults_as_they_are_given(call, name):
+    _, out, _ = call(name, "--help")
+    for default in re.findall(r"\(default:\s+([^)]*)\)", out):
+        assert default and not default.startswith(("[", "'")) and default != "False"
+
+
 def test_help_does_not_wait_for_tensorflow():
     code = (
         "import sys; from slimnets.cli.main import COMMANDS, main;"
@@ -73,13 +90,23 @@ def test_help_does_not_wait_for_tensorflow():
         (["evaluate"], "evaluate needs --checkpoint_path"),
         (["evaluate", "--checkpoint_path=/none"], "There is no checkpoint /none"),
         (["list", "resnet_v2-50"], "the nearest are resnet_v2_50"),
+        (["list", "xyzzy"], "no network is called 'xyzzy'; list names all"),
         (["list", "--format=xml"], "text|markdown|json"),
         (["train", "--flagfile=none"], "comes with cifar10_resnet_v2_164, cifar10"),
         (["train", *QUICK, "--adam_beta1=0.5"], "belongs to optimizer=adam"),
         (["train", *QUICK, "--model_name=resnet"], "Unknown network 'resnet'"),
-        (["train", *QUICK, "--batch_size=0"], "batch_size=0 must be at least 1"),
+        (["train", *QUICK, "--batch_size=0"], "batch_size=0 must be at least 1."),
+        (["train", "--flagfile="], "there is no file ''; slimnets comes with"),
+        (["help", "fly"], "'fly' is not a command"),
+        (["migrate", "/none"], "no such file or folder"),
+        (["make-records", "--dataset_dir=/none", "--output=x"],
+         "No such file or directory: /none"),
+        (["predict", "--input=x", "--checkpoint_path=x", "--output=/none/x.csv"],
+         "There is no directory /none for output=/none/x.csv"),
+        (["predict", "--input=x", "--checkpoint_path=x", "--output=/"],
+         "output=/ is a directory"),
     ],
-)
+)  # fmt: skip
 def test_wrong_usage_is_one_line_and_exit_code_2(call, arguments, message):
     code, out, err = call(*arguments)
     assert (code, out) == (2, "")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -80,6 +81,10 @@ def test_every_kind_of_input_gives_the_same_rows(folder):
         rows(folder, input="-", stdin=[f"{name}\n" for name in names])[0],
     ]
     assert len(found[0]) == 5 and all(other == found[0] for other in found)
+    with_comma = folder / "images" / "a,b.png"
+    shutil.copy(names[0], with_comma)
+    (row,), _ = rows(folder, input=str(with_comma))
+    assert row == found[0][0] | {"image": str(with_comma)}
 
 
 def test_json_lines_go_to_a_file_that_is_whole_or_not_there(folder):
