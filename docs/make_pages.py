@@ -136,16 +136,28 @@ def _member(name: str, value: object) -> list[str]:
         _text(f"{_signature(name, value)}\n\n{_doc(value)}"),
     ]
     if inspect.isclass(value) and not issubclass(value, tuple):
-        for method, function in vars(value).items():
+        members = _members(value)
+        for method, function in members.items():
             function = inspect.unwrap(getattr(function, "fget", None) or function)
             if method.startswith("_") or not inspect.isfunction(function):
                 continue
             parts += ["", f"#### {name}.{method}", ""]
             text = _doc(function)
-            if not isinstance(vars(value)[method], property):
+            if not isinstance(members[method], property):
                 text = f"{_signature(method, function)}\n\n{text}"
             parts.append(_text(text))
     return parts
+
+
+def _members(value: type) -> dict[str, object]:
+    """What a class has, beginning with its own, and its bases in the same room."""
+    members = dict(vars(value))
+    for base in value.__mro__[1:]:
+        if base.__module__.startswith(f"{value.__module__}."):
+            members |= {
+                name: m for name, m in vars(base).items() if name not in members
+            }
+    return members
 
 
 def _signature(name: str, function: object) -> str:
