@@ -21,7 +21,7 @@ from slimnets.checkpoints.metadata import LABELS_ENDING
 from slimnets.data.labels import write_labels
 from slimnets.export.agreement import TOLERANCES, largest_difference, sample_inputs
 from slimnets.export.formats import Job, get_format
-from slimnets.export.frozen import FEATURES, IMAGES, LOGITS, as_function, freeze
+from slimnets.export.frozen import IMAGES, as_function, freeze
 from slimnets.export.loading import load
 from slimnets.model import Model
 
@@ -107,7 +107,8 @@ def export_model(
     batches = [_by_name(batch, inputs) for batch in calibration]
     # Ranges of int8 are those of the images that it was calibrated with.
     samples = batches[0] if batches else sample_inputs(inputs)
-    wanted = _wanted(model, as_function(model, input_shape, levels=levels), samples)
+    reference = as_function(model, input_shape, levels=levels)
+    wanted = _wanted(model, reference, samples, outputs[0])
     known = {
         **metadata_fields.describe(model),
         **(metadata or {}),
@@ -173,13 +174,20 @@ def _wanted(
     model: Model,
     function: Callable[..., dict[str, tf.Tensor]],
     samples: Mapping[str, np.ndarray],
+    first: str,
 ) -> dict[str, np.ndarray]:
-    """Returns what the network gives for samples, in float32."""
+    """Returns what the network gives for samples, in float32.
+
+    Args:
+        model: the network.
+        function: the same, by names; see `as_function`.
+        samples: its inputs by name.
+        first: the name of what a call of the model gives.
+    """
     inputs = {name: tf.constant(value) for name, value in samples.items()}
     wanted = {name: value.numpy() for name, value in function(**inputs).items()}
     if model.precision == "float32" and IMAGES in inputs:
-        name = LOGITS if model.num_classes else FEATURES
-        wanted[name] = model(inputs[IMAGES], training=False).numpy()
+        wanted[first] = model(inputs[IMAGES], training=False).numpy()
     return wanted
 
 

@@ -22,7 +22,7 @@ from slimnets.export.padding import (
     dilations_into_convolutions,
     pads_into_convolutions,
 )
-from slimnets.export.preactivation import scales_behind_relus, shifts_before_sums
+from slimnets.export.preactivation import SUMS, scales_behind_relus, shifts_before_sums
 from slimnets.export.sizes import known_size, with_free_batch
 from slimnets.export.weights import (
     response,
@@ -35,7 +35,6 @@ from slimnets.export.weights import (
 
 NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 _IDENTITIES = ("Identity", "StopGradient", "PreventGradient", "CheckNumerics")
-_SUMS = ("AddV2", "Add", "BiasAdd")
 # These move values, but none from one channel to another.
 _TRANSPARENT = ("Squeeze", "ExpandDims", "BatchToSpaceND")
 
@@ -185,7 +184,7 @@ def fold_affine(graph: NodeGraph) -> None:
         nodes = list(graph.nodes.values())
         # Of a product and a sum, the one beside the convolution goes first.
         for node in reversed(nodes) if rule is _fold_into_consumers else nodes:
-            if node.op == "Mul" or node.op in _SUMS:
+            if node.op == "Mul" or node.op in SUMS:
                 parts = _split(graph, node, shapes)
                 if parts is not None:
                     rule(graph, node, *parts, shapes)

@@ -104,7 +104,7 @@ def freeze(
         return given
 
     with tf.Graph().as_default() as graph:
-        inputs = structured(
+        inputs = _structured(
             input_shape,
             lambda shape, name: tf.compat.v1.placeholder(tf.float32, shape, name),
         )
@@ -140,14 +140,14 @@ def as_function(
     def spec(shape: list[int | None], name: str) -> tf.TensorSpec:
         return specs.setdefault(name, tf.TensorSpec(shape, tf.float32, name))
 
-    structured(input_shape, spec)
+    _structured(input_shape, spec)
 
     def read(getter: Callable, name: str, **kwargs: Any) -> tf.Tensor:
         del getter, kwargs
         return tf.convert_to_tensor(variables[name])
 
     def compute(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        images = structured(input_shape, lambda shape, name: inputs[name])
+        images = _structured(input_shape, lambda shape, name: inputs[name])
         return _build(model, images, read, levels)
 
     return tf.function(compute, autograph=False).get_concrete_function(**specs)
@@ -197,7 +197,7 @@ def _is_shape(value: Any) -> bool:
     )
 
 
-def structured(input_shape: Any, leaf: Callable[[list[int | None], str], Any]) -> Any:
+def _structured(input_shape: Any, leaf: Callable[[list[int | None], str], Any]) -> Any:
     """Returns the structure of the inputs with `leaf(shape, name)` for each shape."""
     names = iter(input_names(input_shape))
 

@@ -16,7 +16,7 @@ import numpy as np
 from slimnets.export.graph import GraphDef, NodeDef, NodeGraph, node_of
 from slimnets.export.weights import set_weights, times_inputs, weights_of
 
-_SUMS = ("AddV2", "Add", "BiasAdd")
+SUMS = ("AddV2", "Add", "BiasAdd")
 # These give for x + c, c of one value a channel, what they give for x, and c.
 _KEEP_OFFSETS = ("MaxPool", "AvgPool", "Squeeze")
 # What is carried with a larger offset would be rounded too coarsely.
@@ -92,7 +92,7 @@ def activations_apart(graph_def: GraphDef, outputs: Sequence[str]) -> GraphDef:
     graph = NodeGraph(graph_def, outputs)
     for relu in [n for n in graph.nodes.values() if n.op == "Relu"]:
         total = graph.source(relu)
-        shared = total.op in _SUMS and not graph.is_private(total.name)
+        shared = total.op in SUMS and not graph.is_private(total.name)
         if shared and not _is_sum(graph, total) and relu.name not in graph.outputs:
             name, dtype = f"{relu.name}/apart", graph.dtype(relu)
             zero = np.zeros([], dtype.as_numpy_dtype)
@@ -103,7 +103,7 @@ def activations_apart(graph_def: GraphDef, outputs: Sequence[str]) -> GraphDef:
 
 def _is_sum(graph: NodeGraph, node: NodeDef) -> bool:
     """Whether a node adds a constant of one value for each channel."""
-    value = graph.value(node.input[1]) if node.op in _SUMS else None
+    value = graph.value(node.input[1]) if node.op in SUMS else None
     return value is not None and value.ndim == 1
 
 
@@ -112,7 +112,7 @@ def _bias_within(graph: NodeGraph, name: str) -> NodeDef | None:
     node = graph.nodes[node_of(name)]
     if _is_sum(graph, node):
         return node
-    if node.op in _SUMS:
+    if node.op in SUMS:
         inputs: Sequence[str] = node.input
     elif node.op in _KEEP_OFFSETS:
         inputs = node.input[:1]
@@ -146,7 +146,7 @@ def _biases_beside(
         if any(biases is None for biases in found):
             return None
         return [node for biases in found for node in biases]
-    if reader.op not in _SUMS:
+    if reader.op not in SUMS:
         return None
     if _is_sum(graph, reader):
         return [reader]

@@ -115,19 +115,14 @@ def as_records(records: list[bytes]) -> bytes:
         return pathlib.Path(file.name).read_bytes()
 
 
-KINDS = {
-    "tfrecord": Kind(
+def _kind(read) -> Kind:
+    return Kind(
         lambda path: write_records(path, [example()] * 3),
         "records",
-        _read_records,
+        read,
         damaged=f"records/{SHARD}",
         damage=_damaged_record,
-    ),
-    "batches": Kind(
-        lambda path: write_records(path, [example()] * 3),
-        "records",
-        _read_batches,
-        damaged=f"records/{SHARD}",
-        damage=_damaged_record,
-    ),
-}
+    )
+
+
+KINDS = {"tfrecord": _kind(_read_records), "batches": _kind(_read_batches)}

@@ -9,6 +9,8 @@ import hypothesis.strategies as st
 import numpy as np
 import tensorflow as tf
 
+from tests.helpers import run_graph
+
 FAST, SLOW = 2, 150
 CASES = 6
 # What rounding may change, against the sum of the absolute values of what is added.
@@ -24,6 +26,30 @@ def numbers(seed, shape, dtype="float32"):
     values = np.random.default_rng(seed).normal(0.5, 1.0, shape)
     values = values.astype(tf.as_dtype(dtype).as_numpy_dtype)
     return tf.constant(values), values.astype(np.float64)
+
+
+def run_cases(cases, make):
+    """Builds all cases in one graph and runs it.
+
+    Args:
+        cases: of each `seed`, `shape` and `dtype`, by default float32, are its input's.
+        make: a function of an input, its case and the case's number that gives tensors.
+
+    Returns:
+        For each case the case, its input in NumPy, and the tensors' values.
+    """
+    arrays = []
+
+    def build():
+        fetches = []
+        for i, case in enumerate(cases):
+            dtype = case.get("dtype", "float32")
+            x, array = numbers(case["seed"], case["shape"], dtype)
+            arrays.append(array)
+            fetches.append(make(x, case, i))
+        return fetches
+
+    return zip(cases, arrays, run_graph(build), strict=True)
 
 
 def assert_near(actual, expected, size, dtype):

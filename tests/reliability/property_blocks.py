@@ -9,9 +9,9 @@ import tf_slim
 
 import slimnets
 from slimnets import layers
-from tests.helpers import run_graph, v1
+from tests.helpers import v1
 from tests.reliability import reference
-from tests.reliability.properties import SMALL, assert_near, numbers, st
+from tests.reliability.properties import SMALL, assert_near, run_cases, st
 
 
 def all_of(rows):
@@ -28,7 +28,7 @@ def stacks(draw):
     return {
         "strides": strides,
         "depths": [draw(SMALL) for _ in all_of(strides)],
-        "size": (draw(st.integers(1, 20)), draw(st.integers(1, 20))),
+        "shape": (1, draw(st.integers(1, 20)), draw(st.integers(1, 20)), 2),
         "output_stride": draw(st.sampled_from((None, *reachable))),
         "store": draw(st.booleans()),
         "reachable": reachable,
@@ -43,7 +43,7 @@ def unit(net, depth, stride, rate):
     )  # fmt: skip
 
 
-def stack(case, x, i):
+def stack(x, case, i):
     depths = iter(case["depths"])
     blocks = [
         slimnets.Block(
@@ -70,19 +70,7 @@ def stack(case, x, i):
 
 
 def check_stacks(cases):
-    arrays = []
-
-    def build():
-        fetches = []
-        for i, case in enumerate(cases):
-            x, array = numbers(case["seed"], (1, *case["size"], 2))
-            arrays.append(array)
-            fetches.append(stack(case, x, i))
-        return fetches
-
-    for i, (case, x, (net, ends, weights)) in enumerate(
-        zip(cases, arrays, run_graph(build), strict=True)
-    ):
+    for i, (case, x, (net, ends, weights)) in enumerate(run_cases(cases, stack)):
         strides = all_of(case["strides"])
         nominal = math.prod(strides)
         reached = case["output_stride"] or nominal
@@ -92,7 +80,7 @@ def check_stacks(cases):
             np.abs(x), [(np.abs(w), s) for w, s in units], reached
         )
         assert_near(net, outputs[-1], sizes[-1], "float32")
-        assert net.shape[1:3] == tuple(-(-side // reached) for side in case["size"])
+        assert net.shape[1:3] == tuple(-(-side // reached) for side in x.shape[1:3])
         # Denser than the nominal network, and at its places equal to it.
         plain = reference.stacked(x, units)[-1]
         every = nominal // reached

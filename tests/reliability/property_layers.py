@@ -15,6 +15,7 @@ from tests.reliability.properties import (
     assert_near,
     noise,
     numbers,
+    run_cases,
     st,
     values,
 )
@@ -42,32 +43,19 @@ def convolutions(draw):
 
 
 def check_convolutions(cases):
-    arrays = []
+    names = ("num_outputs", "kernel_size", "stride", "rate", "padding", "groups")
 
-    def build():
-        fetches = []
-        for i, case in enumerate(cases):
-            x, array = numbers(case["seed"], case["shape"], case["dtype"])
-            arrays.append(array)
-            names = (
-                "num_outputs",
-                "kernel_size",
-                "stride",
-                "rate",
-                "padding",
-                "groups",
-            )
-            y = layers.conv2d(
-                x,
-                **{name: case[name] for name in names},
-                activation_fn=None,
-                biases_initializer=noise if case["biases"] else None,
-                scope=f"conv{i}",
-            )
-            fetches.append((y, v1.global_variables(f"conv{i}/")))
-        return fetches
+    def make(x, case, i):
+        y = layers.conv2d(
+            x,
+            **{name: case[name] for name in names},
+            activation_fn=None,
+            biases_initializer=noise if case["biases"] else None,
+            scope=f"conv{i}",
+        )
+        return y, v1.global_variables(f"conv{i}/")
 
-    for case, x, (y, variables) in zip(cases, arrays, run_graph(build), strict=True):
+    for case, x, (y, variables) in run_cases(cases, make):
         weights, *biases = values(variables)
         options = [case[name] for name in ("stride", "rate", "padding", "groups")]
         expected = reference.conv2d(x, weights, *options) + sum(biases)
@@ -78,7 +66,7 @@ def check_convolutions(cases):
 @st.composite
 def same_convolutions(draw):
     return {
-        "size": (draw(st.integers(1, 9)), draw(st.integers(1, 9))),
+        "shape": (2, draw(st.integers(1, 9)), draw(st.integers(1, 9)), 2),
         "kernel_size": draw(st.integers(1, 5)),
         "stride": draw(st.integers(1, 4)),
         "rate": draw(SMALL),
@@ -87,24 +75,13 @@ def same_convolutions(draw):
 
 
 def check_same_convolutions(cases):
-    arrays = []
+    def make(x, case, i):
+        options = [case[name] for name in ("kernel_size", "stride", "rate")]
+        y = slimnets.conv2d_same(x, 3, *options, activation_fn=None, scope=f"conv{i}")
+        kept = slimnets.subsample(x, case["stride"])
+        return y, kept, v1.global_variables(f"conv{i}/weights")
 
-    def build():
-        fetches = []
-        for i, case in enumerate(cases):
-            x, array = numbers(case["seed"], (2, *case["size"], 2))
-            arrays.append(array)
-            options = [case[name] for name in ("kernel_size", "stride", "rate")]
-            y = slimnets.conv2d_same(
-                x, 3, *options, activation_fn=None, scope=f"conv{i}"
-            )
-            kept = slimnets.subsample(x, case["stride"])
-            fetches.append((y, kept, v1.global_variables(f"conv{i}/weights")))
-        return fetches
-
-    for case, x, (y, kept, (weights,)) in zip(
-        cases, arrays, run_graph(build), strict=True
-    ):
+    for case, x, (y, kept, (weights,)) in run_cases(cases, make):
         stride, rate = case["stride"], (case["rate"],) * 2
         np.testing.assert_array_equal(kept, x[:, ::stride, ::stride])
         dense = reference.conv2d(x, weights, rate=rate)
@@ -128,22 +105,16 @@ def pools(draw):
 
 
 def check_pools(cases):
-    inputs = [numbers(case["seed"], case["shape"], case["dtype"]) for case in cases]
+    def make(x, case, i):
+        pools = (layers.max_pool2d, layers.avg_pool2d)
+        return [pool(x, *case["options"]) for pool in pools]
 
-    def build():
-        return [
-            (pool(tf.constant(x.numpy()), *case["options"]))
-            for (x, _), case in zip(inputs, cases, strict=True)
-            for pool in (layers.max_pool2d, layers.avg_pool2d)
-        ]
-
-    found = iter(run_graph(build))
-    for (_, x), case in zip(inputs, cases, strict=True):
+    for case, x, (found_largest, found_mean) in run_cases(cases, make):
         largest = reference.max_pool2d(x, *case["options"])
-        assert_near(next(found), largest, 0 * largest, case["dtype"])
+        assert_near(found_largest, largest, 0 * largest, case["dtype"])
         mean = reference.avg_pool2d(x, *case["options"])
         size = reference.avg_pool2d(np.abs(x), *case["options"])
-        assert_near(next(found), mean, size, case["dtype"])
+        assert_near(found_mean, mean, size, case["dtype"])
 
 
 @st.composite
@@ -157,20 +128,13 @@ def dense_layers(draw):
 
 
 def check_dense_layers(cases):
-    arrays = []
+    def make(x, case, i):
+        y = layers.fully_connected(
+            x, case["num_outputs"], biases_initializer=noise, scope=f"fc{i}"
+        )
+        return y, v1.global_variables(f"fc{i}/")
 
-    def build():
-        fetches = []
-        for i, case in enumerate(cases):
-            x, array = numbers(case["seed"], case["shape"], case["dtype"])
-            arrays.append(array)
-            y = layers.fully_connected(
-                x, case["num_outputs"], biases_initializer=noise, scope=f"fc{i}"
-            )
-            fetches.append((y, v1.global_variables(f"fc{i}/")))
-        return fetches
-
-    for case, x, (y, variables) in zip(cases, arrays, run_graph(build), strict=True):
+    for case, x, (y, variables) in run_cases(cases, make):
         weights, biases = values(variables)
         size = np.abs(x) @ np.abs(weights) + np.abs(biases)
         assert_near(y, np.maximum(x @ weights + biases, 0), size, case["dtype"])

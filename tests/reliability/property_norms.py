@@ -6,13 +6,13 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets import layers
-from tests.helpers import run_graph, v1
+from tests.helpers import v1
 from tests.reliability import reference
 from tests.reliability.properties import (
     DTYPES,
     SMALL,
     assert_near,
-    numbers,
+    run_cases,
     st,
 )
 
@@ -50,36 +50,27 @@ def initial_values(shape, dtype=tf.float32, partition_info=None):
 
 
 def check_batch_norms(cases):
-    arrays = []
+    names = ("gamma", "beta", "moving_mean", "moving_variance")
+    own_names = ("fused", "center", "scale", "decay", "epsilon")
 
-    def build():
-        fetches = []
-        for i, case in enumerate(cases):
-            x, array = numbers(case["seed"], case["shape"], case["dtype"])
-            arrays.append(array)
-            training = case["training"]
-            if case["as_tensor"]:
-                training = v1.placeholder_with_default(training, [])
-            names = ("gamma", "beta", "moving_mean", "moving_variance")
-            y = layers.batch_norm(
-                x,
-                is_training=training,
-                data_format="NCHW" if case["channels_first"] else "NHWC",
-                param_initializers=dict.fromkeys(names, initial_values),
-                scope=f"bn{i}",
-                **{
-                    k: case[k] for k in ("fused", "center", "scale", "decay", "epsilon")
-                },
-            )
-            variables = v1.global_variables(f"bn{i}/")
-            updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS, f"bn{i}/")
-            with tf.control_dependencies([y, *updates]):
-                fetches.append(
-                    (y, {v.op.name.split("/")[-1]: v.read_value() for v in variables})
-                )
-        return fetches
+    def make(x, case, i):
+        training = case["training"]
+        if case["as_tensor"]:
+            training = v1.placeholder_with_default(training, [])
+        y = layers.batch_norm(
+            x,
+            is_training=training,
+            data_format="NCHW" if case["channels_first"] else "NHWC",
+            param_initializers=dict.fromkeys(names, initial_values),
+            scope=f"bn{i}",
+            **{name: case[name] for name in own_names},
+        )
+        variables = v1.global_variables(f"bn{i}/")
+        updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS, f"bn{i}/")
+        with tf.control_dependencies([y, *updates]):
+            return y, {v.op.name.split("/")[-1]: v.read_value() for v in variables}
 
-    for case, x, (y, after) in zip(cases, arrays, run_graph(build), strict=True):
+    for case, x, (y, after) in run_cases(cases, make):
         axis = channel_axis(case)
         assert ("gamma" in after, "beta" in after) == (case["scale"], case["center"])
         initial = rising(x.shape[axis])
