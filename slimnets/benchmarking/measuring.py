@@ -15,7 +15,8 @@ from typing import Any
 
 from slimnets import factory
 from slimnets.benchmarking.report import Result, result_of
-from slimnets.benchmarking.work import EXPORTED, MATMUL, OWN, PEERS, Work
+from slimnets.benchmarking.work import MATMUL, OWN, PEERS, Work, file_of
+from slimnets.export.formats import get_format
 from slimnets.inspection import summarize
 
 # A turn is as many steps as take about this long, but at least one.
@@ -43,8 +44,8 @@ def measure(
         For each work a result of slimnets, and one of each peer.
 
     Raises:
-        ValueError: for an unknown peer or network, one without an image size, or fewer
-            than one turn.
+        ValueError: for an unknown peer or network, one without an image size, a form
+            that does not exist in the precision, or fewer than one turn.
         RuntimeError: if slimnets itself cannot do the work.
     """
     for name in compare:
@@ -52,9 +53,13 @@ def measure(
             raise ValueError(f"compare={name!r}; allowed are {', '.join(PEERS)}.")
     if turns < 1:
         raise ValueError(f"turns={turns}; allowed is 1 or more.")
+    works = [_sized(work) for work in works]
+    for work in works:
+        if work.from_file:
+            get_format(work.form, work.precision)
     results = []
     for work in works:
-        for result in _measure_one(_sized(work), compare, turns):
+        for result in _measure_one(work, compare, turns):
             results.append(result)
             if report is not None:
                 report(result)
@@ -100,15 +105,16 @@ def _measure_one(work: Work, compare: Sequence[str], turns: int) -> list[Result]
 
 def _prepare(work: Work, names: Sequence[str], directory: str) -> None:
     """Exports what the subjects load. Raises RuntimeError if that fails."""
-    formats = [EXPORTED[name] for name in names if name in EXPORTED]
-    if work.mode != "forward" or (work.form != "exported" and len(formats) == 1):
+    loading = [name for name in names if file_of(name, work, directory)]
+    # A peer that is not installed says so itself.
+    if not all(map(importlib.util.find_spec, _ONNX_PACKAGES)):
+        loading = [name for name in loading if name != "onnxruntime"]
+    if not loading:
         return
-    if "onnx" in formats and not all(map(importlib.util.find_spec, _ONNX_PACKAGES)):
-        formats.remove("onnx")
     text = json.dumps(dataclasses.asdict(work))
     program = [sys.executable, "-m", "slimnets.benchmarking.prepare", text, directory]
     done = subprocess.run(
-        [*program, *formats], capture_output=True, text=True, env=_environment(work)
+        [*program, *loading], capture_output=True, text=True, env=_environment(work)
     )
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from slimnets.benchmarking.work import MATMUL, OWN, Work, exported_path
+from slimnets.benchmarking.work import MATMUL, OWN, Work, file_of
 
 Step = Callable[[], Any]
 # Side of the matrices whose product tells the machine's rate.
@@ -89,8 +89,8 @@ def _slimnets(work: Work, directory: str) -> Step:
     import slimnets
 
     _set_threads(tf, work)
-    if work.mode == "forward" and work.form == "exported":
-        return _loaded(work, exported_path(directory, "frozen_graph"))
+    if work.from_file:
+        return _loaded(OWN, work, directory)
     model = slimnets.Model(
         work.network,
         num_classes=work.num_classes,
@@ -114,9 +114,10 @@ def _slimnets(work: Work, directory: str) -> Step:
     return _training_step(tf, losses, variables, images, work, jit=work.jit)
 
 
-def _loaded(work: Work, path: str) -> Step:
+def _loaded(subject: str, work: Work, directory: str) -> Step:
     from slimnets.export.loading import load
 
+    path = file_of(subject, work, directory).path
     network, images = load(path, threads=work.threads), _images(work)
     return lambda: network(images)["logits"]
 
@@ -154,8 +155,8 @@ def _keras(work: Work, directory: str) -> Step:
 
     _set_threads(tf, work)
     keras = _package("keras")
-    if work.precision != "float32":
-        keras.config.set_dtype_policy(f"mixed_{work.precision}")
+    if work.peer_precision != "float32":
+        keras.config.set_dtype_policy(f"mixed_{work.peer_precision}")
     model = getattr(keras.applications, name)(
         weights=None,
         classes=work.num_classes,
@@ -181,8 +182,8 @@ def _keras(work: Work, directory: str) -> Step:
 def _tf_slim(work: Work, directory: str) -> Step:
     del directory
     family = work.network.rpartition("_")[0]
-    if family not in ("resnet_v1", "resnet_v2") or work.precision != "float32":
-        raise NotAvailable(f"tf_slim has no {work.network} in {work.precision}")
+    if family not in ("resnet_v1", "resnet_v2") or work.peer_precision != "float32":
+        raise NotAvailable(f"tf_slim has no {work.network} in {work.peer_precision}")
     import tensorflow as tf
 
     _set_threads(tf, work)
@@ -228,8 +229,8 @@ def _torch(work: Work, directory: str) -> Step:
     images = torch.from_numpy(_images(work).transpose(0, 3, 1, 2).copy())
     images = images.to(memory_format=torch.channels_last)
     labels = torch.from_numpy(_labels(work))
-    dtype = getattr(torch, work.precision)
-    low = torch.autocast("cpu", dtype, enabled=work.precision != "float32")
+    dtype = getattr(torch, work.peer_precision)
+    low = torch.autocast("cpu", dtype, enabled=work.peer_precision != "float32")
     if work.mode == "forward":
         model.eval()
 
@@ -255,7 +256,7 @@ def _onnxruntime(work: Work, directory: str) -> Step:
     if work.mode != "forward":
         raise NotAvailable("onnxruntime does not train")
     _package("onnxruntime")
-    return _loaded(work, exported_path(directory, "onnx"))
+    return _loaded("onnxruntime", work, directory)
 
 
 def _matmul(work: Work, directory: str) -> Step:
@@ -263,7 +264,7 @@ def _matmul(work: Work, directory: str) -> Step:
     import tensorflow as tf
 
     _set_threads(tf, work)
-    dtype = getattr(tf, work.precision)
+    dtype = getattr(tf, work.peer_precision)
     matrix = tf.cast(tf.random.stateless_normal([MATRIX, MATRIX], (0, 0)), dtype)
     product = tf.function(lambda x: tf.matmul(x, x)[0, 0], autograph=False)
     return lambda: product(matrix).numpy()

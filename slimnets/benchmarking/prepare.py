@@ -1,6 +1,6 @@
 """Exports a network for a comparison, in a process whose memory nobody measures.
 
-python -m slimnets.benchmarking.prepare WORK DIRECTORY [FORMAT ...]
+python -m slimnets.benchmarking.prepare WORK DIRECTORY [SUBJECT ...]
 """
 
 from __future__ import annotations
@@ -12,25 +12,32 @@ import sys
 import numpy as np
 
 import slimnets
-from slimnets.benchmarking.work import Work, exported_path
+from slimnets.benchmarking.work import Work, file_of
 from slimnets.export import export_model
 
+_CALIBRATION_IMAGES = 8
 
-def main(text: str, directory: str, *formats: str) -> None:
-    """Writes each format; ONNX in float32, for which its runtime has kernels."""
+
+def main(text: str, directory: str, *subjects: str) -> None:
+    """Writes what each subject loads."""
     work = Work(**json.loads(text))
     model = slimnets.Model(work.network, num_classes=work.num_classes, seed=0)
-    shape = [None, work.image_size, work.image_size, 3]
-    model.build(shape)
+    sizes = [work.image_size, work.image_size, 3]
+    model.build([None, *sizes])
     as_trained(model)
-    for name in formats:
+    images = np.random.default_rng(0).normal(size=[_CALIBRATION_IMAGES, 1, *sizes])
+    for subject in subjects:
+        file = file_of(subject, work, directory)
+        # StableHLO has no free sizes.
+        batch = work.batch_size if file.format == "stablehlo" else None
         export_model(
             model,
-            exported_path(directory, name),
-            format=name,
-            input_shape=shape,
-            precision="float32" if name == "onnx" else work.precision,
+            file.path,
+            format=file.format,
+            input_shape=[batch, *sizes],
+            precision=file.precision,
             levels=[],
+            calibration=images if file.precision == "int8" else (),
             # Weights are random here: how far rounding carries says nothing.
             tolerance=1.0,
         )

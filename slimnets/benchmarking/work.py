@@ -8,8 +8,12 @@ import os
 OWN, MATMUL = "slimnets", "matmul"
 PEERS = ("keras", "tf_slim", "torch", "onnxruntime")
 MODES = ("forward", "training")
-FORMS = ("exported", "model")
-PRECISIONS = ("float32", "bfloat16", "float16")
+# How slimnets runs inference: as a Model, or from a file of one of these formats.
+DEFAULT_FORM, MODEL = "frozen_graph", "model"
+FORMS = (
+    DEFAULT_FORM, "saved_model", "onnx", "tflite", "stablehlo", "keras", MODEL,
+)  # fmt: skip
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,10 +24,10 @@ class Work:
         network: a registered name.
         batch_size: images at a time.
         image_size: height and width of the images; None for the network's own.
-        precision: what it computes in.
+        precision: what it computes in; peers compute in float32 beside int8.
         mode: `forward`, inference; or `training`, a step of plain gradient descent.
-        form: in which slimnets runs inference: `exported`, the folded graph that
-            `slimnets export` writes, or `model`, a Model as it is.
+        form: in which slimnets runs inference: a format of `slimnets export`, or
+            `model`, a Model as it is.
         threads: how many threads each subject uses; None for its own choice.
         num_classes: of the network.
         jit: whether XLA compiles slimnets' own work, which is that of a Model then.
@@ -34,7 +38,7 @@ class Work:
     image_size: int | None = None
     precision: str = "float32"
     mode: str = "forward"
-    form: str = "exported"
+    form: str = DEFAULT_FORM
     threads: int | None = None
     num_classes: int = 1000
     jit: bool = False
@@ -48,22 +52,57 @@ class Work:
             value = getattr(self, name)
             if value not in allowed:
                 raise ValueError(f"{name}={value!r}; allowed are {', '.join(allowed)}.")
-
-        if self.jit and self.mode == "forward" and self.form == "exported":
+        if self.precision == "int8" and not self.from_file:
+            raise ValueError(
+                "int8 is of inference from a file: mode='forward', form='onnx' or "
+                "'tflite'."
+            )
+        if self.jit and self.from_file:
             raise ValueError("jit compiles a Model; with mode='forward', form='model'.")
 
+    @property
+    def from_file(self) -> bool:
+        """Whether slimnets loads an exported network for it."""
+        return self.mode == "forward" and self.form != MODEL
+
+    @property
+    def peer_precision(self) -> str:
+        """What peers compute in, which have no int8."""
+        return "float32" if self.precision == "int8" else self.precision
+
     def __str__(self) -> str:
+        form = f", {self.form}" if self.mode == "forward" else ""
         return (
             f"{self.network}, {self.mode}, batch {self.batch_size}, "
-            f"{self.image_size} pixels, {self.precision}{', jit' * self.jit}"
+            f"{self.image_size} pixels, {self.precision}{form}{', jit' * self.jit}"
         )
 
 
-# What the subjects of a comparison load instead of building it.
-EXPORTED = {"slimnets": "frozen_graph", "onnxruntime": "onnx"}
-_ENDINGS = {"frozen_graph": ".pb", "onnx": ".onnx"}
+@dataclasses.dataclass(frozen=True)
+class File:
+    """An exported network that a subject loads instead of building it."""
+
+    format: str
+    precision: str
+    path: str
 
 
-def exported_path(directory: str, format_name: str) -> str:
-    """Where the exported network of a comparison lies."""
-    return os.path.join(directory, f"network{_ENDINGS[format_name]}")
+_ENDINGS = {
+    "frozen_graph": ".pb", "onnx": ".onnx", "tflite": ".tflite", "stablehlo": ".mlir",
+    "keras": ".keras",
+}  # fmt: skip
+
+
+def file_of(subject: str, work: Work, directory: str) -> File | None:
+    """Returns what a subject of a comparison loads; None for one that builds.
+
+    ONNX Runtime, as a peer, computes in float32, for which it has kernels.
+    """
+    if subject == OWN and work.from_file:
+        chosen, precision = work.form, work.precision
+    elif subject == "onnxruntime" and work.mode == "forward":
+        chosen, precision = "onnx", "float32"
+    else:
+        return None
+    path = os.path.join(directory, f"{subject}{_ENDINGS.get(chosen, '')}")
+    return File(chosen, precision, path)

@@ -11,7 +11,14 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.benchmarking.work import FORMS, MODES, PEERS, PRECISIONS, Work
+from slimnets.benchmarking.work import (
+    DEFAULT_FORM,
+    FORMS,
+    MODES,
+    PEERS,
+    PRECISIONS,
+    Work,
+)
 from slimnets.cli.common import UsageError, define_debug, start_tensorflow
 
 ARGUMENTS = ("NAMES",)
@@ -21,6 +28,8 @@ _LISTS = (
     ("image_sizes", None, "Heights and widths; the network's own by default."),
     ("precisions", "float32", f"Some of {', '.join(PRECISIONS)}."),
     ("modes", None, f"Some of {', '.join(MODES)}; forward by default."),
+    ("forms", DEFAULT_FORM, "How slimnets runs forward: exported as some of "
+     f"{', '.join(FORMS[:-1])}, or as a {FORMS[-1]}."),
     ("compare", "", f"Some of {', '.join(PEERS)}, as far as they are installed."),
     ("output", "", "Files to write, which end in .json, .csv, or .png, .svg or .pdf "
      "for a plot."),
@@ -30,17 +39,10 @@ _LISTS = (
 def define_flags(flag_values: flags.FlagValues) -> None:
     for name, default, text in _LISTS:
         flags.DEFINE_list(name, default, text, flag_values=flag_values)
-    flags.DEFINE_enum(
-        "form",
-        "exported",
-        FORMS,
-        "How slimnets runs forward: the folded graph that is exported, or the Model.",
-        flag_values=flag_values,
-    )
     flags.DEFINE_boolean(
         "jit",
         False,
-        "Compile slimnets' training, and its forward of --form=model, with XLA; not "
+        "Compile slimnets' training, and its forward of --forms=model, with XLA; not "
         "for grouped and depthwise convolutions on a CPU.",
         flag_values=flag_values,
     )
@@ -64,26 +66,27 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     classic = not arguments
     batches = flag_values.batch_sizes or [_CLASSIC_BATCH if classic else "1"]
     modes = flag_values.modes or (MODES if classic else MODES[:1])
-    works = [
+    works = dict.fromkeys(
         Work(
             network=name,
             batch_size=batch,
             image_size=size,
             precision=precision,
             mode=mode,
-            form=flag_values.form,
+            form=form if mode == "forward" else DEFAULT_FORM,
             threads=flag_values.threads,
             num_classes=flag_values.num_classes,
             jit=flag_values.jit,
         )
-        for name, mode, size, precision, batch in itertools.product(
+        for name, mode, size, precision, batch, form in itertools.product(
             names,
             modes,
             _numbers("image_sizes", flag_values.image_sizes) or [None],
             flag_values.precisions,
             _numbers("batch_sizes", batches),
+            flag_values.forms,
         )
-    ]
+    )
     start_tensorflow(flag_values.debug)
     from slimnets.benchmarking import report
     from slimnets.benchmarking.measuring import measure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import pathlib
 import tempfile
 import warnings
@@ -13,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.export.frozen import Frozen
+from slimnets.export.graph import NodeGraph
 from slimnets.export.saved_model import SERVING, Run, write_saved_model
 
 
@@ -31,6 +33,8 @@ def write_tflite(
             which everything is computed, between float32 inputs and outputs.
         calibration: for int8, inputs by name, a few images at a time.
     """
+    if precision != "int8":  # There a convolution would round.
+        frozen = subsampled_by_convolutions(frozen)
     with tempfile.TemporaryDirectory() as directory:
         write_saved_model(frozen, directory, None)
         converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -45,6 +49,28 @@ def write_tflite(
             converter.representative_dataset = lambda: _examples(calibration)
         with _without_deprecations():
             pathlib.Path(path).write_bytes(converter.convert())
+
+
+def subsampled_by_convolutions(frozen: Frozen) -> Frozen:
+    """Returns it with depthwise convolutions with one for max pools of one pixel.
+
+    XNNPACK, which computes TFLite's operations, has no such pools: the network would
+    fall into parts, and other kernels would have to compute what is between.
+    """
+    graph = NodeGraph(frozen.graph_def, frozen.outputs)
+    shapes = graph.shapes()
+    for pool in [node for node in graph.nodes.values() if node.op == "MaxPool"]:
+        of_pixels = list(pool.attr["ksize"].list.i) == [1, 1, 1, 1]
+        if of_pixels and pool.attr["data_format"].s in (b"", b"NHWC"):
+            ones = np.ones([1, 1, shapes[pool.name][-1], 1])
+            name, dtype = f"{pool.name}/one", graph.dtype(pool)
+            taken = graph.with_constant(
+                "DepthwiseConv2dNative", name, pool.input[0], ones, dtype
+            )
+            for key in ("strides", "padding"):
+                graph.nodes[taken].attr[key].CopyFrom(pool.attr[key])
+            graph.bypass(pool.name, taken)
+    return dataclasses.replace(frozen, graph_def=graph.to_graph_def())
 
 
 def _examples(

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import slimnets
+from slimnets import export
 from slimnets.benchmarking.measuring import measure
 from slimnets.benchmarking.prepare import as_trained
 from slimnets.benchmarking.report import Result, percentile, result_of, table, write
-from slimnets.benchmarking.work import Work
+from slimnets.benchmarking.work import FORMS, MODEL, Work, file_of
 from slimnets.cli.main import BAD_USAGE, OK, main
 
 WORK = Work("lenet", batch_size=4, image_size=28)
@@ -101,6 +102,30 @@ def test_what_is_exported_is_not_compiled():
     assert "jit" in str(Work("lenet", jit=True, form="model"))
 
 
+def test_int8_is_of_files():
+    for options in ({"form": "model"}, {"mode": "training"}):
+        with pytest.raises(ValueError, match="int8 is of inference"):
+            Work("lenet", precision="int8", **options)
+    work = Work("lenet", precision="int8", form="onnx")
+    assert file_of("slimnets", work, "d").precision == "int8"
+    # A peer computes in float32, from a file of its own.
+    assert file_of("onnxruntime", work, "d").precision == "float32"
+    assert work.peer_precision == "float32"
+    with pytest.raises(
+        ValueError, match="bfloat16' does not exist for the format onnx"
+    ):
+        measure([Work("lenet", precision="bfloat16", form="onnx")])
+
+
+def test_forms_are_the_formats_of_export():
+    assert set(FORMS) == {*export.FORMATS, MODEL}
+    for form in export.FORMATS:
+        path = file_of("slimnets", Work("lenet", form=form), "d").path
+        assert path == f"d/slimnets{export.FORMATS[form].ending}"
+    assert file_of("slimnets", Work("lenet", form=MODEL), "d") is None
+    assert file_of("keras", Work("lenet"), "d") is None
+
+
 def test_values_as_of_a_trained_network_are_no_zeros():
     model = slimnets.Model("resnet_v2_cifar_20", num_classes=3)
     model.build([None, 32, 32, 3])
@@ -149,3 +174,19 @@ def test_a_real_comparison(tmp_path, capsys):
         else:
             assert row["error"]
     assert "resnet_v1_cifar_20, training" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_forms_run_beside_one_another(precision, tmp_path):
+    pytest.importorskip("onnxruntime")
+    output = tmp_path / "found.csv"
+    forms = ["onnx", "tflite"] if precision == "int8" else FORMS
+    flags = [f"--forms={','.join(forms)}", "--image_sizes=32", "--turns=1"]
+    flags += ["--compare=onnxruntime", f"--precisions={precision}"]
+    flags += [f"--output={output}", "--threads=1", "--num_classes=5"]
+    assert main(["benchmark", "resnet_v1_cifar_20", *flags]) == OK
+    with open(output, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["form"] for row in rows] == [f for f in forms for _ in range(2)]
+    assert all(float(row["images_per_second"]) > 0 for row in rows)

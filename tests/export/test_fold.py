@@ -11,6 +11,7 @@ from slimnets import layers, subsample
 from slimnets.export import fold, freeze
 from slimnets.export.agreement import largest_difference, sample_inputs
 from slimnets.export.fold import NORMS
+from slimnets.export.tflite import subsampled_by_convolutions
 from tests.export.networks import QUICK, families, randomize, small_model
 
 
@@ -190,6 +191,24 @@ def test_tensorflow_fuses_every_convolution():
     inputs = sample_inputs(folded.inputs)
     expected = {"features": model(inputs["images"]).numpy()}
     assert largest_difference(outputs_of(folded, inputs), expected) < 1e-5
+
+
+def test_tflite_subsamples_by_convolutions():
+    """Exactly: a product with one changes nothing."""
+
+    def network(x):
+        pooled = layers.max_pool2d(x, 3, stride=2, padding="SAME")
+        return layers.conv2d(x, 8, 1, stride=2) + subsample(x, 2) + pooled
+
+    model = single_layer(network)
+    frozen = freeze(model, [None, 9, 9, 8]).folded(explicit_padding=False)
+    other = subsampled_by_convolutions(frozen)
+    found = operations(other.graph_def)
+    assert (found["MaxPool"], found["DepthwiseConv2dNative"]) == (1, 1)
+    inputs = sample_inputs(frozen.inputs)
+    expected = outputs_of(frozen, inputs)
+    for name, value in outputs_of(other, inputs).items():
+        np.testing.assert_array_equal(value, expected[name])
 
 
 def test_a_convolution_that_others_read_keeps_its_weights():
