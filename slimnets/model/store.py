@@ -13,7 +13,6 @@ import difflib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from slimnets.layers import initializers
@@ -169,8 +168,8 @@ def make_variable(
         prepared = initializers.prepared(initializer) if may_be_later else None
         if prepared is None:
             return make(draw)
-        # Zeros that nobody has written take next to no time.
-        variable = make(np.zeros(shape, dtype.as_numpy_dtype))
+        # Memory that nobody has written takes next to no time.
+        variable = make(tf.raw_ops.Empty(shape=shape, dtype=dtype))
         outside.do_later(lambda: variable.assign(draw(prepared), read_value=False))
         return variable
 
