@@ -43,6 +43,15 @@ def kinds():
     return list(seen.values())
 
 
+def slow_but(quick, names):
+    """Names as parameters, all of them slow but a few."""
+    assert set(quick) <= set(names)
+    return [
+        pytest.param(name, marks=() if name in quick else pytest.mark.slow)
+        for name in names
+    ]
+
+
 def variants(row):
     """Output stride, store_non_strided_activations, and normalized."""
     root = row.root.total_stride
@@ -151,7 +160,9 @@ def test_the_empirical_receptive_field_equals_the_stated_one(name, monkeypatch):
     assert_receptive_fields(thin(name), monkeypatch)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet_v2_50", "keras_resnet50"])
+@pytest.mark.parametrize(
+    "name", slow_but(["resnet_v2_50"], ["resnet18", "resnet_v2_50", "keras_resnet50"])
+)
 def test_the_receptive_field_with_atrous_convolution(name, monkeypatch):
     for kwargs in (
         {"output_stride": 8},
@@ -302,7 +313,9 @@ def exact_sizes(row):
     return (33, 65) if blurred else (50, 48)
 
 
-@pytest.mark.parametrize("name", kinds())
+@pytest.mark.parametrize(
+    "name", slow_but(["resnet18", "resnet_v2_18", "resnetblur50"], kinds())
+)
 def test_a_denser_output_subsampled_is_the_nominal_one(name):
     row = thin(name)
     network, root = network_of(row), row.root.total_stride
