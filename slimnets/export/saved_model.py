@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,10 @@ from slimnets.data.pixel_limit import decode_image
 from slimnets.data.preprocessing import get_preprocessing
 from slimnets.export.frozen import IMAGES, Frozen
 from slimnets.export.graph import GraphDef
+from slimnets.export.halves import Run, in_halves
 
 SERVING, ENCODED = "serving_default", "encoded"
 ENCODED_INPUT = "image_bytes"
-Run = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
 
 def write_saved_model(frozen: Frozen, path: str, preprocessing: str | None) -> None:
@@ -83,7 +83,8 @@ def load_saved_model(path: str) -> tuple[Run, list[str]]:
         outputs = signature(**{k: tf.constant(v) for k, v in inputs.items()})
         return {name: value.numpy() for name, value in outputs.items()}
 
-    return run, list(signature.structured_input_signature[1])
+    specs = signature.structured_input_signature[1]
+    return in_halves(run, specs.values()), list(specs)
 
 
 def write_frozen_graph(frozen: Frozen, path: str) -> None:
@@ -131,4 +132,4 @@ def load_frozen_graph(path: str, outputs: tuple[str, ...]) -> tuple[Run, list[st
         values = function(**{k: tf.constant(v) for k, v in inputs.items()})
         return {name: value.numpy() for name, value in values.items()}
 
-    return run, list(specs)
+    return in_halves(run, specs.values()), list(specs)
