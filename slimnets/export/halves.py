@@ -8,6 +8,7 @@ for a batch of 16 in float32, and 13 % less in bfloat16.
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
@@ -19,8 +20,8 @@ Run = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 def in_halves(run: Run, specs: Iterable[tf.TensorSpec]) -> Run:
     """Returns a function that gives what `run` gives, and may run it twice at once.
 
-    It is `run` itself where that would not help or not be the same: with a GPU, with
-    one thread, or for a network whose batch is not free.
+    The first call runs it once. Where halves would not help or not be the same, it is
+    `run` itself: with a GPU, with one thread, or for a network whose batch is not free.
 
     Args:
         run: from inputs by name, `[batch, ...]`, to outputs by name, `[batch, ...]`,
@@ -33,11 +34,15 @@ def in_halves(run: Run, specs: Iterable[tf.TensorSpec]) -> Run:
     if not free or threads == 1 or tf.config.get_visible_devices("GPU"):
         return run
     second = concurrent.futures.ThreadPoolExecutor(1, "slimnets-half")
+    # The first run optimizes the graph; two at once would need the memory twice.
+    optimized = threading.Event()
 
     def compute(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         sizes = {len(value) for value in inputs.values()}
-        if len(sizes) != 1 or max(sizes) < 2:
-            return run(inputs)
+        if len(sizes) != 1 or max(sizes) < 2 or not optimized.is_set():
+            outputs = run(inputs)
+            optimized.set()
+            return outputs
         middle = sizes.pop() // 2
         later = second.submit(run, {k: v[middle:] for k, v in inputs.items()})
         first = run({k: v[:middle] for k, v in inputs.items()})
