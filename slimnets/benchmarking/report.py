@@ -123,8 +123,9 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     return ordered[max(int(index), 0)]
 
 
+_INDENT = 12
 _COLUMNS = (
-    ("subject", 12, "{0.subject}"),
+    ("subject", _INDENT, "{0.subject}"),
     ("images/s", 9, "{0.images_per_second:.1f}"),
     ("ratio", 6, "{0.ratio:.2f}"),
     ("quartiles", 11, "{0.ratio_low:.2f}-{0.ratio_high:.2f}"),
@@ -139,26 +140,40 @@ _COLUMNS = (
 )
 
 
-def header() -> str:
-    """The names of a table's columns."""
-    return "".join(
-        f"{name:{'<' if name == 'subject' else '>'}{width}}"
-        for name, width, _ in _COLUMNS
-    )
+def header(width: int | None = None) -> str:
+    """The names of a table's columns.
+
+    Args:
+        width: of the terminal, in characters; columns that it has no room for come in
+            lines of their own. None for one line.
+    """
+    names = [f"{name:>{size}}" for name, size, _ in _COLUMNS[1:]]
+    return _broken(f"{_COLUMNS[0][0]:<{_INDENT}}", names, width)
 
 
-def row(result: Result) -> str:
-    """A result as a row of a table."""
+def row(result: Result, width: int | None = None) -> str:
+    """A result as a row of a table, broken as its header is."""
+    start = f"{result.subject:<{_INDENT}}"
     if result.error:
-        return f"{result.subject:<12}{result.error}"
+        return start + result.error
     cells = []
-    for name, width, text in _COLUMNS:
+    for _, size, text in _COLUMNS[1:]:
         try:
             cell = text.format(result)
         except TypeError:  # There is no such figure.
             cell = "-"
-        cells.append(f"{cell:{'<' if name == 'subject' else '>'}{width}}")
-    return "".join(cells)
+        cells.append(f"{cell:>{size}}")
+    return _broken(start, cells, width)
+
+
+def _broken(start: str, cells: Sequence[str], width: int | None) -> str:
+    """Joins cells, in as many lines as it takes."""
+    lines = [start]
+    for cell in cells:
+        if width and len(lines[-1]) > _INDENT and len(lines[-1] + cell) > width:
+            lines.append(" " * _INDENT)
+        lines[-1] += cell
+    return "\n".join(lines)
 
 
 def table(results: Sequence[Result]) -> str:

@@ -7,6 +7,8 @@ is. Of a machine that others use as well, only ratios are worth anything.
 """
 
 import itertools
+import shutil
+import sys
 from collections.abc import Sequence
 
 from absl import flags
@@ -93,13 +95,14 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
     outputs = [report.checked_output(path) for path in flag_values.output if path]
     print(report.machine())
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     shown: list[Work] = []
 
     def show(result: report.Result) -> None:
         if result.work not in shown:
             shown.append(result.work)
-            print(f"\n{result.work}\n{report.header()}")
-        print(report.row(result), flush=True)
+            print(f"\n{result.work}\n{report.header(width)}")
+        print(report.row(result, width), flush=True)
 
     results = measure(
         works,

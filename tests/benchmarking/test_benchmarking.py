@@ -8,6 +8,7 @@ import pytest
 
 import slimnets
 from slimnets import export
+from slimnets.benchmarking import report
 from slimnets.benchmarking.measuring import measure
 from slimnets.benchmarking.prepare import as_trained
 from slimnets.benchmarking.report import Result, percentile, result_of, table, write
@@ -86,6 +87,19 @@ def test_the_table_tells_who_is_missing(results):
     assert lines[3].split()[:3] == ["slimnets", "400.0", "1.00"]
     assert lines[5] == "torch       not installed"
     assert "-" in table([Result("slimnets", WORK, images_per_second=1.0)])
+
+
+@pytest.mark.parametrize("width", [1, 40, 80, 101, 102, None])
+def test_a_narrow_terminal_gets_more_lines(results, width):
+    for text in (report.header, lambda width: report.row(results[1], width)):
+        lines = text(width).split("\n")
+        fits = max(map(len, lines)) <= (width or 1000)
+        assert fits or width == 1, "one column a line is the least"
+        assert " ".join(lines).split() == text(None).split()
+        assert {line[:12].strip() for line in lines[1:]} <= {""}
+    assert len(report.header(width).split("\n")) == {1: 11, 40: 4, 80: 2, 101: 2}.get(
+        width, 1
+    )
 
 
 @pytest.mark.parametrize(
