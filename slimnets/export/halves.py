@@ -8,6 +8,7 @@ for a batch of 16 in float32, and 13 % less in bfloat16.
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 
@@ -30,7 +31,7 @@ def in_halves(run: Run, specs: Iterable[tf.TensorSpec]) -> Run:
     """
     shapes = [spec.shape for spec in specs]
     free = all(shape.rank and shape[0] is None for shape in shapes)
-    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
     if not free or threads == 1 or tf.config.get_visible_devices("GPU"):
         return run
     second = concurrent.futures.ThreadPoolExecutor(1, "slimnets-half")
