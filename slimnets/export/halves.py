@@ -39,7 +39,7 @@ def in_halves(run: Run, specs: Iterable[tf.TensorSpec]) -> Run:
     optimized = threading.Event()
 
     def compute(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        sizes = {len(value) for value in inputs.values()}
+        sizes = {len(value) if value.ndim else 0 for value in inputs.values()}
         if len(sizes) != 1 or max(sizes) < 2 or not optimized.is_set():
             outputs = run(inputs)
             optimized.set()

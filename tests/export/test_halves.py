@@ -95,7 +95,9 @@ def test_what_cannot_be_halved_stays_whole(monkeypatch, rng):
     for fixed in ([4, 3], [], None):
         assert in_halves(run, [FREE[0], tf.TensorSpec(fixed)]) is run
     uneven = {"a": np.ones([4, 3]), "b": np.ones([2, 2, 2])}
-    assert in_halves(run, FREE)(uneven) is uneven
+    assert warm(in_halves(run, FREE))(uneven) is uneven
+    flat = {"a": np.float32(3), "b": np.ones([2, 2, 2])}  # What `run` refuses.
+    assert warm(in_halves(run, FREE))(flat) is flat
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["GPU:0"])
     assert in_halves(run, FREE) is run
 
