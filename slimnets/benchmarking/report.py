@@ -125,7 +125,6 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
 
 _INDENT = 12
 _COLUMNS = (
-    ("subject", _INDENT, "{0.subject}"),
     ("images/s", 9, "{0.images_per_second:.1f}"),
     ("ratio", 6, "{0.ratio:.2f}"),
     ("quartiles", 11, "{0.ratio_low:.2f}-{0.ratio_high:.2f}"),
@@ -147,8 +146,8 @@ def header(width: int | None = None) -> str:
         width: of the terminal, in characters; columns that it has no room for come in
             lines of their own. None for one line.
     """
-    names = [f"{name:>{size}}" for name, size, _ in _COLUMNS[1:]]
-    return _broken(f"{_COLUMNS[0][0]:<{_INDENT}}", names, width)
+    names = [f"{name:>{size}}" for name, size, _ in _COLUMNS]
+    return _broken(f"{'subject':<{_INDENT}}", names, width)
 
 
 def row(result: Result, width: int | None = None) -> str:
@@ -157,7 +156,7 @@ def row(result: Result, width: int | None = None) -> str:
     if result.error:
         return start + result.error
     cells = []
-    for _, size, text in _COLUMNS[1:]:
+    for _, size, text in _COLUMNS:
         try:
             cell = text.format(result)
         except TypeError:  # There is no such figure.

@@ -87,12 +87,6 @@ class File:
     path: str
 
 
-_ENDINGS = {
-    "frozen_graph": ".pb", "onnx": ".onnx", "tflite": ".tflite", "stablehlo": ".mlir",
-    "keras": ".keras",
-}  # fmt: skip
-
-
 def file_of(subject: str, work: Work, directory: str) -> File | None:
     """Returns what a subject of a comparison loads; None for one that builds.
 
@@ -104,5 +98,8 @@ def file_of(subject: str, work: Work, directory: str) -> File | None:
         chosen, precision = "onnx", "float32"
     else:
         return None
-    path = os.path.join(directory, f"{subject}{_ENDINGS.get(chosen, '')}")
+    # Not before: whoever only describes work needs no TensorFlow.
+    from slimnets.export.formats import FORMATS
+
+    path = os.path.join(directory, subject + FORMATS[chosen].ending)
     return File(chosen, precision, path)

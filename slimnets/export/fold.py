@@ -17,7 +17,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from slimnets.export.graph import GraphDef, NodeDef, NodeGraph, node_of, type_attribute
+from slimnets.export.graph import (
+    GraphDef,
+    NodeDef,
+    NodeGraph,
+    is_channels_last,
+    node_of,
+    type_attribute,
+)
 from slimnets.export.padding import (
     dilations_into_convolutions,
     pads_into_convolutions,
@@ -138,7 +145,7 @@ def norms_to_affine(graph: NodeGraph) -> None:
                 f"{norm.name} is not a batch norm for inference: it computes "
                 "statistics of its own, or these are not constants."
             )
-        if norm.attr["data_format"].s not in (b"", b"NHWC"):
+        if not is_channels_last(norm):
             continue
         gamma, beta, mean, variance = (v.astype(np.float64) for v in values)
         scale = gamma / np.sqrt(variance + norm.attr["epsilon"].f)

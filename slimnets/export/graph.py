@@ -201,6 +201,11 @@ def node_of(name: str) -> str:
     return name.removeprefix("^").partition(":")[0]
 
 
+def is_channels_last(node: NodeDef) -> bool:
+    """Whether a convolution, pool or norm is in NHWC."""
+    return node.attr["data_format"].s in (b"", b"NHWC")
+
+
 def type_attribute(dtype: tf.DType) -> Any:
     """Returns a type as the value of a node's attribute."""
     return AttrValue(type=dtype.as_datatype_enum)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from slimnets.export.graph import NodeDef
+from slimnets.export.graph import NodeDef, is_channels_last
 from slimnets.export.onnx_moves import MOVES, axes_of, squeeze_to
 from slimnets.export.onnx_writer import AXIS_IN_FIRST, Unsupported, Writer
 
@@ -29,7 +29,7 @@ def _same_pads(sizes, kernel, strides, rates) -> list[int]:
 
 def _window(writer: Writer, node: NodeDef, kernel: list[int]) -> dict:
     """Returns the attributes of a convolution or pool."""
-    if node.attr["data_format"].s not in (b"", b"NHWC"):
+    if not is_channels_last(node):
         raise Unsupported("it has channels second already; build it with NHWC")
     strides = list(node.attr["strides"].list.i)[1:3]
     rates = list(node.attr["dilations"].list.i)[1:3] or [1, 1]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from slimnets.export.graph import AttrValue, NodeDef, NodeGraph
+from slimnets.export.graph import AttrValue, NodeDef, NodeGraph, is_channels_last
 
 
 def pads_into_convolutions(graph: NodeGraph) -> None:
@@ -61,8 +61,7 @@ def dilations_into_convolutions(
 
 def _is_plain(node: NodeDef) -> bool:
     """Whether a convolution is in NHWC, without padding."""
-    channels_last = node.attr["data_format"].s in (b"", b"NHWC")
-    return channels_last and node.attr["padding"].s == b"VALID"
+    return is_channels_last(node) and node.attr["padding"].s == b"VALID"
 
 
 def _pad_itself(node: NodeDef, widths: np.ndarray) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.export.frozen import Frozen
-from slimnets.export.graph import NodeGraph
+from slimnets.export.graph import NodeGraph, is_channels_last
 from slimnets.export.saved_model import SERVING, Run, write_saved_model
 
 
@@ -61,7 +61,7 @@ def subsampled_by_convolutions(frozen: Frozen) -> Frozen:
     shapes = graph.shapes()
     for pool in [node for node in graph.nodes.values() if node.op == "MaxPool"]:
         of_pixels = list(pool.attr["ksize"].list.i) == [1, 1, 1, 1]
-        if of_pixels and pool.attr["data_format"].s in (b"", b"NHWC"):
+        if of_pixels and is_channels_last(pool):
             ones = np.ones([1, 1, shapes[pool.name][-1], 1])
             name, dtype = f"{pool.name}/one", graph.dtype(pool)
             taken = graph.with_constant(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from slimnets.export.graph import NodeDef, NodeGraph
+from slimnets.export.graph import NodeDef, NodeGraph, is_channels_last
 
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 
@@ -12,8 +12,7 @@ CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 def weights_of(graph: NodeGraph, node: NodeDef) -> np.ndarray | None:
     """Returns the weights of a layer in NHWC; None if it is none or they vary."""
     if node.op in CONVOLUTIONS:
-        channels_last = node.attr["data_format"].s in (b"", b"NHWC")
-        return graph.value(node.input[1]) if channels_last else None
+        return graph.value(node.input[1]) if is_channels_last(node) else None
     if node.op == "MatMul" and not node.attr["transpose_a"].b:
         return graph.value(node.input[1])
     return None
