@@ -28,6 +28,8 @@ setup(
     package_data={
         "slimnets.configs": ["*.flags"],
         "slimnets.data": ["embedded/*"],
+        "slimnets.cli": ["networks.json"],
+        "slimnets.inspection": ["layers.xz"],
         "slimnets.nets": ["counts.json"],
     },
     install_requires=[
@@ -46,10 +48,12 @@ setup(
             "build",
             "pycocotools",
             "pillow",
+            "pillow-heif",
             "websocket-client",
             "libcst",
             "hypothesis",
         ],
+        "images": ["pillow", "pillow-heif"],
         "detection": ["pycocotools"],
         "plot": ["matplotlib"],
         "weights": ["h5py"],
@@ -58,6 +62,7 @@ setup(
         "torch": ["torch"],
         "onnx": ["onnx>=1.16", "onnxruntime>=1.18"],
         "tflite": ["ai-edge-litert"],
+        "openvino": ["openvino>=2024.2", "onnx>=1.16", "onnxruntime>=1.18"],
     },
     entry_points={"console_scripts": ["slimnets = slimnets.cli.main:entry_point"]},
     classifiers=[

@@ -23,10 +23,12 @@ HERE = pathlib.Path(__file__).parent
 ROOMS = {
     "networks as functions": (
         "slimnets.scopes",
+        "slimnets.rules",
         "slimnets.blocks",
         "slimnets.units",
         "slimnets.end_points",
-        "slimnets.nets.rows",
+        "slimnets.rows.row",
+        "slimnets.rows.stage",
         "slimnets.nets.resnet_v1",
         "slimnets.nets.resnet_v2",
     ),
@@ -34,10 +36,11 @@ ROOMS = {
     "factory and model": (
         "slimnets.factory",
         "slimnets.model",
-        "slimnets.keras_layers",
+        "slimnets.model.keras_layer",
     ),
     "features": ("slimnets.features", "slimnets.necks"),
     "checkpoints": ("slimnets.checkpoints",),
+    "trained": ("slimnets.trained",),
     "data": ("slimnets.data",),
     "training": ("slimnets.training",),
     "inspection": ("slimnets.inspection",),

@@ -1,8 +1,6 @@
 """slimnets: a functional network factory with arg scopes for TensorFlow."""
 
-import importlib
-from typing import Any
-
+from slimnets.lazy_names import lazily
 from slimnets.version import __version__
 
 # Imported when they are first asked for, so that `slimnets --help` does not wait for
@@ -19,11 +17,13 @@ _HOMES = {
     "feature_info": "features",
     "feature_pyramid": "necks",
     "get_network_fn": "factory",
-    "keras_layer": "keras_layers",
+    "keras_layer": "model.keras_layer",
+    "layer_rules": "rules",
     "lint_graph": "inspection",
     "list_networks": "factory",
     "load_weights": "checkpoints",
     "network_info": "factory",
+    "open_trained": "trained",
     "register_network": "factory",
     "save_weights": "checkpoints",
     "stack_blocks": "blocks",
@@ -32,19 +32,19 @@ _HOMES = {
 }
 _MODULES = ("features", "layers", "nets", "slim")  # features is a function too.
 # Rooms: there as slimnets.data and so on, but not in `from slimnets import *`.
-_ROOMS = ("checkpoints", "data", "export", "inspection", "necks", "tasks", "training")
+_ROOMS = (
+    "checkpoints",
+    "data",
+    "export",
+    "inspection",
+    "necks",
+    "rules",
+    "tasks",
+    "training",
+)
 
 __all__ = ["__version__", *sorted([*_HOMES, *_MODULES])]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES or name in _ROOMS:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazily(__name__, _HOMES, (*_MODULES, *_ROOMS))
 
 
 def __dir__() -> list[str]:

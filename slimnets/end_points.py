@@ -24,7 +24,8 @@ class EndPoints(dict):
     `resnet_v2_50/block4`, `predictions`. Looking up accepts besides these
     the key without the network's scope (`block4`), with outer scopes
     (`Detection/resnet_v2_50/block4`), and a level: `C2` to `C5` are the last
-    activations at stride 4, 8, 16 and 32.
+    activations at stride 4, 8, 16 and 32. Some networks have further end points, that
+    are found by looking up but not by walking, so that walking gives TF-Slim's.
 
     Attributes:
         scope: the network's scope relative to the outer one.
@@ -32,6 +33,10 @@ class EndPoints(dict):
         levels: `{"C2": key, ...}` for the levels that this network has.
         normalized: the same for levels that a pre-activation unit normalizes and
             activates next: the key of what it then has.
+        bare: whether keys are relative to the network's scope, as those of TF-Slim's
+            Inceptions are.
+        further: end points that walking leaves out.
+        exact: whether walking leaves out what `mark_normalized` records, as TF-Slim.
     """
 
     def __init__(
@@ -41,31 +46,69 @@ class EndPoints(dict):
         outer_scope: str = "",
         levels=(),
         normalized=(),
+        bare: bool = False,
+        further=(),
+        exact: bool = False,
     ):
         super().__init__(*args)
         self.scope = scope
         self.outer_scope = outer_scope
         self.levels: dict[str, str] = dict(levels)
         self.normalized: dict[str, str] = dict(normalized)
+        self.bare = bare
+        self.further: dict[str, Any] = dict(further)
+        self.exact = exact
 
-    def add(self, name: str, value: Any) -> None:
-        """Records the activation `value` of the scope with the full name `name`."""
+    def add(self, name: str, value: Any, further: bool = False) -> None:
+        """Records the activation `value` of the scope with the full name `name`.
+
+        Args:
+            name: the scope.
+            value: the activation.
+            further: whether walking leaves it out.
+        """
+        (self.further if further else self)[self._key(name)] = value
+
+    def _key(self, name: str) -> str:
         key = name.rstrip("/")
         if self.outer_scope and key.startswith(self.outer_scope + "/"):
             key = key[len(self.outer_scope) + 1 :]
-        self[key] = value
+        if self.bare:
+            key = key.removeprefix(f"{self.scope}/") if self.scope else key
+        return key
+
+    def sort_inner(self, prefix: str) -> None:
+        """Puts keys inside of those that begin with `prefix` behind all of these."""
+
+        def place(key: str) -> int:
+            return 1 if "/" in key else 2 * (not key.startswith(prefix))
+
+        for key in sorted(self, key=place):
+            self[key] = self.pop(key)
 
     def mark_stride(self, value: Any, stride: int) -> None:
         """Says the stride of a recorded activation against the network's input."""
         if stride & (stride - 1):
             return  # Levels are powers of two.
-        for key in reversed(self):
+        for key in [*reversed(self), *reversed(self.further)]:
             if self[key] is value:
                 level = f"C{stride.bit_length() - 1}"
                 if self[self.levels.get(level, key)] is not value:
                     self.normalized.pop(level, None)  # Of an activation before.
                 self.levels[level] = key
                 return
+
+    def mark_before_stride(self, value: Any, inner: Any) -> None:
+        """Says that `inner`, made of `value`, is the last one at the stride of it.
+
+        Args:
+            value: an activation; if it is a level's, `inner` takes its place.
+            inner: a recorded activation.
+        """
+        places = [key for key in self if self[key] is inner]
+        for level, of in self.levels.items():
+            if places and self[of] is value:
+                self.levels[level] = places[-1]
 
     def mark_normalized(self, value: Any, name: str, normalized: Any) -> None:
         """Records what follows on `value` by normalization and activation.
@@ -75,15 +118,15 @@ class EndPoints(dict):
             name: full name of the scope of `normalized`.
             normalized: `value`, normalized and activated.
         """
-        self.add(name, normalized)
-        key = next(reversed(self))
+        self.add(name, normalized, self.exact)
+        key = self._key(name)
         for level, of in self.levels.items():
             if self[of] is value:
                 self.normalized[level] = key
 
     def resolve(self, name: str) -> str | None:
         """Returns the key that `name` stands for, or None."""
-        if super().__contains__(name):
+        if self._has(name):
             return name
         if not isinstance(name, str):
             return None
@@ -95,9 +138,12 @@ class EndPoints(dict):
                 break
         scope = self.scope + "/"
         for key in (name, scope + name, name.removeprefix(scope)):
-            if super().__contains__(key):
+            if self._has(key):
                 return key
         return None
+
+    def _has(self, key: str) -> bool:
+        return super().__contains__(key) or key in self.further
 
     def _outer_prefixes(self) -> list[str]:
         parts = self.outer_scope.split("/") if self.outer_scope else []
@@ -106,7 +152,7 @@ class EndPoints(dict):
     def __missing__(self, name):
         key = self.resolve(name)
         if key is not None:
-            return self[key]
+            return self.further[key] if key in self.further else self[key]
         if isinstance(name, str) and _LEVEL.fullmatch(name):
             raise KeyError(
                 f"This network has no level {name!r}; it has {sorted(self.levels)}."
@@ -136,10 +182,15 @@ class EndPoints(dict):
             outer_scope=self.outer_scope,
             levels=self.levels,
             normalized=self.normalized,
+            bare=self.bare,
+            further={key: values[key] for key in self.further},
+            exact=self.exact,
         )
 
 
-def collect(collections: Any, name: str, outputs: tf.Tensor) -> tf.Tensor:
+def collect(
+    collections: Any, name: str, outputs: tf.Tensor, further: bool = False
+) -> tf.Tensor:
     """Leaves `outputs` in collections under `name`; equal to TF-Slim's
     `collect_named_outputs` for graph collections.
 
@@ -148,18 +199,26 @@ def collect(collections: Any, name: str, outputs: tf.Tensor) -> tf.Tensor:
             these.
         name: full scope of what made the outputs.
         outputs: a tensor.
+        further: whether only an `EndPoints` gets it, and its walking leaves it out.
 
     Returns:
         `outputs`.
     """
     for collection in as_collections(collections):
         if isinstance(collection, EndPoints):
-            collection.add(name, outputs)
-        elif not tf.executing_eagerly():
+            collection.add(name, outputs, further)
+        elif not (further or tf.executing_eagerly()):
             # The attribute from which slim.utils.convert_collection_to_dict reads.
             outputs.aliases = [*getattr(outputs, "aliases", ()), name.rstrip("/")]
             tf.compat.v1.add_to_collection(collection, outputs)
     return outputs
+
+
+def full_name(name: str, scope: str | None = None) -> str:
+    """Returns a name within a scope; within the open variable scope by default."""
+    if scope is None:
+        scope = tf.compat.v1.get_variable_scope().name
+    return f"{scope}/{name}" if scope else name
 
 
 def mark_stride(collections: Any, outputs: tf.Tensor, stride: int) -> None:
@@ -169,6 +228,13 @@ def mark_stride(collections: Any, outputs: tf.Tensor, stride: int) -> None:
             collection.mark_stride(outputs, stride)
 
 
+def mark_before_stride(collections: Any, value: tf.Tensor, inner: tf.Tensor) -> None:
+    """As `EndPoints.mark_before_stride`, of every `EndPoints` in `collections`."""
+    for collection in as_collections(collections):
+        if isinstance(collection, EndPoints):
+            collection.mark_before_stride(value, inner)
+
+
 def mark_normalized(
     collections: Any, value: tf.Tensor, name: str, normalized: tf.Tensor
 ) -> None:
@@ -176,6 +242,14 @@ def mark_normalized(
     for collection in as_collections(collections):
         if isinstance(collection, EndPoints):
             collection.mark_normalized(value, name, normalized)
+
+
+def of(collections: Any) -> EndPoints | None:
+    """Returns the `EndPoints` among collections, if there is one."""
+    for collection in as_collections(collections):
+        if isinstance(collection, EndPoints):
+            return collection
+    return None
 
 
 def as_collections(collections: Any) -> list:

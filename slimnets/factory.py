@@ -17,29 +17,40 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets import layers
+from slimnets.blocks import takes
 from slimnets.nets import (
     alexnet,
     bit,
     cifarnet,
+    convnext,
+    densenet,
+    efficientnet,
+    efficientnet_v2,
     inception_resnet_v2,
     inception_v1,
     inception_v2,
     inception_v3,
     inception_v4,
     lenet,
+    mnasnet,
     mobilenet_v1,
     mobilenet_v2,
     mobilenet_v3,
+    mobilenet_v4,
     nasnet,
     overfeat,
     pnasnet,
     point_cloud,
+    regnet,
     resnet_cifar,
     resnet_keras,
     resnet_torch,
     resnet_v1,
+    resnet_v1_beta,
     resnet_v2,
     vgg,
+    xception,
+    xception_keras,
 )
 from slimnets.scopes import arg_scope, default_arg_scope
 
@@ -205,7 +216,7 @@ def get_network_fn(
 def _decaying(network: Callable, weight_decay: float):
     """The scope of a weight decay, which a family may keep from some weights."""
     family_scope = getattr(network, "arg_scope", None)
-    if family_scope is not None:
+    if family_scope and takes(family_scope, "weight_decay"):
         return default_arg_scope(family_scope(weight_decay=weight_decay))
     return arg_scope(
         [layers.conv1d, layers.conv2d, layers.fully_connected],
@@ -215,6 +226,7 @@ def _decaying(network: Callable, weight_decay: float):
 
 _FAMILIES = (
     resnet_v1,
+    resnet_v1_beta,
     resnet_v2,
     resnet_cifar,
     resnet_torch,
@@ -236,6 +248,15 @@ _FAMILIES = (
     mobilenet_v3,
     nasnet,
     pnasnet,
+    regnet,
+    efficientnet,
+    efficientnet_v2,
+    mnasnet,
+    mobilenet_v4,
+    densenet,
+    convnext,
+    xception,
+    xception_keras,
 )
 
 

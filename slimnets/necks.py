@@ -23,14 +23,14 @@ import tensorflow as tf
 
 from slimnets import end_points, layers
 from slimnets.blocks import conv2d_same, subsample
-from slimnets.layers.common import channels_of
+from slimnets.layers.building import channels_of
 from slimnets.scopes import add_arg_scope
 
 _LEVEL = re.compile(r"[CP]([0-9]+)")
 _EXTRA_LEVELS = ("conv", "pool")
 
 
-@add_arg_scope
+@add_arg_scope(default_scope="feature_pyramid")
 def feature_pyramid(
     features: Mapping[str, tf.Tensor],
     depth: int = 256,
@@ -102,7 +102,7 @@ def feature_pyramid(
         return _collected(pyramid, outputs_collections, sc.name)
 
 
-@add_arg_scope
+@add_arg_scope(default_scope="path_aggregation")
 def path_aggregation(
     pyramid: Mapping[str, tf.Tensor],
     depth: int | None = None,
@@ -153,7 +153,7 @@ def path_aggregation(
         return _collected(path, outputs_collections, sc.name)
 
 
-@add_arg_scope
+@add_arg_scope(default_scope="aspp")
 def atrous_pyramid(
     inputs: tf.Tensor,
     depth: int = 256,

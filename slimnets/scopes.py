@@ -21,7 +21,6 @@ Source: the arg scopes of TF-Slim (tf_slim/ops/arg_scope.py), Apache 2.0.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import inspect
 import threading
@@ -29,6 +28,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import tf_slim
+
+from slimnets import rules
+from slimnets.listing import did_you_mean
+from slimnets.rules.values import register
 
 Scope = dict[str, dict[str, Any]]
 
@@ -59,24 +62,36 @@ def _thread_stack() -> list[Scope]:
     return _local.stack
 
 
-def add_arg_scope(func: Callable, *, like: Callable | None = None) -> Callable:
-    """Lets arg scopes give default values to `func`'s arguments.
+def add_arg_scope(
+    func: Callable | None = None,
+    *,
+    like: Callable | None = None,
+    default_scope: str | None = None,
+) -> Callable:
+    """Lets arg scopes, and rules by path, give values to `func`'s arguments.
+
+    Also a decorator with arguments.
 
     Args:
-        func: any function.
+        func: any function. One with an argument `scope` is a place for rules.
         like: a function of TF-Slim; scopes opened for one then reach the other.
+        default_scope: what it calls its scope where a call names none.
 
     Returns:
         `func`, with what the open scope says filled in for the arguments that a
         call leaves out. It may be named in both `arg_scope` and
-        `tf_slim.arg_scope`.
+        `tf_slim.arg_scope`, and by its name in `layer_rules`.
     """
+    if func is None:
+        return functools.partial(add_arg_scope, like=like, default_scope=default_scope)
     key = tf_slim.arg_scope_func_key(func if like is None else like)
+    parameters = inspect.signature(func).parameters
     positional = tuple(
         name
-        for name, parameter in inspect.signature(func).parameters.items()
+        for name, parameter in parameters.items()
         if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     )
+    has_place = "scope" in parameters
 
     @functools.wraps(func)
     def with_scoped_arguments(*args, **kwargs):
@@ -86,6 +101,10 @@ def add_arg_scope(func: Callable, *, like: Callable | None = None) -> Callable:
             for name in positional[: len(args)]:
                 if name in scoped and kwargs[name] is scoped[name]:
                     del kwargs[name]
+        if has_place and rules.are_open() and len(args) <= len(positional):
+            kwargs.update(zip(positional, args, strict=False))
+            kwargs = rules.applied(func, default_scope, parameters, kwargs)
+            args = ()
         return func(*args, **kwargs)
 
     with_scoped_arguments._key_op = key  # The attribute tf_slim reads the key from.
@@ -93,12 +112,15 @@ def add_arg_scope(func: Callable, *, like: Callable | None = None) -> Callable:
         _COUNTERPARTS[key] = with_scoped_arguments
     if not tf_slim.has_arg_scope(with_scoped_arguments):
         tf_slim.add_arg_scope(with_scoped_arguments)
+    register(with_scoped_arguments)
     return with_scoped_arguments
 
 
-def shares_arg_scope(like: Callable) -> Callable[[Callable], Callable]:
+def shares_arg_scope(
+    like: Callable, default_scope: str | None = None
+) -> Callable[[Callable], Callable]:
     """A decorator: `add_arg_scope` with the scope of TF-Slim's function `like`."""
-    return functools.partial(add_arg_scope, like=like)
+    return add_arg_scope(like=like, default_scope=default_scope)
 
 
 def has_arg_scope(func: Callable) -> bool:
@@ -201,8 +223,7 @@ def _check(op: Callable, kwargs: dict[str, Any]) -> None:
         accepted.update(p.name for p in parameters if p.kind is not p.VAR_POSITIONAL)
     for keyword in kwargs:
         if keyword not in accepted:
-            near = difflib.get_close_matches(keyword, accepted, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(keyword, accepted)
             raise ArgScopeError(
                 f"{_name(op)} does not take the keyword {keyword!r}.{hint} "
                 f"It takes: {', '.join(sorted(accepted))}."

@@ -4,6 +4,8 @@ import os
 
 # Without this, TensorFlow's C++ log drowns the report of a failing test.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# TensorFlow's choice depends on the processor; so the kernels are the same on all x86.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import numpy as np
 import pytest

@@ -9,14 +9,18 @@ import tensorflow as tf
 
 import slimnets
 from slimnets import features, layers
-from slimnets.nets.arg_scopes import resnet_arg_scope
-from slimnets.nets.rows import Row, network_of
-from tests.helpers import assert_close, run_graph, v1
+from slimnets.rows.arg_scopes import resnet_arg_scope
+from slimnets.rows.builder import network_of
+from slimnets.rows.row import Row
+from slimnets.rows.stage import Stage
+from slimnets.units import separable_residual
+from tests.helpers import KINDS, assert_close, of_each_kind, run_graph, v1
 
 IMAGE_NETWORKS = [
     name
     for name in slimnets.list_networks()
     if isinstance(getattr(slimnets.network_info(name).network, "row", None), Row)
+    and slimnets.network_info(name).network.row.collects_layers
 ]
 SIZES = (64, 65, 97)
 THIN = {"depth_multiplier": 0.125}
@@ -32,13 +36,21 @@ def thin(name):
 
 
 def kinds():
-    """One network of every kind of layers, by its first name."""
+    """One network of every kind of layers."""
     seen = {}
-    for name in IMAGE_NETWORKS:
+    for name in sorted(IMAGE_NETWORKS, key=lambda name: name not in KINDS):
         row = thin(name)
-        shape = tuple((n, stride) for _, n, stride in row.stages)
-        root = (tuple(conv[1:] for conv in row.root.convs), row.root.pool)
-        kind = (shape, row.unit_fn, row.unit_options, root, row.stride_in)
+        shape = tuple(
+            (stage.repeats, stage.stride, stage.stride_in, stage.unit_fn)
+            if isinstance(stage, Stage)
+            else tuple(map(type, stage))
+            for stage in row.stages
+        )
+        root = tuple(
+            (type(layer), layer.stride, getattr(layer, "kernel", 3), layer.name)
+            for layer in row.root
+        )
+        kind = (shape, row.unit_options, root)
         seen.setdefault((kind, row.arg_scope), name)
     return list(seen.values())
 
@@ -54,7 +66,7 @@ def slow_but(quick, names):
 
 def variants(row):
     """Output stride, store_non_strided_activations, and normalized."""
-    root = row.root.total_stride
+    root = row.root_stride
     return (
         (None, False, False),
         (None, True, row.preactivation),
@@ -82,16 +94,20 @@ def assert_equal_to_graph(network, size, output_stride, stored, normalized):
         tensor = built[feature.level]
         assert end_points[feature.end_point] is tensor
         assert feature.stride == 2 ** int(feature.level[1:])
-        assert tensor.shape.as_list() == [
-            1, -(-size // feature.stride), -(-(size + 9) // feature.stride),
-            feature.channels,
-        ]  # fmt: skip
-        before = tensor.op.type not in ("Relu", "MaxPool", "StridedSlice")
-        assert feature.activated == (not before) or feature.level in ("C0", "C1", "C2")
-        assert feature.normalized == feature.activated
+        _, height, width, channels = tensor.shape.as_list()
+        assert channels == feature.channels
+        for side, pixels in ((height, size), (width, size + 9)):
+            # Patches that do not overlap leave out what is no whole one.
+            nominal = (-(-pixels // feature.stride), pixels // feature.stride)
+            assert side in nominal if feature.exact else side <= nominal[0]
+        if tensor.op.type in ("Relu", "MaxPool", "StridedSlice"):
+            assert feature.activated or feature.level in ("C0", "C1", "C2")
+        elif tensor.op.type.startswith("Add"):
+            assert not feature.activated
+        assert feature.normalized or not feature.activated
 
 
-@pytest.mark.parametrize("name", kinds())
+@pytest.mark.parametrize("name", of_each_kind(kinds()))
 def test_feature_info_equals_a_built_graph(name):
     network = network_of(thin(name))
     for size, variant in zip(
@@ -105,6 +121,10 @@ def test_feature_info_equals_a_built_graph(name):
 def test_feature_info_equals_a_built_graph_at_full_depth(name):
     network = slimnets.network_info(name).network
     assert_equal_to_graph(network, 65, None, False, False)
+
+
+# Of these the stated receptive field is measured each time.
+FIELDS = ("resnet_v2_18", "resnet18", "bit_r50x1", "regnety_032", "densenet121")
 
 
 def positive(shape, dtype=tf.float32, partition_info=None):
@@ -123,7 +143,8 @@ def empirical_fields(network, infos, length, **kwargs):
 
         def build(images=images, axis=axis):
             inputs = tf.constant(images)
-            with slimnets.arg_scope([layers.conv2d], weights_initializer=positive):
+            weighted = [layers.conv2d, layers.separable_conv2d]
+            with slimnets.arg_scope(weighted, weights_initializer=positive):
                 _, end_points = network(inputs, is_training=False, **THIN, **kwargs)
             gradients = []
             for info in infos:
@@ -144,6 +165,11 @@ def empirical_fields(network, infos, length, **kwargs):
 def assert_receptive_fields(row, monkeypatch, **kwargs):
     # What lets in the whole image is left out; another test is of that.
     monkeypatch.setattr(layers, "squeeze_excite", lambda net, *a, **k: net)
+    # Nor what scales gradients until float32 has none.
+    monkeypatch.setattr(layers, "layer_scale", lambda net, *a, **k: net)
+    if separable_residual in row.unit_functions:
+        # Of four max pools one behind the other the last rows seldom win in all.
+        monkeypatch.setattr(layers, "max_pool2d", layers.avg_pool2d)
     if "normalizer_fn" in dict(row.unit_options):
         row = dataclasses.replace(
             row, unit_options=(("biases", False),), arg_scope=resnet_arg_scope
@@ -155,13 +181,13 @@ def assert_receptive_fields(row, monkeypatch, **kwargs):
     assert fields == {info.level: [info.receptive_field] * 2 for info in infos}
 
 
-@pytest.mark.parametrize("name", kinds())
+@pytest.mark.parametrize("name", of_each_kind(kinds(), FIELDS))
 def test_the_empirical_receptive_field_equals_the_stated_one(name, monkeypatch):
     assert_receptive_fields(thin(name), monkeypatch)
 
 
 @pytest.mark.parametrize(
-    "name", slow_but(["resnet_v2_50"], ["resnet18", "resnet_v2_50", "keras_resnet50"])
+    "name", slow_but(["resnet18"], ["resnet18", "resnet_v2_50", "keras_resnet50"])
 )
 def test_the_receptive_field_with_atrous_convolution(name, monkeypatch):
     for kwargs in (
@@ -318,7 +344,7 @@ def exact_sizes(row):
 )
 def test_a_denser_output_subsampled_is_the_nominal_one(name):
     row = thin(name)
-    network, root = network_of(row), row.root.total_stride
+    network, root = network_of(row), row.root_stride
     nominal = slimnets.feature_info(network)[-1].stride
     dense = [s for s in (4, 8, 16) if root <= s < nominal]
     rng = np.random.default_rng(0)

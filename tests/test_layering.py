@@ -13,21 +13,22 @@ PACKAGE = pathlib.Path(slimnets.__file__).parent
 LAYERS = [
     ["__main__"],
     ["cli"],
-    ["tasks"],
-    ["benchmarking"],
+    ["tasks", "benchmarking"],
     ["export"],
     ["training", "inspection"],
-    ["data"],
-    ["keras_layers"],
-    ["model", "slim"],
-    ["checkpoints"],
-    ["features"],
+    ["trained"],
+    ["data", "model"],
+    ["checkpoints", "features"],
+    ["slim"],
     ["factory"],
-    ["nets", "necks"],
-    ["units"],
+    ["nets"],
+    ["rows"],
+    ["units", "necks"],
     ["blocks"],
     ["layers"],
-    ["variables", "scopes", "end_points", "version"],
+    ["variables", "scopes", "end_points", "contrib_names", "version"],
+    ["rules"],
+    ["listing", "lazy_names"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 EXTRAS = {
@@ -36,6 +37,7 @@ EXTRAS = {
     "tf2onnx",
     "onnx",
     "onnxruntime",
+    "openvino",
     "ai_edge_litert",
     "matplotlib",
     "safetensors",
@@ -43,6 +45,8 @@ EXTRAS = {
     "pycocotools",
     "libcst",
     "tensorflow_datasets",
+    "PIL",
+    "pillow_heif",
 }
 # A file that lies in one room for its import path alone -> the room it belongs to.
 ELSEWHERE = {"nets/nets_factory.py": "slim"}

@@ -195,7 +195,7 @@ def test_object_based_checkpoints_restore(images, tmp_path):
     assert_close(other(images), model(images))
 
 
-@pytest.mark.parametrize("built", [True, False])
+@pytest.mark.parametrize("built", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_replicas_train_as_one(mirrored, images, built):
     """Two replicas of one image each against one of both, frozen statistics."""
     with mirrored.scope():

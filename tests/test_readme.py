@@ -14,8 +14,8 @@ def test_a_block_of_code_runs(index):
     exec(compile(BLOCKS[index], "README.md", "exec"), {})
 
 
-def test_there_are_two_and_they_are_short():
-    assert len(BLOCKS) == 2
+def test_there_are_four_and_they_are_short():
+    assert len(BLOCKS) == 4
     for block in BLOCKS:
         assert len([line for line in block.splitlines() if line.strip()]) <= 12
 

@@ -171,7 +171,7 @@ def test_a_new_thread_starts_with_the_main_threads_scope_and_keeps_to_itself():
 
 NETWORKS = [
     (name, scale, decay)
-    for name in ("resnet_v1_50", "resnet_v2_50")
+    for name in ("resnet_v1_cifar_20", "resnet_v2_cifar_20")
     for scale in (True, False)
     for decay in (0.0, 0.1)
 ]

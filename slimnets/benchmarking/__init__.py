@@ -1,7 +1,7 @@
 """How fast a network is here, beside what a user would pick instead.
 
     from slimnets.benchmarking.measuring import measure
-    from slimnets.benchmarking.work import Work
+    from slimnets.benchmarking.workload import Work
 
     results = measure([Work("resnet_v2_50", batch_size=16)], compare=["onnxruntime"])
 

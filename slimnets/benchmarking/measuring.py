@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from slimnets import factory
-from slimnets.benchmarking.report import Result, result_of
-from slimnets.benchmarking.work import MATMUL, OWN, PEERS, Work, file_of
+from slimnets.benchmarking.comparison_table import Result, result_of
+from slimnets.benchmarking.workload import MATMUL, OWN, PEERS, Work, file_of
 from slimnets.export.formats import get_format
 from slimnets.inspection import summarize
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from slimnets.benchmarking.work import MATMUL, OWN, Work, file_of
+from slimnets.benchmarking.workload import MATMUL, OWN, Work, file_of
 
 Step = Callable[[], Any]
 # Side of the matrices whose product tells the machine's rate.

@@ -12,7 +12,7 @@ import sys
 import numpy as np
 
 import slimnets
-from slimnets.benchmarking.work import Work, file_of
+from slimnets.benchmarking.workload import Work, file_of
 from slimnets.export import export_model
 
 _CALIBRATION_IMAGES = 8

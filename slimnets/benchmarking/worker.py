@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-from slimnets.benchmarking.work import Work
+from slimnets.benchmarking.workload import Work
 
 _IN_BYTES = sys.platform == "darwin"
 

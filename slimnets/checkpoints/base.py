@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from slimnets.checkpoints import metadata as metadata_fields
+from slimnets.checkpoints.wrappers import without, wrapper_of
 
 Shape = tuple[int, ...]
 
@@ -34,27 +35,37 @@ class WeightsReader(Mapping[str, np.ndarray]):
     Attributes:
         prefix: the file, or the prefix of a checkpoint's files.
         kind: whose names these are: `tensorflow`, `keras`, `torch` or `npz`.
-        shapes: a dict from names to shapes, as tuples.
+        shapes: a dict from names to shapes, as tuples. What wrappers have put before
+            all names is not in them, but for TensorFlow's, which are scopes.
+        wrapper: what that was, such as `module.`.
         metadata: what was written beside the weights as JSON; empty without.
-        object_based: whether tf.train.Checkpoint wrote it; a name that is not a
-            Model's variable's is then a path through Python objects.
+        object_based: whether tf.train.Checkpoint wrote it; a name that is neither a
+            Model's variable's nor Keras's is then a path through Python objects.
+        bookkeeping: names of what only training needs, as far as the file tells.
     """
 
     kind = ""
     object_based = False
+    bookkeeping: frozenset[str] = frozenset()
 
     def __init__(self, prefix: str, shapes: Mapping[str, Shape]):
         self.prefix = prefix
-        self.shapes = {name: tuple(shapes[name]) for name in sorted(shapes)}
+        self.wrapper = "" if self.kind == "tensorflow" else wrapper_of(shapes)
+        self._stored = without(self.wrapper, shapes)
+        self.shapes = {n: tuple(shapes[self._stored[n]]) for n in sorted(self._stored)}
         self.metadata = read_metadata(prefix)
 
     @abc.abstractmethod
     def read(self, name: str) -> np.ndarray:
-        """Reads one of the tensors of `shapes`.
+        """Reads a tensor by the name that the file has for it.
 
         Raises:
             ValueError: if it cannot be read.
         """
+
+    def stored_name(self, name: str) -> str:
+        """Returns what the file calls the tensor that `shapes` has under a name."""
+        return self._stored[name]
 
     def close(self) -> None:
         """Closes what is open; the garbage collector does it too."""
@@ -67,7 +78,7 @@ class WeightsReader(Mapping[str, np.ndarray]):
             near = difflib.get_close_matches(str(name), self.shapes, n=3)
             hint = f"; the nearest are {', '.join(near)}" if near else ""
             raise KeyError(f"No tensor {name!r} in {self.prefix}{hint}.")
-        return self.read(name)
+        return self.read(self._stored[name])
 
     def __contains__(self, name: object) -> bool:
         return name in self.shapes
@@ -112,6 +123,12 @@ def unpack(path: str, what: str, source: IO[bytes], target: IO[bytes]) -> None:
         target.write(chunk)
 
 
+def is_zip(path: str) -> bool:
+    """By its beginning: at its end other files may have bytes like an archive's."""
+    with open(path, "rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
 def _size(path: str) -> int:
     parts = glob.glob(f"{glob.escape(path)}.data-*") or [path]
     return sum(os.path.getsize(part) for part in parts if os.path.isfile(part))
@@ -140,7 +157,7 @@ def read_metadata(prefix: str) -> dict[str, Any]:
     if not os.path.exists(path):
         return {}
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             metadata = json.load(file)
     except (ValueError, RecursionError) as error:
         # Such as for what is no UTF-8, no JSON, or nested too deeply.

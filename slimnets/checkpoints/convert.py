@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from slimnets import factory
-from slimnets.checkpoints import networks
+from slimnets.checkpoints import keras_places, networks
+from slimnets.checkpoints.averaged import open_weights
 from slimnets.checkpoints.base import WeightsReader
-from slimnets.checkpoints.detect import read_checkpoint
 from slimnets.checkpoints.keras_files import write_keras
+from slimnets.checkpoints.load_report import LoadReport
 from slimnets.checkpoints.mapping import Foreign
 from slimnets.checkpoints.matching import Match, Request, match
 from slimnets.checkpoints.metadata import LABELS_ENDING, labels_offset
-from slimnets.checkpoints.report import LoadReport
+from slimnets.checkpoints.recognition import recognized, sizes_in
 from slimnets.checkpoints.torch_files import write_safetensors
 from slimnets.checkpoints.writer import save_weights
+from slimnets.rules import Rules, ruled
 from slimnets.version import __version__
 
 FORMATS = ("slim", "keras", "torch")
@@ -31,26 +31,30 @@ _COUNTER = "num_batches_tracked"
 
 
 def convert_weights(
-    source: str | os.PathLike,
+    source: str | os.PathLike | WeightsReader,
     output: str | os.PathLike,
     *,
     network: networks.Network | None = None,
     options: Mapping[str, Any] | None = None,
     rename: Iterable[tuple[str, str]] = (),
+    exclude: Iterable[str] = (),
     file_format: str | None = None,
+    averages: bool | None = None,
 ) -> LoadReport:
     """Writes the weights of a network in another format; all of them, or nothing.
 
     Their number of classes and of channels are the source's.
 
     Args:
-        source: see `read_checkpoint`.
+        source: see `open_weights`.
         output: a .weights.h5 or .safetensors file, or the prefix of a checkpoint.
         network: a registered name or a network function; None for what the source's
             metadata says.
         options: further arguments of the network function; None likewise.
         rename: as of `load_weights`.
+        exclude: patterns of tensors that are not converted.
         file_format: `slim`, `keras` or `torch`; None for what `output` ends in.
+        averages: see `Weights`.
 
     Returns:
         The report of the comparison of the source with the network.
@@ -62,30 +66,34 @@ def convert_weights(
     """
     output = os.fspath(output)
     file_format = _format_of(output, file_format)
-    reader = read_checkpoint(source)
+    reader = open_weights(source, averages)
     function, options = _network(reader, network, options)
     if file_format != "slim":
         _source_for(function, file_format)
-    num_classes, channels = _sizes(reader, function)
-    specs = networks.variable_specs(function, num_classes, channels, options)
-    found = match(reader, specs, Request(rename=rename, network=function))
-    if not found.report.complete:
-        raise ValueError(f"Cannot convert {found.report}")
+    weights = NetworkWeights(reader, function, options, rename, exclude)
+    report = weights.found.report
+    if not report.complete:
+        raise ValueError(f"Cannot convert {report}")
+    if report.excluded:
+        raise ValueError(
+            f"exclude leaves {report.excluded[0]} without a value; a file is "
+            "written of all variables."
+        )
     metadata = {
         "image_size": getattr(function, "default_image_size", None),
-        "labels_offset": labels_offset(num_classes),
+        "labels_offset": labels_offset(weights.num_classes),
         **reader.metadata,
         "model_name": networks.name_of(function),
         "network_options": dict(options),
-        "num_classes": num_classes,
-        "input_channels": channels,
+        "num_classes": weights.num_classes,
+        "input_channels": weights.channels,
         "converted_from": os.path.basename(reader.prefix),
         "slimnets_version": __version__,
     }
-    _WRITERS[file_format](output, _Weights(found, specs, function), metadata)
+    _WRITERS[file_format](output, weights, metadata)
     if os.path.exists(reader.prefix + LABELS_ENDING):
         shutil.copyfile(reader.prefix + LABELS_ENDING, output + LABELS_ENDING)
-    return found.report
+    return report
 
 
 def _format_of(output: str, file_format: str | None) -> str:
@@ -111,32 +119,34 @@ def _network(
     options: Mapping[str, Any] | None,
 ) -> tuple[Callable, Mapping[str, Any]]:
     known = reader.metadata.get("model_name")
-    network = network or known
+    network = network or known or recognized(reader)
     if network is None:
         raise ValueError(
-            f"{reader.prefix} has no metadata beside it that tells its network: give "
-            "the network (--model_name)."
+            f"{reader.prefix} has no metadata beside it that tells its network, and "
+            "its variables are those of no registered one: give it "
+            "(network='resnet50', for example)."
         )
+    same = networks.name_of(network) == known
     if options is None:
-        same = networks.name_of(network) == known
         options = reader.metadata.get("network_options", {}) if same else {}
-    return networks.network_of(None, network), options
+    function = networks.network_of(None, network)
+    if same and (rules := reader.metadata.get("rules")):
+        function = ruled(function, Rules(rules))
+    return function, options
 
 
 def _source_for(function: Callable, file_format: str) -> str:
     """The rules by which a network's variables are named in a format."""
-    sources = networks.sources_of(function, file_format)
-    is_chain = networks.chain_of(function) is not None
-    if not sources or is_chain:
+    sources = networks.written_sources(function, file_format)
+    if not sources:
         known = [factory.network_info(name) for name in factory.list_networks()]
         names = [
             info.name
             for info in known
-            if networks.sources_of(info.network, file_format)
-            and networks.chain_of(info.network) is None
+            if networks.written_sources(info.network, file_format)
         ]
         why = "has no counterpart in"
-        if sources:
+        if networks.sources_of(function, file_format):
             why = "is read from, but not written for,"
         raise ValueError(
             f"{networks.name_of(function)} {why} {file_format}; these "
@@ -145,60 +155,57 @@ def _source_for(function: Callable, file_format: str) -> str:
     return sources[0]
 
 
-def _sizes(reader: WeightsReader, function: Callable) -> tuple[int | None, int]:
-    """Number of classes (None without logits) and channels of the weights in a file."""
-    roots, logits = networks.ROOTS, networks.LOGITS
-    chain = networks.chain_of(function)
-    if chain is not None:
-        roots, logits = (chain.root,), chain.logits
-    elif networks.weights_of(function):
-        roots = (f"{function.row.root.conv_names[0]}/weights",)
-    foreign = {name: [name] for name in (logits, *roots)}
-    for source in networks.sources_of(function, reader.kind):
-        for name in foreign:
-            foreign[name].append(networks.foreign_of([name], source)[name])
-    num_classes, channels = None, 3
-    for name in reader:
-        for ours, theirs in foreign.items():
-            for tensor in theirs:
-                if not _is_it(name, tensor):
-                    continue
-                shape = reader.shapes[name]
-                if ours == logits:
-                    num_classes = shape[-1]
-                elif len(shape) == 4:
-                    is_torch = isinstance(tensor, Foreign) and tensor.layout == "conv"
-                    channels = shape[1 if is_torch else 2]
-    return num_classes, channels
+class NetworkWeights:
+    """A file of weights, seen as a network's variables.
 
+    Args:
+        reader: the file.
+        function: the network function.
+        options: further arguments of it.
+        rename, exclude: as of `load_weights`.
 
-def _is_it(name: str, tensor: str | Foreign) -> bool:
-    if isinstance(tensor, Foreign):
-        return name == tensor.name
-    return networks.is_at_top(name, tensor)
+    Attributes:
+        found: what of the file each variable is.
+        specs: shapes and types of the variables by name.
+        function: the network function.
+        num_classes: as the file has them; None without logits.
+        channels: of the images.
+    """
 
-
-@dataclasses.dataclass(frozen=True)
-class _Weights:
-    """A source that fits a network, to be written under other names."""
-
-    found: Match
-    specs: Mapping[str, tf.TensorSpec]
-    function: Callable
+    def __init__(
+        self,
+        reader: WeightsReader,
+        function: Callable,
+        options: Mapping[str, Any],
+        rename: Iterable[tuple[str, str]] = (),
+        exclude: Iterable[str] = (),
+    ):
+        self.function = function
+        self.num_classes, self.channels = sizes_in(reader, function, options, rename)
+        self.specs = networks.variable_specs(
+            function, self.num_classes, self.channels, options
+        )
+        self.found: Match = match(
+            reader, self.specs, Request(exclude, rename, network=function)
+        )
 
     def value(self, name: str) -> np.ndarray:
         return self.found.value(name, self.specs[name].dtype)
 
     def foreign(self, source: str) -> dict[str, Foreign]:
-        return networks.foreign_names(self.specs, source)
+        return networks.foreign_names(self.specs, source, self.function)
 
 
-def _write_slim(output: str, weights: _Weights, metadata: Mapping[str, Any]) -> None:
+def _write_slim(
+    output: str, weights: NetworkWeights, metadata: Mapping[str, Any]
+) -> None:
     values = {name: weights.value(name) for name in weights.specs}
     save_weights(output, values, metadata)
 
 
-def _write_torch(output: str, weights: _Weights, metadata: Mapping[str, Any]) -> None:
+def _write_torch(
+    output: str, weights: NetworkWeights, metadata: Mapping[str, Any]
+) -> None:
     foreign = weights.foreign(_source_for(weights.function, "torch"))
     names = {tensor.name: name for name, tensor in foreign.items()}
     shapes = {}
@@ -222,16 +229,22 @@ def _write_torch(output: str, weights: _Weights, metadata: Mapping[str, Any]) ->
     write_safetensors(output, shapes, read, metadata)
 
 
-def _write_keras(output: str, weights: _Weights, metadata: Mapping[str, Any]) -> None:
-    _source_for(weights.function, "keras")
-    foreign = weights.foreign("keras")
-    places = weights.foreign("keras_order")
+def _write_keras(
+    output: str, weights: NetworkWeights, metadata: Mapping[str, Any]
+) -> None:
+    source = _source_for(weights.function, "keras")
+    foreign = weights.foreign(source)
+    places = weights.foreign(source + networks.IN_ORDER)
     names = {
-        name: (foreign[name].name.rpartition("/")[0], places[name].name)
+        name: (keras_places.layer_name(foreign[name].name), places[name].name)
         for name in foreign
     }
+    constants = keras_places.constants(source, weights.channels)
+    names |= {name: (name.partition("/")[0], name) for name in constants}
 
     def read(name: str) -> np.ndarray:
+        if name in constants:
+            return constants[name]
         return foreign[name].from_slimnets(weights.value(name))
 
     write_keras(output, names, read, metadata)

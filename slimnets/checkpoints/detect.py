@@ -9,17 +9,26 @@ from collections.abc import Callable
 
 from slimnets.checkpoints.archives import ArchiveReader
 from slimnets.checkpoints.base import WeightsReader, unreadable
+from slimnets.checkpoints.frozen_graphs import FrozenGraphReader
 from slimnets.checkpoints.keras_files import WEIGHTS_IN_ARCHIVE, KerasReader
 from slimnets.checkpoints.npz_files import NpzReader
 from slimnets.checkpoints.readers import CheckpointReader, checkpoint_prefix
-from slimnets.checkpoints.torch_files import PickleReader, SafetensorsReader
-
-# First bytes, and what reads such a file.
-_MAGIC: tuple[tuple[bytes, Callable[[str], WeightsReader]], ...] = (
-    (b"\x89HDF", KerasReader),
-    (b"\x1f\x8b", ArchiveReader),
-    (b"\x80", PickleReader),
+from slimnets.checkpoints.torch_files import (
+    PickleReader,
+    SafetensorsReader,
+    is_safetensors,
 )
+
+# All of the first bytes that a kind of file begins with, and what reads such a file.
+_MAGIC: tuple[tuple[bytes, Callable[[str], WeightsReader]], ...] = (
+    (b"\x89HDF\r\n\x1a\n", KerasReader),
+    (b"\x1f\x8b\x08", ArchiveReader),
+    (b"\x80\x02", PickleReader),
+    (b"\x80\x03", PickleReader),
+    (b"\x80\x04", PickleReader),
+    (b"\x80\x05", PickleReader),
+)
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # The second is of an empty one.
 # For files that are too short to tell, so that the error is of the right kind.
 _ENDINGS: tuple[tuple[str, Callable[[str], WeightsReader]], ...] = (
     (".safetensors", SafetensorsReader),
@@ -32,6 +41,7 @@ _ENDINGS: tuple[tuple[str, Callable[[str], WeightsReader]], ...] = (
     (".tar.gz", ArchiveReader),
     (".tgz", ArchiveReader),
     (".tar", ArchiveReader),
+    (".pb", FrozenGraphReader),
 )
 
 
@@ -40,9 +50,9 @@ def read_checkpoint(path: str | os.PathLike) -> WeightsReader:
 
     Args:
         path: a file of Keras (.h5, .weights.h5, .keras), PyTorch (.safetensors, .pth,
-            .bin), NumPy (.npz) or a checkpoint in a tar archive; or a TensorFlow
-            checkpoint: a prefix, one of its own files, a directory, of which the latest
-            checkpoint is taken, or the directory of a SavedModel.
+            .bin), NumPy (.npz), a frozen graph (.pb) or a checkpoint in a tar archive;
+            or a TensorFlow checkpoint: a prefix, one of its own files, a directory, of
+            which the latest checkpoint is taken, or the directory of a SavedModel.
 
     Returns:
         A dict from names to arrays, each of which is read when it is asked for.
@@ -63,13 +73,14 @@ def read_checkpoint(path: str | os.PathLike) -> WeightsReader:
 def _reader_of(path: str) -> Callable[[str], WeightsReader] | None:
     with open(path, "rb") as file:
         start = file.read(9)
-    if start.startswith(b"PK"):
+    # Its first bytes are a length, which may be what others begin with.
+    if is_safetensors(start):
+        return SafetensorsReader
+    if start.startswith(_ZIP):
         return _zip_reader(path)
     for magic, reader in _MAGIC:
         if start.startswith(magic):
             return reader
-    if len(start) == 9 and start[5:] == b"\0\0\0{":
-        return SafetensorsReader
     for ending, reader in _ENDINGS:
         if path.endswith(ending):
             return reader

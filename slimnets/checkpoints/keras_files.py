@@ -10,6 +10,7 @@ keras/src/legacy/saving/legacy_h5_format.py (.h5), Apache 2.0.
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 import zipfile
 from collections import Counter
@@ -23,6 +24,7 @@ from slimnets.checkpoints.base import (
     WeightsReader,
     check_expansion,
     extra_missing,
+    is_zip,
     one_line,
     unpack,
     unreadable,
@@ -40,7 +42,13 @@ _DENSE = ("kernel", "bias")
 _SEPARABLE = ("depthwise_kernel", "pointwise_kernel")
 # Bytes of an attribute; HDF5 allows 64 KiB.
 _LARGEST_TEXTS = 2**17
-_ORDER = {name: str(i) for names in (_NORM, _DENSE) for i, name in enumerate(names)}
+# A layer scale's variable in .h5.
+_NAMELESS = re.compile(r"^[vV]ariable(_\d+)?$")
+_ORDER = {
+    name: str(i)
+    for names in (_NORM, _DENSE, _SEPARABLE)
+    for i, name in enumerate(names)
+}
 
 
 class KerasReader(WeightsReader):
@@ -55,7 +63,7 @@ class KerasReader(WeightsReader):
             raise extra_missing("h5py", path, "weights") from None
         self._archived = None
         try:
-            if zipfile.is_zipfile(path):
+            if is_zip(path):
                 self._archived = _unpacked(path)
                 check_heaps(self._archived)
             else:
@@ -120,6 +128,7 @@ def _legacy(root: Any) -> dict[str, Any]:
         for name in weights:
             whole = name.split(":")[0].removeprefix(f"{layer}/")
             part = last[name] if counts[last[name]] == 1 else whole
+            part = _NAMELESS.sub("gamma", part)
             datasets[f"{layer}/{part}"] = _inside(group, name)
     return datasets
 
@@ -192,7 +201,8 @@ def _part(items: Mapping[str, Any], number: str) -> str:
     names: tuple[str, ...] = ()
     ranks = [len(items[n].shape) for n in sorted(items)]
     if "0" in items and set(ranks) == {1}:
-        names = {len(_NORM): _NORM, len(_UNSCALED): _UNSCALED}.get(len(items), ())
+        # One or two are a layer scale's or a layer norm's.
+        names = _UNSCALED if len(items) == len(_UNSCALED) else _NORM[: len(items)]
     elif "0" in items and ranks == [4, 4]:
         names = _SEPARABLE
     elif "0" in items and len(items) <= len(_DENSE) and ranks[0] > 1:
@@ -225,8 +235,12 @@ def write_keras(
         with h5py.File(draft, "w") as file:
             for tensor, (layer, place) in names.items():
                 group, _, part = place.rpartition("/")
-                variables = file.require_group(f"layers/{group}/vars")
-                variables.attrs["name"] = layer
-                variables[_ORDER[part]] = read(tensor)
+                path = "layers"
+                # A model inside of the network has a name too.
+                for name, inner in zip(layer.split("/"), group.split("/"), strict=True):
+                    variables = file.require_group(f"{path}/{inner}/vars")
+                    variables.attrs["name"] = name
+                    path = f"{path}/{inner}/layers"
+                variables[_ORDER.get(part, part)] = read(tensor)
 
     write_file(path, write, metadata)

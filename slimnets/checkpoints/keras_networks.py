@@ -1,12 +1,11 @@
-"""What keras.applications calls the weights of the networks that TF-Slim has too.
+"""What keras.applications calls the weights of its networks.
 
 As in `mapping`, a rule says how a slimnets variable, named relative to its network's
 scope, is called there. Layers that have no names there are numbered in the order in
 which they are made, which is that of slimnets' scopes: `conv2d#3/kernel` stands for the
 fourth one in a file. Auxiliary logits have no counterpart.
 
-Source: keras.applications (Apache 2.0): vgg16, vgg19, inception_v3,
-inception_resnet_v2, mobilenet, mobilenet_v2, mobilenet_v3, nasnet.
+Source: keras.applications (Apache 2.0).
 """
 
 from __future__ import annotations
@@ -14,71 +13,134 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+from slimnets.checkpoints import mapping
 from slimnets.checkpoints.mapping import Foreign
+from slimnets.checkpoints.torch_networks import NORMED as _NORMED
+from slimnets.checkpoints.torch_networks import PART as _PART
+from slimnets.checkpoints.torch_networks import UNIT as _UNIT
 
-# A pattern, the name there without the variable's own, and the weights' layout.
+# A pattern, the name there without the variable's own, and the layout of weights. A
+# template may use what `mapping.groups_of` makes of the pattern's groups.
 Rule = tuple[str, str | Callable[[re.Match], str], str]
 
 _SAME, _DENSE = "same", "dense_in_out"
-_PART = r"/(?P<part>\w+)"
-_NORMED = r"/BatchNorm" + _PART
-_PARTS = {"weights": "kernel", "biases": "bias", "depthwise_weights": "kernel"}
+_PARTS = {"weights": "kernel", "biases": "bias"} | {
+    "depthwise_weights": "kernel",
+    "layer_scale": "gamma",
+}
 _LEGACY = {**_PARTS, "depthwise_weights": "depthwise_kernel"}
 _SEPARABLE = {**_LEGACY, "pointwise_weights": "pointwise_kernel"}
 _AUXILIARY = re.compile(r"(?:AuxLogits|aux_\d+)/.*")
 
+
+def _normed(layer: str, conv: str, norm: str) -> tuple[Rule, ...]:
+    """The rules of a convolution and of its norm."""
+    return ((layer + _NORMED, norm, _SAME), (layer + _PART, conv, _SAME))
+
+
 _VGG: tuple[Rule, ...] = (
-    (rf"conv(\d)/conv\d_(\d){_PART}", r"block\1_conv\2", _SAME),
+    (rf"conv(?P<n>\d)/conv\d_(?P<conv>\d){_PART}", "block{n}_conv{conv}", _SAME),
     (rf"fc6{_PART}", "fc1", "dense_7x7"),
     (rf"fc7{_PART}", "fc2", _DENSE),
     (rf"fc8{_PART}", "predictions", _DENSE),
 )
 _MOBILENET: tuple[Rule, ...] = (
-    (rf"Conv2d_0{_NORMED}", "conv1_bn", _SAME),
-    (rf"Conv2d_0{_PART}", "conv1", _SAME),
-    (rf"Conv2d_(\d+)_depthwise{_NORMED}", r"conv_dw_\1_bn", _SAME),
-    (rf"Conv2d_(\d+)_depthwise{_PART}", r"conv_dw_\1", _SAME),
-    (rf"Conv2d_(\d+)_pointwise{_NORMED}", r"conv_pw_\1_bn", _SAME),
-    (rf"Conv2d_(\d+)_pointwise{_PART}", r"conv_pw_\1", _SAME),
+    *_normed("Conv2d_0", "conv1", "conv1_bn"),
+    *_normed(r"Conv2d_(?P<n>\d+)_depthwise", "conv_dw_{n}", "conv_dw_{n}_bn"),
+    *_normed(r"Conv2d_(?P<n>\d+)_pointwise", "conv_pw_{n}", "conv_pw_{n}_bn"),
     (rf"Logits/Conv2d_1c_1x1{_PART}", "conv_preds", _SAME),
 )
-_UNIT = r"expanded_conv(?:_(?P<unit>\d+))?"
-
-
-def _block(match: re.Match) -> str:
-    return f"block_{match['unit']}" if match["unit"] else "expanded_conv"
-
-
+_LAYER = r"/(?P<layer>\w+)"
 _MOBILENET_V2: tuple[Rule, ...] = (
-    (rf"Conv{_NORMED}", "bn_Conv1", _SAME),
-    (rf"Conv{_PART}", "Conv1", _SAME),
-    (rf"Conv_1{_NORMED}", "Conv_1_bn", _SAME),
-    (rf"Conv_1{_PART}", "Conv_1", _SAME),
-    (rf"{_UNIT}/(?P<layer>\w+){_NORMED}",
-     lambda m: f"{_block(m)}_{m['layer']}_BN", _SAME),
-    (rf"{_UNIT}/(?P<layer>\w+){_PART}", lambda m: f"{_block(m)}_{m['layer']}", _SAME),
+    *_normed("Conv", "Conv1", "bn_Conv1"),
+    *_normed("Conv_1", "Conv_1", "Conv_1_bn"),
+    *_normed(f"expanded_conv{_LAYER}", "expanded_conv_{layer}",
+             "expanded_conv_{layer}_BN"),
+    *_normed(rf"expanded_conv_(?P<n>\d+){_LAYER}", "block_{n}_{layer}",
+             "block_{n}_{layer}_BN"),
     (rf"Logits/Conv2d_1c_1x1{_PART}", "predictions", _DENSE),
 )  # fmt: skip
+_INVERTED = r"(?P<scope>expanded_conv(?:_\d+)?)"
 _MOBILENET_V3: tuple[Rule, ...] = (
-    (rf"Conv(_\d)?{_NORMED}", lambda m: f"conv{m[1] or ''}_bn", _SAME),
-    (rf"Conv(_\d)?{_PART}", lambda m: f"conv{m[1] or ''}", _SAME),
-    (rf"({_UNIT})/squeeze_excite/Conv(_1)?{_PART}",
-     lambda m: f"{m[1]}_squeeze_excite_conv{m[3] or ''}", _SAME),
-    (rf"({_UNIT})/(?P<layer>\w+){_NORMED}",
-     lambda m: f"{m[1]}_{m['layer']}_bn", _SAME),
-    (rf"({_UNIT})/(?P<layer>\w+){_PART}", lambda m: f"{m[1]}_{m['layer']}", _SAME),
+    *_normed(r"Conv(?P<n>(?:_\d)?)", "conv{n}", "conv{n}_bn"),
+    (rf"{_INVERTED}/squeeze_excite/Conv(?P<n>(?:_1)?){_PART}",
+     "{scope}_squeeze_excite_conv{n}", _SAME),
+    *_normed(f"{_INVERTED}{_LAYER}", "{scope}_{layer}", "{scope}_{layer}_bn"),
     (rf"Logits/Conv2d_1c_1x1{_PART}", "logits", _SAME),
 )  # fmt: skip
 _INCEPTION_RESNET: tuple[Rule, ...] = (
-    (rf"Repeat(?:_\d)?/(block\d+_\d+)/Conv2d_1x1{_PART}", r"\1_conv", _SAME),
+    (rf"Repeat(?:_\d)?/(?P<scope>block\d+_\d+)/Conv2d_1x1{_PART}", "{scope}_conv",
+     _SAME),
     (rf"Block8/Conv2d_1x1{_PART}", "block8_10_conv", _SAME),
-    (rf"Conv2d_7b_1x1{_NORMED}", "conv_7b_bn", _SAME),
-    (rf"Conv2d_7b_1x1{_PART}", "conv_7b", _SAME),
+    *_normed("Conv2d_7b_1x1", "conv_7b", "conv_7b_bn"),
     (rf"Logits/Logits{_PART}", "predictions", _SAME),
-)
+)  # fmt: skip
 _INCEPTION: tuple[Rule, ...] = (
     (rf"Logits/Conv2d_1c_1x1{_PART}", "predictions", _DENSE),
 )
+_D = "conv{stage}_block{unit}_"
+_LOGITS: Rule = (f"logits{_PART}", "predictions", _DENSE)
+_RESNET: tuple[Rule, ...] = (
+    (f"{_UNIT}/preact{_PART}", f"{_D}preact_bn", _SAME),
+    *_normed(f"{_UNIT}/shortcut", f"{_D}0_conv", f"{_D}0_bn"),
+    *_normed(rf"{_UNIT}/conv(?P<n>\d)", f"{_D}{{n}}_conv", f"{_D}{{n}}_bn"),
+    *_normed("conv1", "conv1_conv", "conv1_bn"),
+    (f"postnorm{_PART}", "post_bn", _SAME),
+    _LOGITS,
+)
+_U = "block{block}{unit_letter}_"
+_EFFICIENTNET: tuple[Rule, ...] = (
+    (f"{_UNIT}/squeeze_excite/Conv{_PART}", f"{_U}se_reduce", _SAME),
+    (f"{_UNIT}/squeeze_excite/Conv_1{_PART}", f"{_U}se_expand", _SAME),
+    *_normed(f"{_UNIT}/expand", f"{_U}expand_conv", f"{_U}expand_bn"),
+    *_normed(f"{_UNIT}/depthwise", f"{_U}dwconv", f"{_U}bn"),
+    *_normed(f"{_UNIT}/project", f"{_U}project_conv", f"{_U}project_bn"),
+    *_normed("conv1", "stem_conv", "stem_bn"),
+    *_normed("conv_head", "top_conv", "top_bn"),
+    _LOGITS,
+)
+_EFFICIENTNET_V2: tuple[Rule, ...] = (
+    *_normed(f"{_UNIT}/conv", f"{_U}project_conv", f"{_U}project_bn"),
+    *_normed(f"{_UNIT}/depthwise", f"{_U}dwconv2", f"{_U}bn"),
+    *_EFFICIENTNET,
+)
+_DENSENET: tuple[Rule, ...] = (
+    (f"{_UNIT}/preact{_PART}", f"{_D}0_bn", _SAME),
+    *_normed(f"{_UNIT}/conv1", f"{_D}1_conv", f"{_D}1_bn"),
+    (f"{_UNIT}/conv2{_PART}", f"{_D}2_conv", _SAME),
+    (rf"transition(?P<block>\d)/Branch_0/norm{_PART}", "pool{stage}_bn", _SAME),
+    (rf"transition(?P<block>\d)/Branch_0/conv{_PART}", "pool{stage}_conv", _SAME),
+    *_normed("conv1", "conv1_conv", "conv1_bn"),
+    (f"postnorm{_PART}", "bn", _SAME),
+    _LOGITS,
+)
+# The first block's convolution and the downsampling ones lie in models of their own.
+_DOWN = "{network}_downsampling_block_{block2}/{network}_downsampling_"
+_C = "{network}_stage_{block0}_block_{unit0}_"
+_CONVNEXT: tuple[Rule, ...] = (
+    (f"{_UNIT}/downsample_norm{_PART}", f"{_DOWN}layernorm_{{block2}}", _SAME),
+    (f"{_UNIT}/downsample{_PART}", f"{_DOWN}conv_{{block2}}", _SAME),
+    (f"{_UNIT}/depthwise{_PART}", f"{_C}depthwise_conv", "grouped"),
+    (f"{_UNIT}/norm{_PART}", f"{_C}layernorm", _SAME),
+    (rf"{_UNIT}/fc(?P<n>\d){_PART}", f"{_C}pointwise_conv_{{n}}", _DENSE),
+    (rf"{_UNIT}/(?P<part>layer_scale)", f"{_C}layer_scale", _SAME),
+    (f"conv1{_PART}", "{network}_stem/{network}_stem_conv", _SAME),
+    (f"norm1{_PART}", "{network}_stem/{network}_stem_layernorm", _SAME),
+    (f"head_norm{_PART}", "{network}_head_layernorm", _SAME),
+    (f"logits{_PART}", "{network}_head_dense", _DENSE),
+)
+_SHORTCUTS = tuple(
+    _normed(rf"block{block}/unit_1/\w+/shortcut", f"conv2d#{i}",
+            f"batch_normalization#{i}")
+    for i, block in enumerate((2, 3, 4, 13))
+)  # fmt: skip
+_XCEPTION: tuple[Rule, ...] = (
+    *(rule for rules in _SHORTCUTS for rule in rules),
+    *_normed(rf"{_UNIT}/separable_conv(?P<n>\d)", "block{block}_sepconv{n}",
+             "block{block}_sepconv{n}_bn"),
+    *_normed(r"(?P<scope>block\d+_\w+)", "{scope}", "{scope}_bn"),
+    _LOGITS,
+)  # fmt: skip
 # The order of scopes with layers that have no names; in each it is that of names.
 _ORDER = {
     "keras_inception_v3": ("Conv2d_", "Mixed_"),
@@ -88,6 +150,7 @@ _ORDER = {
     ),
 }  # fmt: skip
 _RULES: dict[str, tuple[dict[str, str], tuple[Rule, ...]]] = {
+    "keras": (_PARTS, _RESNET),
     "keras_vgg": (_PARTS, _VGG),
     "keras_inception_v3": (_PARTS, _INCEPTION),
     "keras_inception_resnet_v2": (_PARTS, _INCEPTION_RESNET),
@@ -97,19 +160,41 @@ _RULES: dict[str, tuple[dict[str, str], tuple[Rule, ...]]] = {
     "keras_mobilenet_v2_legacy": (_LEGACY, _MOBILENET_V2),
     "keras_mobilenet_v3": (_PARTS, _MOBILENET_V3),
     "keras_mobilenet_v3_legacy": (_LEGACY, _MOBILENET_V3),
+    "keras_efficientnet": (_PARTS, _EFFICIENTNET),
+    "keras_efficientnet_legacy": (_LEGACY, _EFFICIENTNET),
+    "keras_efficientnet_v2": (_PARTS, _EFFICIENTNET_V2),
+    "keras_efficientnet_v2_legacy": (_LEGACY, _EFFICIENTNET_V2),
+    "keras_densenet": (_PARTS, _DENSENET),
+    "keras_convnext": (_PARTS, _CONVNEXT),
+    # Without the names of layers inside of these models.
+    "keras_convnext_legacy": (
+        _PARTS,
+        tuple(
+            (pattern, str(name).partition("/")[0], how)
+            for pattern, name, how in _CONVNEXT
+        ),
+    ),
+    "keras_xception": (_SEPARABLE, _XCEPTION),
     "keras_nasnet": (_SEPARABLE, ()),
 }
-SOURCES = tuple(_RULES)
+SOURCES = frozenset(_RULES)
+# Those of networks with layers that have no names there,
+UNNAMED = frozenset({*_ORDER, "keras_xception"})
+# and those of which it is known where each layer stands in a file.
+PLACED = SOURCES - {*_ORDER, "keras_nasnet"}
 _CELL = r"(?P<cell>(?:cell_stem|reduction_cell|cell)_\d+)"
 
 
-def foreign_names(names: Iterable[str], source: str) -> dict[str, Foreign]:
+def foreign_names(
+    names: Iterable[str], source: str, network: str = ""
+) -> dict[str, Foreign]:
     """Returns what each variable is called, and how it is arranged, in Keras.
 
     Args:
         names: slimnets' names relative to the network's scope; all of a network's for
             sources whose layers have no names there, and for NASNet.
         source: one of `SOURCES`.
+        network: the network's name, with which ConvNeXt's layers begin.
 
     Raises:
         ValueError: for a name that no rule covers.
@@ -121,7 +206,7 @@ def foreign_names(names: Iterable[str], source: str) -> dict[str, Foreign]:
     foreign: dict[str, Foreign] = {}
     unnamed = []
     for name in names:
-        found = _by_rule(name, rules, parts)
+        found = _by_rule(name, rules, parts, network)
         if found is not None:
             foreign[name] = found
         elif source in _ORDER:
@@ -131,12 +216,18 @@ def foreign_names(names: Iterable[str], source: str) -> dict[str, Foreign]:
     return {**foreign, **_by_order(unnamed, _ORDER.get(source, ()), source)}
 
 
-def _by_rule(name: str, rules: Iterable[Rule], parts: Mapping[str, str]):
+def _by_rule(
+    name: str, rules: Iterable[Rule], parts: Mapping[str, str], network: str
+) -> Foreign | None:
     for pattern, template, layout in rules:
         if match := re.fullmatch(pattern, name):
-            layer = template(match) if callable(template) else match.expand(template)
+            if callable(template):
+                layer = template(match)
+            else:
+                groups = mapping.groups_of(match.groupdict())
+                layer = template.format(network=network, **groups)
             part = match["part"]
-            layout = layout if part == "weights" else _SAME
+            layout = layout if part.endswith("weights") else _SAME
             return Foreign(f"{layer}/{parts.get(part, part)}", layout)
     return None
 

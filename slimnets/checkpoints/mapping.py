@@ -2,10 +2,10 @@
 
 A rule says how a slimnets variable, named relative to its network's scope, is called
 elsewhere. The first rule that matches the whole name counts. Templates may use the
-pattern's groups and what `_groups` makes of the numbers among them.
+pattern's groups and what `groups_of` makes of the numbers among them.
 
-Source: timm's and torchvision's resnet.py, keras.applications.resnet, timm's
-resnetv2.py (BiT in torch) and BiT's .npz files.
+Source: timm's and torchvision's resnet.py, timm's resnetv2.py (BiT in torch) and BiT's
+.npz files.
 """
 
 from __future__ import annotations
@@ -13,19 +13,23 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+
+from slimnets.checkpoints import torch_networks
+from slimnets.checkpoints.torch_networks import NORMED as _NORMED
+from slimnets.checkpoints.torch_networks import PART as _PART
+from slimnets.checkpoints.torch_networks import UNIT as _UNIT
 
 _NORM = {"gamma": "weight", "beta": "bias"} | {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
-_TORCH_PARTS = {**_NORM, "weights": "weight", "biases": "bias"}
-_KERAS_PARTS = {"weights": "kernel", "biases": "bias"}
-_UNIT = r"block(?P<block>\d+)/unit_(?P<unit>\d+)/\w+"
-_PART = r"/(?P<part>\w+)"
-_NORMED = r"/(?:BatchNorm|GroupNorm)" + _PART
+_TORCH_PARTS = {**_NORM, "weights": "weight", "biases": "bias"} | {
+    "depthwise_weights": "weight"
+}
+_BIT_PARTS = {"weights": "kernel", "biases": "bias"}
 
 Rule = tuple[str, str]
 
@@ -55,23 +59,6 @@ _TORCH_ROOT: tuple[Rule, ...] = (
     (rf"conv1_3{_PART}", "conv1.6.{part}"),
     (rf"pool1{_NORMED}", "maxpool.1.{part}"),
     (rf"pool1{_PART}", "maxpool.0.{part}"),
-)
-_KERAS: tuple[Rule, ...] = (
-    (rf"{_UNIT}/preact{_PART}", "conv{stage}_block{unit}_preact_bn/{part}"),
-    (rf"{_UNIT}/shortcut{_NORMED}", "conv{stage}_block{unit}_0_bn/{part}"),
-    (rf"{_UNIT}/shortcut{_PART}", "conv{stage}_block{unit}_0_conv/{part}"),
-    (
-        rf"{_UNIT}/conv(?P<conv>\d){_NORMED}",
-        "conv{stage}_block{unit}_{conv}_bn/{part}",
-    ),
-    (
-        rf"{_UNIT}/conv(?P<conv>\d){_PART}",
-        "conv{stage}_block{unit}_{conv}_conv/{part}",
-    ),
-    (rf"conv1{_NORMED}", "conv1_bn/{part}"),
-    (rf"conv1{_PART}", "conv1_conv/{part}"),
-    (rf"postnorm{_PART}", "post_bn/{part}"),
-    (rf"logits{_PART}", "predictions/{part}"),
 )
 _BIT_NAMES: tuple[Rule, ...] = (
     (rf"{_UNIT}/preact{_PART}", "stages.{block0}.blocks.{unit0}.norm1.{part}"),
@@ -120,13 +107,15 @@ class Source:
         parts: its names of a variable's last part.
         rules: see above.
         layout: of convolutions: `same` or `conv`; see `Foreign`.
-        head: of the logits' weights.
+        head: of the dense layers' weights.
+        dense: the variables of dense layers, as a pattern.
     """
 
     parts: dict[str, str]
     rules: tuple[Rule, ...]
     layout: str = "conv"
     head: str = "conv"
+    dense: str = "logits/.*"
 
 
 SOURCES = {
@@ -137,29 +126,23 @@ SOURCES = {
         _TORCH_PARTS, _TORCH_UNITS + _TORCH_AVERAGE_SHORTCUT + _TORCH_ROOT, head="dense"
     ),
     "torch_bit": Source(_TORCH_PARTS, _BIT_NAMES),
-    "bit": Source(_KERAS_PARTS, _BIT, "same", "same"),
-    "keras": Source(_KERAS_PARTS, _KERAS, "same", "dense_in_out"),
-    # As `keras`, but layers are called by their class, and numbered in the order of
-    # Keras's networks: .weights.h5 and .keras have these places, and names too since
-    # Keras 3.3.
-    "keras_order": Source(_KERAS_PARTS, _KERAS, "same", "dense_in_out"),
+    "bit": Source(_BIT_PARTS, _BIT, "same", "same"),
+} | {
+    name: Source(_TORCH_PARTS, rules, head="dense", **options)
+    for name, (rules, options) in torch_networks.RULES.items()
 }
-_KERAS_LAYERS = ("preact", "conv1", "conv2", "shortcut", "conv3")
 
-# Whose weights load into a network (`Row.weights`), and the kind of a file (of its
-# reader), to the sources that such a file may have.
-SOURCES_OF_FILES = {
-    ("torch", "torch"): ("torch",),
-    ("bit", "torch"): ("torch_bit",),
-    ("bit", "npz"): ("bit",),
-    ("keras", "keras"): ("keras", "keras_order"),
-}
-# A source's variant for rows with an average pool in the shortcut.
-AVERAGE_SHORTCUT = {"torch": "torch_d"}
+# Some number all units of a network in one row.
+_PLACE = re.compile(r"block(?P<block>\d+)/unit_(?P<unit>\d+)/")
+# Of torch alone: Keras's depthwise weights are arranged as slimnets'.
+_LAYOUTS = {"depthwise_weights": "depthwise"}
 
-# What state dicts have beside the variables: a count that only a cumulative average
-# would need, and the fixed kernel of a blur pool.
-NOT_VARIABLES = re.compile(r"(?:.*\.)?(?:num_batches_tracked|filt)")
+# What files have beside the variables: a count that only a cumulative average would
+# need, the fixed kernel of a blur pool, and how Keras's networks make their inputs.
+NOT_VARIABLES = re.compile(
+    r"(?:.*\.)?(?:num_batches_tracked|filt)"
+    r"|normalization(?:_\d+)?/(?:mean|variance|count|[012])"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,7 +153,9 @@ class Foreign:
         name: what it is called there.
         layout: how its values are arranged: `same`, `conv` (torch's `[out, in,
             height, width]`), `dense` (`[out, in]`) or `dense_in_out` (`[in, out]`)
-            for a 1x1 convolution here, or `dense_7x7` for a 7x7 one.
+            for a 1x1 convolution here, `dense_7x7` for a 7x7 one, `depthwise`
+            (torch's `[channels, 1, height, width]`) or `grouped` (Keras's `[height,
+            width, 1, channels]`).
     """
 
     name: str
@@ -178,6 +163,8 @@ class Foreign:
 
     def to_slimnets(self, value: np.ndarray) -> np.ndarray:
         """Returns a value from there as it is arranged here. May raise ValueError."""
+        if self.layout == "depthwise":
+            return np.transpose(value, (2, 3, 0, 1))
         if self.layout in ("conv", "dense") and value.ndim == 4:
             return np.transpose(value, (2, 3, 1, 0))  # Some heads are convolutions.
         if self.layout == "conv":
@@ -188,18 +175,24 @@ class Foreign:
             return value[np.newaxis, np.newaxis] if value.ndim == 2 else value
         if self.layout == "dense_7x7":
             return value.reshape(7, 7, -1, value.shape[-1])
+        if self.layout == "grouped":
+            return np.swapaxes(value, 2, 3)
         return value
 
     def from_slimnets(self, value: np.ndarray) -> np.ndarray:
         """Returns a value from here as it is arranged there."""
         if self.layout == "conv":
             return np.transpose(value, (3, 2, 0, 1))
+        if self.layout == "depthwise":
+            return np.transpose(value, (2, 3, 0, 1))
         if self.layout == "dense":
             return np.transpose(value[0, 0])
         if self.layout == "dense_in_out":
             return value[0, 0]
         if self.layout == "dense_7x7":
             return value.reshape(-1, value.shape[-1])
+        if self.layout == "grouped":
+            return np.swapaxes(value, 2, 3)
         return value
 
 
@@ -208,17 +201,23 @@ def foreign_names(names: Iterable[str], source: str) -> dict[str, Foreign]:
 
     Args:
         names: slimnets' names relative to the network's scope:
-            `block1/unit_1/bottleneck_v1/conv1/weights`.
-        source: a key of `SOURCES`; for `keras_order` all names of a network must be
-            there.
+            `block1/unit_1/bottleneck_v1/conv1/weights`; all of a network's for those
+            that number its units in one row.
+        source: a key of `SOURCES`.
 
     Raises:
         ValueError: for an unknown source, or a name that no rule covers.
     """
     if source not in SOURCES:
         raise ValueError(f"source={source!r}; allowed are {', '.join(SOURCES)}.")
-    foreign = {name: _foreign(name, source) for name in names}
-    return _in_order(foreign) if source == "keras_order" else foreign
+    names = list(names)
+    units = {_place(match) for name in names if (match := _PLACE.match(name))}
+    ranks = {unit: rank for rank, unit in enumerate(sorted(units))}
+    return {name: _foreign(name, source, ranks) for name in names}
+
+
+def _place(match: re.Match[str]) -> tuple[int, int]:
+    return int(match["block"]), int(match["unit"])
 
 
 @functools.cache
@@ -228,52 +227,33 @@ def _rules(source: str) -> list[tuple[re.Pattern[str], str]]:
     ]
 
 
-def _foreign(name: str, source: str) -> Foreign:
+def _foreign(name: str, source: str, ranks: Mapping[tuple[int, int], int]) -> Foreign:
     for pattern, template in _rules(source):
         if match := pattern.fullmatch(name):
             kind = SOURCES[source]
-            groups = _groups(match.groupdict())
+            groups = groups_of(match.groupdict())
+            if place := _PLACE.match(name):
+                groups["rank"] = ranks[_place(place)]
             part = groups["part"]
             groups["part"] = kind.parts.get(part, part)
-            layout = kind.head if name.startswith("logits/") else kind.layout
-            layout = layout if part == "weights" else "same"
+            layout = kind.head if re.fullmatch(kind.dense, name) else kind.layout
+            layout = layout if part == "weights" else _LAYOUTS.get(part, "same")
             return Foreign(template.format(**groups), layout)
     raise ValueError(f"The variable {name!r} has no counterpart in {source}.")
 
 
-def _groups(groups: dict[str, str]) -> dict[str, str | int]:
+def groups_of(groups: dict[str, str]) -> dict[str, str | int]:
     """Adds what templates want to know of the unit and the convolution in it."""
     made: dict[str, str | int] = {}
+    if "block" in groups:
+        block = int(groups["block"])
+        made |= {"block0": block - 1, "block2": block - 2, "stage": block + 1}
     if "unit" in groups:
-        block, unit = int(groups["block"]), int(groups["unit"])
-        made |= {"unit0": unit - 1, "block0": block - 1, "stage": block + 1}
-        made["block_unit"] = f"block{block}/unit{unit:02d}"
+        unit = int(groups["unit"])
+        made |= {"unit0": unit - 1, "unit_letter": chr(ord("a") + unit - 1)}
+        made["block_unit"] = f"block{groups['block']}/unit{unit:02d}"
     if "conv" in groups:
         conv = int(groups["conv"])
         made |= {"next_conv": conv + 1, "letter": "abcd"[conv - 1 : conv]}
         made["next_letter"] = "abcd"[conv : conv + 1]
     return {**groups, **made}
-
-
-def _in_order(foreign: dict[str, Foreign]) -> dict[str, Foreign]:
-    """Numbers Keras's layers by class, `conv2d_3/kernel`, as a network has them."""
-    ordered = sorted(foreign, key=_place)
-    numbers: dict[str, dict[str, int]] = {}
-    result = {}
-    for name in ordered:
-        layer, _, part = foreign[name].name.rpartition("/")
-        kind = "conv2d" if part in ("kernel", "bias") else "batch_normalization"
-        kind = "dense" if name.startswith("logits/") else kind
-        same = numbers.setdefault(kind, {})
-        number = same.setdefault(layer, len(same))
-        place = f"{kind}_{number}" if number else kind
-        result[name] = Foreign(f"{place}/{part}", foreign[name].layout)
-    return {name: result[name] for name in foreign}
-
-
-def _place(name: str) -> tuple[int, int, int]:
-    match = re.match(rf"{_UNIT}/(?P<layer>\w+)/", name)
-    if match is None:
-        return (0 if name.startswith("conv1/") else 10**6, 0, 0)
-    layer = _KERAS_LAYERS.index(match["layer"])
-    return (int(match["block"]), int(match["unit"]), layer)

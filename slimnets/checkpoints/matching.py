@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slimnets.checkpoints import keras_networks, mapping, networks
-from slimnets.checkpoints.adapt import Adaption
+from slimnets.checkpoints import keras_networks, mapping, networks, wrappers
 from slimnets.checkpoints.base import Shape, WeightsReader
+from slimnets.checkpoints.first_convolution import Adaption
+from slimnets.checkpoints.load_report import LoadReport, likely_causes
 from slimnets.checkpoints.mapping import Foreign
-from slimnets.checkpoints.report import LoadReport, likely_causes
 from slimnets.checkpoints.targets import OF_TRAINING
 
 _AVERAGE = "/ExponentialMovingAverage"
@@ -98,7 +98,7 @@ def match(
     """
     chosen = Chosen(request.exclude, request.include)
     names = _renamed(reader, request.rename)
-    tensors = _translated(reader, names, variables, request.network)
+    tensors = _best_spelled(reader, names, variables, request.network)
     adaption = Adaption(request.adapt_root)
     loaded, missing, wrong_shape = {}, [], {}
     for name in variables:
@@ -114,7 +114,7 @@ def match(
         else:
             wrong_shape[name] = (theirs, ours)
     spare = {name: t for name, t in tensors.items() if name not in variables}
-    ignored = [name for name in spare if _is_aside(name, tensors)]
+    ignored = [name for name in spare if _is_aside(name, tensors, reader)]
     unexpected = [n for n in spare if n in chosen and n not in set(ignored)]
     chosen.check_used([*variables, *tensors])
     report = LoadReport(
@@ -126,16 +126,19 @@ def match(
         excluded=[name for name in variables if name not in chosen],
         ignored=ignored,
         adapted=adaption.names,
-        causes=likely_causes(missing, unexpected, wrong_shape, reader, request.network),
+        causes=likely_causes(
+            missing, unexpected, wrong_shape, loaded, reader, request.network
+        ),
     )
     return Match(reader, report, {n: tensors[n] for n in loaded}, adaption)
 
 
-def _is_aside(name: str, names: Mapping[str, Any]) -> bool:
+def _is_aside(name: str, tensors: Mapping[str, Foreign], reader: WeightsReader) -> bool:
     return bool(
-        OF_TRAINING.fullmatch(name)
+        tensors[name].name in reader.bookkeeping
+        or OF_TRAINING.fullmatch(name)
         or mapping.NOT_VARIABLES.fullmatch(name)
-        or (name.endswith(_AVERAGE) and name.removesuffix(_AVERAGE) in names)
+        or (name.endswith(_AVERAGE) and name.removesuffix(_AVERAGE) in tensors)
     )
 
 
@@ -147,6 +150,25 @@ def _shape_here(tensor: Foreign, shape: Shape) -> Shape:
         return shape
 
 
+def _best_spelled(
+    reader: WeightsReader,
+    names: Mapping[str, str],
+    variables: Mapping[str, Any],
+    network: networks.Network | None,
+) -> dict[str, Foreign]:
+    """As `_translated`, of the names with or without wrappers, whichever fit more."""
+    whole, spellings = names, [names]
+    if reader.wrapper:
+        whole = {reader.stored_name(tensor): tensor for tensor in names.values()}
+        spellings.append(whole)
+    wrapper = wrappers.wrapper_of({n: reader.shapes[t] for n, t in whole.items()})
+    for part in wrappers.parts_of(wrapper):
+        short = wrappers.without(part, whole)
+        spellings.append({name: whole[long] for name, long in short.items()})
+    found = [_translated(reader, each, variables, network) for each in spellings]
+    return max(found, key=lambda tensors: sum(name in variables for name in tensors))
+
+
 def _translated(
     reader: WeightsReader,
     names: Mapping[str, str],
@@ -155,20 +177,21 @@ def _translated(
 ) -> dict[str, Foreign]:
     """Maps variables' names, or else tensors' own names, to tensors."""
     sources = networks.sources_of(network, reader.kind) if network else ()
-    if networks.chain_of(network) is not None and sources:
-        names = keras_networks.renumbered(names)
     plain = {name: Foreign(tensor) for name, tensor in names.items()}
     best, most = plain, sum(name in variables for name in names)
     for source in sources:
         foreign = networks.foreign_names(variables, source, network)
-        found = {n: f for n, f in foreign.items() if f.name in names}
+        unnamed = source in keras_networks.UNNAMED
+        called = keras_networks.renumbered(names) if unnamed else names
+        found = {
+            n: dataclasses.replace(f, name=called[f.name])
+            for n, f in foreign.items()
+            if f.name in called
+        }
         if len(found) > most:
             used = {f.name for f in found.values()}
-            rest = {n: f for n, f in plain.items() if n not in used}
-            moved = {
-                n: dataclasses.replace(f, name=names[f.name]) for n, f in found.items()
-            }
-            best, most = {**rest, **moved}, len(found)
+            rest = {n: f for n, f in plain.items() if f.name not in used}
+            best, most = {**rest, **found}, len(found)
     return best
 
 
@@ -217,12 +240,15 @@ def _renamed(
     used = set()
     plain, moved = {}, {}
     for tensor in reader:
-        rule = next((rule for rule in rules if rule[0].fullmatch(tensor)), None)
-        if rule is None:
+        # A pattern may be of the name with its wrappers, too.
+        called = dict.fromkeys((tensor, reader.stored_name(tensor)))
+        found = [(r, m) for n in called for r in rules if (m := r[0].fullmatch(n))]
+        if not found:
             plain[tensor] = tensor
             continue
+        rule, matched = found[0]
         used.add(rule)
-        name = rule[0].fullmatch(tensor).expand(rule[1])
+        name = matched.expand(rule[1])
         if name in moved:
             raise ValueError(
                 f"rename gives {moved[name]!r} and {tensor!r} one name, {name!r}."

@@ -17,14 +17,17 @@ FIELDS: tuple[tuple[str, type | tuple[type, ...], str], ...] = (
     ("slimnets_version", str, "what wrote it"),
     ("model_name", str, "the registered name of the network"),
     ("network_options", dict, "further arguments of the network function"),
+    ("rules", list, "what its layers have by their places: pairs of pattern, values"),
     ("num_classes", (int, type(None)), "number of logits; null for features"),
     ("labels_offset", int, "what is added to a dataset's labels: 1 for a background"),
     ("label_names", list, "names of the classes in order"),
     ("image_size", (int, type(None)), "height and width of the network's images"),
     ("input_channels", int, "of the network's images"),
     ("preprocessing_name", (str, type(None)), "how images become the input"),
+    ("exif_orientation", bool, "whether photos were turned upright"),
     ("precision", str, "what the network computes in"),
     ("dataset_name", str, "what it was trained on"),
+    ("dataset_fingerprint", str, "tells a folder or an archive from others"),
     ("step", int, "of training"),
     ("converted_from", str, "the name of the file that it was made of"),
 )
@@ -37,7 +40,9 @@ def describe(model: Any) -> dict[str, Any]:
     """Returns the metadata that a Model knows of itself; empty for anything else."""
     if not hasattr(model, "network_name"):
         return {}
+    rules = getattr(model, "rules", None)
     return {
+        **({"rules": rules.to_json()} if rules else {}),
         "slimnets_version": __version__,
         "model_name": model.network_name,
         "network_options": _plain(getattr(model, "network_options", {})),

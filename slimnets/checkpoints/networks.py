@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -9,15 +10,16 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets import factory
-from slimnets.checkpoints import keras_networks, mapping
+from slimnets.checkpoints import keras_networks, keras_places, mapping
 from slimnets.checkpoints.mapping import Foreign
-from slimnets.nets.chains import Chain
+from slimnets.rows.row import Row
 
 Network = str | Callable
 # The first convolution of every network that has counterparts elsewhere.
 ROOTS = ("conv1/weights", "conv1_1/weights")
+# Ends the name of rules of which Keras's places are wanted, rather than names.
+IN_ORDER = "_order"
 _IN_UNIT = re.compile(r"(?:^|/)unit_\d+/")
-LOGITS = "logits/biases"
 
 
 def network_of(target: Any, network: Network | None) -> Network | None:
@@ -58,22 +60,39 @@ def weights_of(network: Network) -> str:
     return getattr(getattr(network, "row", None), "weights", "")
 
 
+def row_of(network: Network | None) -> Row | None:
+    """The row of a network of images; None for any other network."""
+    row = getattr(network, "row", None)
+    return row if isinstance(row, Row) else None
+
+
 def sources_of(network: Network, kind: str) -> tuple[str, ...]:
     """The mappings of names that a file of that kind may need for a network."""
-    chain = chain_of(network)
-    if chain is not None:
-        return dict(chain.sources).get(kind, ())
-    sources = mapping.SOURCES_OF_FILES.get((weights_of(network), kind), ())
-    row = getattr(network, "row", None)
-    if sources and dict(row.unit_options).get("average_shortcut"):
-        sources = tuple(mapping.AVERAGE_SHORTCUT.get(s, s) for s in sources)
-    return sources
+    row = row_of(network)
+    sources = dict(row.names).get(kind, ()) if row else ()
+    # Before Keras 3.3 its files said where each layer stands, and not its name.
+    placed = [s + IN_ORDER for s in sources[:1] if s in keras_networks.PLACED]
+    return (*sources, *placed)
 
 
-def chain_of(network: Network | None) -> Chain | None:
-    """The row of a network whose layers are in a row; None for any other network."""
-    row = getattr(network, "row", None)
-    return row if isinstance(row, Chain) else None
+def written_sources(network: Network, kind: str) -> tuple[str, ...]:
+    """Those by which files of that kind are written, too."""
+    sources = sources_of(network, kind)
+    placed = any(source.endswith(IN_ORDER) for source in sources)
+    return sources if kind != "keras" or placed else ()
+
+
+def roots_of(network: Network | None) -> tuple[str, ...]:
+    """The names that a network's first variable may have, in its scope."""
+    row = row_of(network)
+    return (row.first_variable,) if row and row.first_variable else ROOTS
+
+
+def every_root() -> frozenset[str]:
+    """The names of the first variables of all registered networks, in their scopes."""
+    names = factory.list_networks()
+    rows = [row_of(factory.network_info(name).network) for name in names]
+    return frozenset({*ROOTS, *(row.first_variable for row in rows if row)})
 
 
 def is_at_top(name: str, relative: str) -> bool:
@@ -115,31 +134,37 @@ def foreign_names(
 
     Args:
         names: of the variables.
-        source: a key of `mapping.SOURCES` or one of `keras_networks.SOURCES`.
-        network: the network, for one whose layers are in a row.
+        source: a key of `mapping.SOURCES` or one of `keras_networks.SOURCES`, behind
+            which `_order` asks for places in a Keras file.
+        network: the network, whose first variable tells its scope.
     """
     names = list(names)
-    chain = chain_of(network)
-    scope = scope_of(names, (chain.root,) if chain else ROOTS)
+    scope = scope_of(names, roots_of(network))
     if scope is None:
         return {}
     prefix = f"{scope}/" if scope else ""
     own = [n.removeprefix(prefix) for n in names if n.startswith(prefix)]
     try:
-        foreign = foreign_of(own, source)
+        foreign = foreign_of(own, source, name_of(network) if network else "")
     except ValueError:
         return {}
     return {prefix + name: value for name, value in foreign.items()}
 
 
-def foreign_of(names: Iterable[str], source: str) -> dict[str, Foreign]:
-    """As `foreign_names`, of names relative to the network's scope.
+def foreign_of(
+    names: Iterable[str], source: str, network: str = ""
+) -> dict[str, Foreign]:
+    """As `foreign_names`, of names relative to the scope of the network of that name.
 
     Raises:
         ValueError: for a name that has no counterpart.
     """
+    if source.endswith(IN_ORDER):
+        named = foreign_of(names, source.removesuffix(IN_ORDER), network)
+        places = keras_places.places(named)
+        return {n: dataclasses.replace(f, name=places[n]) for n, f in named.items()}
     if source in keras_networks.SOURCES:
-        return keras_networks.foreign_names(names, source)
+        return keras_networks.foreign_names(names, source, network)
     return mapping.foreign_names(names, source)
 
 
@@ -157,8 +182,8 @@ def variable_specs(
         channels: of the images.
         options: further arguments of the network function.
     """
-    chain = chain_of(network)
-    size = chain.image_size if chain and chain.fixed_size else None
+    row = row_of(network)
+    size = row.image_size if row and row.fixed_size else None
     with tf.Graph().as_default():
         images = tf.compat.v1.placeholder(tf.float32, [None, size, size, channels])
         network(images, num_classes=num_classes, is_training=False, **(options or {}))

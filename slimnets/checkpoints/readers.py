@@ -2,7 +2,7 @@
 
 Those that are keyed by name, of both formats (TF-Slim's published ones have the first),
 and those of tf.train.Checkpoint and of a SavedModel, keyed by the path through Python
-objects, of which a Model's variables get their names back.
+objects, of which a Model's variables, and Keras's, get their names back.
 """
 
 from __future__ import annotations
@@ -11,21 +11,16 @@ import difflib
 import math
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
 
 from slimnets.checkpoints.base import WeightsReader, check_expansion, one_line
+from slimnets.checkpoints.object_graphs import ObjectGraph
 
 _SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-_OF_OBJECT = "/.ATTRIBUTES/VARIABLE_VALUE"
-_MODEL_VARIABLES = "_variables"
 _IN_SAVED_MODEL = ("variables", "variables")
-# Bookkeeping of tf.train.Checkpoint and of optimizers, all dropped.
-_DROPPED = re.compile(r"(.*/)?(\.OPTIMIZER_SLOT|\.ATTRIBUTES/(?!VARIABLE_VALUE)).*")
 
 
 class CheckpointReader(WeightsReader):
@@ -46,8 +41,18 @@ class CheckpointReader(WeightsReader):
         self.object_based = shapes.pop(_OBJECT_GRAPH, None) is not None
         self._keys = {name: name for name in shapes}
         if self.object_based:
-            self._keys = _names_of_objects(shapes)
+            self._read_objects(prefix, shapes, dtypes)
         super().__init__(prefix, {name: shapes[k] for name, k in self._keys.items()})
+
+    def _read_objects(self, prefix: str, shapes: dict, dtypes: dict) -> None:
+        try:
+            graph = self._reader.get_tensor(_OBJECT_GRAPH)
+            objects = ObjectGraph(graph, shapes, dtypes).read()
+        except Exception as error:
+            raise _unreadable(prefix, error) from error
+        self._keys, self.bookkeeping = objects.keys, objects.bookkeeping
+        if objects.of_keras:
+            self.kind = "keras"
 
     def read(self, name: str) -> np.ndarray:
         try:
@@ -55,36 +60,6 @@ class CheckpointReader(WeightsReader):
             return np.array(self._reader.get_tensor(self._keys[name]))
         except Exception as error:
             raise _unreadable(self.prefix, error) from error
-
-
-def _names_of_objects(keys: Iterable[str]) -> dict[str, str]:
-    """Maps names to the keys of an object-based checkpoint.
-
-    A Model keeps its variables in a dict by name: `model/_variables/a.Sb/...` is `a/b`
-    again. Others, and names that two Models share, are named by their path.
-    """
-    paths = {
-        key.removesuffix(_OF_OBJECT): key for key in keys if not _DROPPED.fullmatch(key)
-    }
-    inner = {path: _name_in_model(path) for path in paths}
-    counts = Counter(inner.values())
-    names = {}
-    for path, key in paths.items():
-        name = inner[path]
-        if name is None or counts[name] > 1:
-            name = "/".join(map(_unescaped, path.split("/")))
-        names[name] = key
-    return names
-
-
-def _name_in_model(path: str) -> str | None:
-    parts = path.split("/")
-    own = parts[-2:-1] == [_MODEL_VARIABLES] and not parts[-1].isdigit()
-    return _unescaped(parts[-1]) if own else None
-
-
-def _unescaped(part: str) -> str:
-    return part.replace(".S", "/").replace("..", ".")
 
 
 def checkpoint_prefix(path: str | os.PathLike) -> str:

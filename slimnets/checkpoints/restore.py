@@ -8,15 +8,16 @@ from typing import Any
 
 import tensorflow as tf
 
+from slimnets.checkpoints.base import WeightsReader
 from slimnets.checkpoints.detect import read_checkpoint
+from slimnets.checkpoints.load_report import LoadReport
 from slimnets.checkpoints.matching import Request, match
 from slimnets.checkpoints.networks import Network, network_of
-from slimnets.checkpoints.report import LoadReport
 from slimnets.checkpoints.targets import init_fn_of, is_of_graph, target_variables
 
 
 def load_weights(
-    path: str | os.PathLike,
+    path: str | os.PathLike | WeightsReader,
     target: Any,
     exclude: Iterable[str] = (),
     rename: Iterable[tuple[str, str]] = (),
@@ -36,7 +37,7 @@ def load_weights(
     beside the variable that it averages.
 
     Args:
-        path: see `read_checkpoint`.
+        path: see `read_checkpoint`; or what that gave.
         target: a Model, or a dict from names to variables; in graph code a list of
             variables, or the scope whose variables are meant ("" for all).
         exclude: patterns of names to leave alone, as variables and as tensors:
@@ -67,7 +68,7 @@ def load_weights(
     """
     variables = target_variables(target)
     network = network_of(target, network)
-    reader = read_checkpoint(path)
+    reader = path if isinstance(path, WeightsReader) else read_checkpoint(path)
     found = match(
         reader, variables, Request(exclude, rename, include, network, adapt_root)
     )

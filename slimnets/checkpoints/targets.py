@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slimnets.checkpoints.report import LoadReport
+from slimnets.checkpoints.load_report import LoadReport
 from slimnets.checkpoints.writer import variables_of
 
 # What training keeps beside the network's own variables, and files beside weights.
 OF_TRAINING = re.compile(
-    r"global_step|save_counter|(?:.*/)?(?:beta[12]_power)|(?:.*/)?optimizer/.*"
+    r"global_step|save_counter|n_averaged|(?:.*/)?(?:beta[12]_power)|(?:.*/)?optimizer/.*"
     r"|.*/(?:Momentum|RMSProp(?:_1)?|Adam(?:_1)?|Adagrad|Adadelta(?:_1)?|Ftrl(?:_1)?)"
     # TF-Slim's published ResNets carry the mean colour; Keras's files seeds.
     r"|(?:.*/)?mean_rgb|(?:.*/)?seed_generator/.*"

@@ -22,6 +22,7 @@ from slimnets.checkpoints.base import (
     Shape,
     WeightsReader,
     extra_missing,
+    is_zip,
     one_line,
     unreadable,
     write_file,
@@ -43,8 +44,7 @@ _DTYPES = {
 }
 _LONGEST_HEADER = 100 * 2**20
 # Where training scripts keep the state dict inside of what they save.
-_STATE_DICTS = ("state_dict", "model_state_dict", "model", "net")
-_PARALLEL = "module."
+_STATE_DICTS = ("state_dict", "model_state_dict", "model", "net", "module")
 
 
 class SafetensorsReader(WeightsReader):
@@ -86,6 +86,13 @@ class SafetensorsReader(WeightsReader):
         return value
 
 
+def is_safetensors(start: bytes) -> bool:
+    """Whether a file that begins with these nine bytes is a .safetensors file."""
+    if len(start) < 9 or start[8:9] != b"{":
+        return False
+    return struct.unpack("<Q", start[:8])[0] <= _LONGEST_HEADER
+
+
 def _entry(
     name: str, entry: Mapping[str, Any], start: int, size: int
 ) -> tuple[np.dtype, Shape, int]:
@@ -111,11 +118,8 @@ class PickleReader(WeightsReader):
     kind = "torch"
 
     def __init__(self, path: str):
-        state = _state_dict(path, _load_pickle(path))
-        if state and all(name.startswith(_PARALLEL) for name in state):
-            state = {n.removeprefix(_PARALLEL): value for n, value in state.items()}
-        self._state = state
-        super().__init__(path, {n: tuple(state[n].shape) for n in state})
+        self._state = _state_dict(path, _load_pickle(path))
+        super().__init__(path, {n: tuple(t.shape) for n, t in self._state.items()})
 
     def read(self, name: str) -> np.ndarray:
         import torch
@@ -136,7 +140,7 @@ def _load_pickle(path: str) -> Any:
             warnings.simplefilter("ignore")
             # Only the newer format, a zip archive, can be mapped into memory.
             return torch.load(
-                path, map_location="cpu", weights_only=True, mmap=_is_zip(path)
+                path, map_location="cpu", weights_only=True, mmap=is_zip(path)
             )
     except pickle.UnpicklingError as error:
         why = (
@@ -148,11 +152,6 @@ def _load_pickle(path: str) -> Any:
         # What torch raises for a damaged file has many types.
         why = f"it is damaged or cut short ({one_line(error)})"
         raise unreadable(path, "the PyTorch file", why, 300) from error
-
-
-def _is_zip(path: str) -> bool:
-    with open(path, "rb") as file:
-        return file.read(4) == b"PK\x03\x04"
 
 
 def _asked_for(text: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.benchmarking.work import (
+from slimnets.benchmarking.workload import (
     DEFAULT_FORM,
     FORMS,
     MODES,
@@ -21,7 +21,7 @@ from slimnets.benchmarking.work import (
     PRECISIONS,
     Work,
 )
-from slimnets.cli.common import UsageError, define_debug, start_tensorflow
+from slimnets.cli.command import UsageError, define_debug, start_tensorflow
 
 ARGUMENTS = ("NAMES",)
 _CLASSIC, _CLASSIC_BATCH = "resnet_v2_152", "32"
@@ -90,19 +90,21 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         )
     )
     start_tensorflow(flag_values.debug)
-    from slimnets.benchmarking import report
+    from slimnets.benchmarking import comparison_table
     from slimnets.benchmarking.measuring import measure
 
-    outputs = [report.checked_output(path) for path in flag_values.output if path]
-    print(report.machine())
+    outputs = [
+        comparison_table.checked_output(path) for path in flag_values.output if path
+    ]
+    print(comparison_table.machine())
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     shown: list[Work] = []
 
-    def show(result: report.Result) -> None:
+    def show(result: comparison_table.Result) -> None:
         if result.work not in shown:
             shown.append(result.work)
-            print(f"\n{result.work}\n{report.header(width)}")
-        print(report.row(result, width), flush=True)
+            print(f"\n{result.work}\n{comparison_table.header(width)}")
+        print(comparison_table.row(result, width), flush=True)
 
     results = measure(
         works,
@@ -111,7 +113,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         report=show,
     )
     for path in outputs:
-        report.write(results, path)
+        comparison_table.write(results, path)
         print(f"written to {path}")
 
 

@@ -1,13 +1,23 @@
-"""The flags of commands that build a network by its name: classes, inputs, stride."""
+"""The flags of commands that build a network by its name: classes, inputs, stride,
+and rules by path, which those that train have too."""
 
+import contextlib
 import inspect
 import json
 
 from absl import flags
 
-from slimnets.cli.common import UsageError
+from slimnets.cli.command import UsageError
 
-NAMES = ("num_classes", "input_shape", "output_stride")
+NAMES = ("num_classes", "input_shape", "output_stride", "rules", "rule")
+# Kind, name, help.
+RULES = (
+    ("string", "rules", "A JSON file of rules by path: {PATTERN: {KEYWORD: VALUE}} "
+     "gives the layers whose scopes the pattern matches another argument."),
+    ("multi_string", "rule", "PATTERN:KEYWORD=VALUE, such a rule: "
+     "block4/.*/conv2:normalizer_fn=group_norm. It wins over those before it; may be "
+     "repeated."),
+)  # fmt: skip
 
 
 def define(flag_values: flags.FlagValues) -> None:
@@ -33,6 +43,22 @@ def define(flag_values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=flag_values,
     )
+    for kind, name, text in RULES:
+        getattr(flags, f"DEFINE_{kind}")(name, None, text, flag_values=flag_values)
+
+
+def open_rules(flag_values: flags.FlagValues) -> contextlib.AbstractContextManager:
+    """Opens the rules that the flags say, if they do.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_rules`, `parse_rule` and `layer_rules`.
+    """
+    from slimnets.rules import layer_rules
+    from slimnets.rules.values import parse_rule, read_rules
+
+    rules = read_rules(flag_values.rules) if flag_values.rules else []
+    rules += map(parse_rule, flag_values.rule or ())
+    return layer_rules(rules) if rules else contextlib.nullcontext()
 
 
 def options(flag_values: flags.FlagValues, name: str) -> dict:

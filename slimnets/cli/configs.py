@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from slimnets.cli.common import UsageError
+from slimnets.cli.command import UsageError
 
 _FLAG = ("--flagfile", "-flagfile")
 # Of flagfiles that include others; and the letters of a flag's name, for which the
@@ -69,9 +69,15 @@ def _check_file(path: str, above: tuple[str, ...] = ()) -> int:
             f"--flagfile: there is no file {path}, included by {above[-1]}"
         )
     try:
-        lines = pathlib.Path(path).read_text().splitlines()
+        text = pathlib.Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--flagfile: cannot read {path}: {error}") from None
+    if text.startswith("\ufeff"):
+        raise UsageError(
+            f"--flagfile: {path} begins with a byte-order mark; save it as UTF-8 "
+            "without one"
+        )
+    lines = text.splitlines()
     number = 1
     for line in lines:
         flag, _, value = line.partition("=")

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import network_flags
-from slimnets.cli.common import define_debug, require, start_tensorflow
+from slimnets.cli import network_flags, weights_flags
+from slimnets.cli.command import define_debug, require, start_tensorflow
 
 ARGUMENTS = ()
 
@@ -35,6 +35,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "Whose format; by default what the output's name ends in.",
         flag_values=flag_values,
     )
+    weights_flags.define(flag_values)
     define_debug(flag_values)
 
 
@@ -42,12 +43,17 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     require(flag_values, "convert", "checkpoint_path", "output")
     start_tensorflow(flag_values.debug)
     from slimnets.checkpoints import convert_weights
+    from slimnets.trained import open_weights
 
+    weights = open_weights(flag_values.checkpoint_path, flag_values.averages)
     report = convert_weights(
-        flag_values.checkpoint_path,
+        weights,
         flag_values.output,
         network=flag_values.model_name,
         file_format=flag_values.format,
+        rename=weights_flags.pairs(flag_values),
+        exclude=flag_values.exclude or (),
     )
+    weights_flags.tell(weights.source)
     print(report)
     print(f"written to {flag_values.output}")

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.common import UsageError, define_debug, start_tensorflow
+from slimnets.cli import weights_flags
+from slimnets.cli.command import UsageError, define_debug, start_tensorflow
 
 ARGUMENTS = ("A", "B")
 
@@ -33,6 +34,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         lower_bound=0,
         flag_values=flag_values,
     )
+    weights_flags.define(flag_values)
     define_debug(flag_values)
 
 
@@ -46,6 +48,8 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
         *arguments,
         num_classes=flag_values.num_classes,
         tolerance=flag_values.tolerance,
+        tell=weights_flags.tell,
+        **weights_flags.options(flag_values),
     )
     print(difference.formatted(flag_values.format))
     return 1 if difference else 0

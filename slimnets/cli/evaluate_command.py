@@ -2,7 +2,8 @@
 
 What is not given is taken from the JSON file that training wrote beside the
 checkpoint. With --output the numbers of every class and the confusion matrix
-are written as files.
+are written as files. The interval is where the accuracy of other such images
+lies 19 times of 20, by bootstrap.
 """
 
 import os
@@ -12,21 +13,39 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import data_flags, network_flags
-from slimnets.cli.common import UsageError, define_debug, require, start_tensorflow
+from slimnets.cli import data_flags, network_flags, weights_flags
+from slimnets.cli.command import (
+    UsageError,
+    check_output_directory,
+    define_debug,
+    require,
+    start_tensorflow,
+)
+from slimnets.data.input_config import OF_DATASETS
 
 ARGUMENTS = ()
-_INPUT = ("dataset_name", "dataset_dir", "preprocessing_name", "eval_image_size",
-          "eval_crop_fraction", "max_bad_records")  # fmt: skip
+_INPUT = ("dataset_name", *OF_DATASETS, "preprocessing_name",
+          "eval_image_size", "eval_crop_fraction", "exif_orientation",
+          "max_bad_records")  # fmt: skip
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
+    name, text = network_flags.CHECKPOINT_PATH[1:]
+    flags.DEFINE_string(name, None, text, flag_values=flag_values)
+    define_measuring(flag_values)
+
+
+def define_measuring(flag_values: flags.FlagValues) -> None:
+    """Defines all flags but that of what is measured."""
     for name, text in (
-        network_flags.CHECKPOINT_PATH[1:],
         network_flags.MODEL_NAME[1:],
         ("dataset_split_name", "The split; the dataset's test split by default."),
         ("output", "Directory for the tables of classes and of confusions."),
-    ):
+        ("report", "HTML file for a page of all that, with the curves of training and "
+         "the images that were most wrong."),
+        ("corruptions", "Measure images to which something has happened too, each kind "
+         "in five strengths, as in ImageNet-C: such as gaussian_noise,fog, or all."),
+    ):  # fmt: skip
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
     for kind, name, text in data_flags.FIELDS:
         if name in _INPUT:
@@ -41,49 +60,96 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         flag_values=flag_values,
     )
     flags.DEFINE_boolean(
-        "averages",
-        None,
-        "Measure the moving averages of the weights; by default, if there are any.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
         "plot",
         False,
         "Draw the confusion matrix into --output too; needs matplotlib.",
         flag_values=flag_values,
     )
+    flags.DEFINE_enum(
+        "views",
+        None,
+        ["flip", "ten_crop"],
+        "Average over views of an image: it and its mirror image, or ten crops.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_boolean(
+        "fit_temperature",
+        False,
+        "Fit the divisor of the logits that makes confidence and accuracy agree on "
+        "these images, and store it beside the checkpoint, where predict finds it.",
+        flag_values=flag_values,
+    )
+    weights_flags.define(flag_values)
     define_debug(flag_values)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
-    started = time.monotonic()
     require(flag_values, "evaluate", "checkpoint_path")
-    if flag_values.plot and not flag_values.output:
-        raise UsageError("evaluate: --plot is of no effect without --output")
-    start_tensorflow(flag_values.debug)
-    from slimnets.training import evaluate_checkpoint
-    from slimnets.training.reports import write_report
+    measure(flag_values, flag_values.checkpoint_path, flag_values.report)
 
-    evaluation, prefix = evaluate_checkpoint(
-        flag_values.checkpoint_path,
-        model_name=flag_values.model_name,
+
+def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> None:
+    """Evaluates what lies at `path`, and prints and writes what came of it.
+
+    Args:
+        flag_values: of `define_measuring`.
+        path: as of `open_trained`.
+        report: the page's file; None for none.
+    """
+    started = time.monotonic()
+    if flag_values.plot and not flag_values.output:
+        raise UsageError("--plot is of no effect without --output")
+    start_tensorflow(flag_values.debug)
+    if flag_values.output:
+        check_output_directory("output", flag_values.output)
+    if report and os.path.exists(path):
+        check_output_directory("report", os.path.dirname(os.path.abspath(report)))
+    from slimnets.data.corruptions import STRENGTHS, corruption_names
+    from slimnets.training.evaluation import evaluate_trained
+    from slimnets.training.evaluation_files import write_report
+    from slimnets.training.report_page import write_page
+    from slimnets.training.temperature import store_temperature
+
+    asked = flag_values.corruptions
+    corruptions = corruption_names(asked) if asked else []
+    trained = weights_flags.open_trained(
+        flag_values, path, model_name=flag_values.model_name, precision=None
+    )
+    evaluation = evaluate_trained(
+        trained,
         dataset_name=flag_values.dataset_name,
-        dataset_dir=flag_values.dataset_dir,
+        **{name: flag_values[name].value for name in OF_DATASETS},
         split=flag_values.dataset_split_name,
         batch_size=flag_values.batch_size,
-        image_size=flag_values.eval_image_size,
         preprocessing=flag_values.preprocessing_name,
         crop_fraction=flag_values.eval_crop_fraction,
-        averages=flag_values.averages,
+        exif_orientation=flag_values.exif_orientation,
         max_bad_records=flag_values.max_bad_records,
+        views=flag_values.views,
+        keep=bool(flag_values.output or report or flag_values.fit_temperature),
+        corruptions=corruptions,
     )
     for name, reason in evaluation.bad_records.items():
         print(f"slimnets: left out {name}: {reason}", file=sys.stderr)
     if flag_values.output:
-        for path in write_report(evaluation, flag_values.output, flag_values.plot):
-            print(path)
+        for file in write_report(evaluation, flag_values.output, flag_values.plot):
+            print(file)
+    if report:
+        write_page(report, evaluation, trained)
+    if flag_values.fit_temperature:
+        print(store_temperature(trained, evaluation))
+    if corruptions:
+        print("accuracy under    " + "".join(f"{n:>8}" for n in (*STRENGTHS, "mean")))
+    for name, *values in evaluation.corruption_rows():
+        print(f"{name:18}" + "".join(f"{value:8.4f}" for value in values))
+    low, high = evaluation.accuracy_interval
     others = list(evaluation.summaries.items())[1:]
-    shown = (f"{name.removeprefix('test_')} {value:.4f}" for name, value in others)
-    print(", ".join(shown))
+    shown = [f"{name.removeprefix('test_')} {value:.4f}" for name, value in others]
+    print(", ".join([*shown, f"accuracy 95 % interval {low:.4f} to {high:.4f}"]))
     seconds = time.monotonic() - started
-    print(f"{evaluation}, {seconds:.0f} s, files in {os.path.abspath(prefix)}")
+    where = f"of {os.path.abspath(trained.path)}"
+    if flag_values.output:
+        where = f"files in {os.path.abspath(flag_values.output)}"
+    if report:
+        where += f", page in {os.path.abspath(report)}"
+    print(f"{evaluation}, {seconds:.0f} s, {where}")

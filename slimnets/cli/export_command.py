@@ -5,25 +5,28 @@ features/C2 to features/C5 come out. Nothing is written unless the export gives 
 the network gives. Beside it come OUTPUT.json and, if known, OUTPUT.labels.txt.
 """
 
+import os
 from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import network_flags
-from slimnets.cli.common import UsageError, define_debug, require, start_tensorflow
+from slimnets.cli import network_flags, weights_flags
+from slimnets.cli.command import UsageError, define_debug, require, start_tensorflow
 
 ARGUMENTS = ()
-_FORMATS = ("saved_model", "frozen_graph", "onnx", "tflite", "stablehlo", "keras")
+# By the ending of --output; a directory has none.
+_ENDINGS = {
+    "saved_model": "", "frozen_graph": ".pb", "onnx": ".onnx", "tflite": ".tflite",
+    "openvino": ".xml", "stablehlo": ".mlir", "keras": ".keras",
+}  # fmt: skip
 _PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 _FLAGS = (
     ("string", "output", None, "A directory for saved_model; for the others a file "
-     "that ends in .pb, .onnx, .tflite, .mlir or .keras."),
+     "that ends in .pb, .onnx, .tflite, .xml, .mlir or .keras, which says the format."),
     ("string", "preprocessing_name", None, "How images become the network's input; a "
      "saved_model does it itself in its signature encoded."),
     ("list", "levels", None, "Levels that it gives too, such as C3,C4; C2 to C5 by "
      "default, as far as the network has them. An empty list is for none."),
-    ("bool", "averages", None, "Whether moving averages of the weights are exported; "
-     "by default where the checkpoint has them."),
     ("string", "dataset_name", None, "Whose training images int8 is calibrated with, "
      "and whose test images --measure classifies; from the metadata by default."),
     ("string", "dataset_dir", None, "Where a dataset on disk lies."),
@@ -41,7 +44,11 @@ _NUMBERS = (
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
-        "format", None, _FORMATS, "What is written.", flag_values=flag_values
+        "format",
+        None,
+        tuple(_ENDINGS),
+        "What is written; by default what --output ends in says.",
+        flag_values=flag_values,
     )
     flags.DEFINE_enum(
         "precision",
@@ -61,15 +68,18 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "tolerance",
         None,
         "The largest difference from the network that passes, relative to the largest "
-        "output; by default 1e-4, for float16 0.02, bfloat16 0.1, int8 0.5.",
+        "output; by default 1e-4, or what the network's own spread allows if that is "
+        "more; for float16 0.02, bfloat16 0.1, int8 0.5.",
         lower_bound=0.0,
         flag_values=flag_values,
     )
+    weights_flags.define(flag_values)
     define_debug(flag_values)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
-    require(flag_values, "export", "checkpoint_path", "output", "format")
+    require(flag_values, "export", "checkpoint_path", "output")
+    format = flag_values.format or _format_of(flag_values.output)
     int8 = flag_values.precision == "int8"
     measure = int8 if flag_values.measure is None else flag_values.measure
     for name, used, needed in (
@@ -80,26 +90,23 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         if flag_values[name].value is not None and not used:
             raise UsageError(f"--{name} is of no effect without {needed}")
     start_tensorflow(flag_values.debug)
-    from slimnets.export import export_checkpoint
+    from slimnets.export.checkpoint import export_trained
 
     batch_size = flag_values.batch_size
-    if batch_size is None and flag_values.format == "stablehlo":
+    if batch_size is None and format == "stablehlo":
         batch_size = 1
     options = {}
     if flag_values.calibration_images is not None:
         options["calibration_images"] = flag_values.calibration_images
     levels = flag_values.levels
-    report, accuracies = export_checkpoint(
-        flag_values.checkpoint_path,
+    trained = weights_flags.open_trained(flag_values, model_name=flag_values.model_name)
+    report, accuracies = export_trained(
+        trained,
         flag_values.output,
-        format=flag_values.format,
-        model_name=flag_values.model_name,
+        format=format,
         precision=flag_values.precision,
         batch_size=batch_size,
-        image_size=flag_values.eval_image_size,
-        preprocessing=flag_values.preprocessing_name,
         levels=None if levels is None else [level for level in levels if level],
-        averages=flag_values.averages,
         dataset_name=flag_values.dataset_name,
         dataset_dir=flag_values.dataset_dir,
         measure=measure,
@@ -109,3 +116,16 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     if accuracies:
         print(accuracies)
     print(f"{report}, in {report.path}")
+
+
+def _format_of(path: str) -> str:
+    """The format of a file that ends so; of a directory, saved_model."""
+    ending = os.path.splitext(path.rstrip("/"))[1]
+    for format, own in _ENDINGS.items():
+        if ending == own:
+            return format
+    raise UsageError(
+        f"export: --output={path} ends in {ending}, which is of no format; it may end "
+        f"in {', '.join(filter(None, _ENDINGS.values()))}, or have no ending for a "
+        "saved_model; or give --format"
+    )

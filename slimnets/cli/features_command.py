@@ -5,19 +5,20 @@ ended, however it ended, and writes the same files.
 """
 
 import os
-import sys
 import time
 from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import network_flags
-from slimnets.cli.common import (
+from slimnets.cli import network_flags, weights_flags
+from slimnets.cli.command import (
     UsageError,
     define_debug,
     define_fields,
+    exit_code,
     require,
     start_tensorflow,
+    tell_left_out,
 )
 from slimnets.tasks.config import FORMATS, EmbeddingConfig
 
@@ -34,7 +35,9 @@ _FIELDS = (
     ("integer", "shard_size", "Images in a file."),
     network_flags.EVAL_IMAGE_SIZE,
     network_flags.PREPROCESSING_NAME,
+    network_flags.EXIF_ORIENTATION,
     network_flags.MAX_BAD_RECORDS,
+    *weights_flags.FIELDS,
 )  # fmt: skip
 
 
@@ -44,10 +47,13 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "format", EmbeddingConfig.format, FORMATS, "How shards are written.",
         flag_values=flag_values,
     )  # fmt: skip
+    flags.DEFINE_boolean(
+        *network_flags.STRICT, flag_values=flag_values,
+    )  # fmt: skip
     define_debug(flag_values)
 
 
-def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     started = time.monotonic()
     require(flag_values, "features", *_REQUIRED)
     names = [*(name for _, name, _ in _FIELDS), "format"]
@@ -56,14 +62,14 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     from slimnets.tasks.embedding import write_embeddings
 
     try:
-        result = write_embeddings(config)
+        result = write_embeddings(config, tell=weights_flags.tell)
     except KeyError as error:  # Of an end point; its text is a sentence.
         raise UsageError(str(error.args[0])) from error
-    for problem in result.bad:
-        print(f"slimnets: left out {problem}", file=sys.stderr)
+    tell_left_out(result.bad, result.others)
     print(
         f"features of {result.images - len(result.bad)} of {result.images} images, "
         f"{result.written} of {len(result.shards)} shards written now, "
         f"{time.monotonic() - started:.0f} s, "
         f"files in {os.path.abspath(config.output)}"
     )
+    return exit_code(flag_values.strict, result.bad, result.others)

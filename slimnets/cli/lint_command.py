@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.common import UsageError, define_debug, start_tensorflow
+from slimnets.cli.command import UsageError, define_debug, start_tensorflow
 
 ARGUMENTS = ("GRAPH",)
 

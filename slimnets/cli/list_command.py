@@ -2,7 +2,7 @@
 
 Parameters are all of them, moving averages too; multiply-adds are of one example
 at the default size: the side of an image in pixels, or the points of a cloud.
-PATTERN is a shell pattern, such as 'resnet_v2_*'.
+A PATTERN is a part of a name, or a shell pattern such as 'resnet_v2_*'.
 """
 
 import difflib
@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.common import UsageError, define_debug, quiet_tensorflow
+from slimnets.cli.command import UsageError, define_debug
+from slimnets.cli.network_table import matching, networks
 
-ARGUMENTS = ("PATTERN",)
+ARGUMENTS = ("PATTERNS...",)
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
@@ -28,15 +29,13 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
-    with quiet_tensorflow(flag_values.debug):
-        from slimnets import factory
-    pattern = arguments[0] if arguments else "*"
-    names = factory.list_networks(pattern)
-    if not names:
-        near = difflib.get_close_matches(pattern, factory.list_networks(), n=3)
-        hint = f"the nearest are {', '.join(near)}" if near else "list names all"
-        raise UsageError(f"no network is called {pattern!r}; {hint}")
-    infos = [factory.network_info(name) for name in names]
+    known = networks()
+    for pattern in arguments:
+        if not matching([pattern], list(known)):
+            near = difflib.get_close_matches(pattern, known, n=3)
+            hint = f"the nearest are {', '.join(near)}" if near else "list names all"
+            raise UsageError(f"no network is called {pattern!r}; {hint}")
+    infos = [{"name": n, **known[n]} for n in matching(list(arguments), list(known))]
     if flag_values.format == "json":
         print(json.dumps([_described(info) for info in infos], indent=2))
         return
@@ -59,18 +58,17 @@ _HEADINGS = ("family", "name", "parameters", "mult-adds", "size", "weights")
 _NUMBERS = _HEADINGS[2:5]
 
 
-def _described(info) -> dict:
+def _described(info: dict) -> dict:
     keys = ("name", "family", "default_image_size", "weights", "summary")
-    return {key: getattr(info, key) for key in keys} | info.counts
+    return {key: info[key] for key in keys} | info["counts"]
 
 
-def _columns(info) -> tuple[str, ...]:
-    counts = info.counts
+def _columns(info: dict) -> tuple[str, ...]:
     return (
-        info.family,
-        info.name,
-        f"{counts['parameters'] / 1e6:.2f} M" if counts else "",
-        f"{counts['multiply_adds'] / 1e9:.2f} G" if counts else "",
-        str(info.default_image_size or ""),
-        info.weights,
+        info["family"],
+        info["name"],
+        f"{info['counts']['parameters'] / 1e6:.2f} M",
+        f"{info['counts']['multiply_adds'] / 1e9:.2f} G",
+        str(info["default_image_size"] or ""),
+        info["weights"],
     )

@@ -15,14 +15,17 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
-from slimnets.cli import configs
-from slimnets.cli.common import DEBUG_HINT, UsageError
+from slimnets.cli import configs, imports
+from slimnets.cli.command import DEBUG_HINT, UsageError
+from slimnets.cli.messages import in_flags
 from slimnets.cli.usage import command_help, overview
 from slimnets.version import __version__
 
 # Each lives in slimnets/cli/NAME_command.py (with _ for -), which gives
 # `define_flags(flag_values)`, `run(flag_values, arguments)` (which may return an exit
-# code), `ARGUMENTS` and, as its docstring, the help.
+# code), `ARGUMENTS` and, as its docstring, the help. One that runs another program has
+# `split(arguments)`, which tells its own arguments from the program's, and
+# `check(flag_values, arguments)`.
 COMMANDS = {
     "list": "name the networks that there are",
     "summary": "show a network as a table of its layers",
@@ -30,16 +33,25 @@ COMMANDS = {
     "plot": "draw a network, its filters, activations or receptive fields",
     "diff": "tell what differs between two networks, graphs or checkpoints",
     "train": "train a network on a dataset, or go on with a run",
+    "find-lr": "look for a learning rate in a few steps",
+    "runs": "show runs side by side",
     "evaluate": "measure the accuracy of a checkpoint",
+    "report": "write a page about a run: curves, confusions, worst mistakes",
     "predict": "write labels and probabilities of images",
+    "diagnose": "look for what keeps a network from learning, by layers",
+    "explain": "draw where in images a network sees a class",
     "features": "write embeddings of many images",
+    "check-data": "read every image once, and say what is wrong",
     "make-records": "write a folder of images as record files",
     "train-detector": "train an object detector on a backbone",
     "train-segmenter": "train a semantic segmenter on a backbone",
     "convert": "write weights in another framework's format",
-    "migrate": "rewrite imports of TF-Slim in Python code",
+    "run": "run a program that was written for TensorFlow 1, as it is",
+    "migrate": "rewrite code of TensorFlow 1 and TF-Slim",
     "export": "write a network in a format that other programs run",
     "benchmark": "measure how fast networks are, beside other frameworks",
+    "completion": "write what has a shell complete commands and flags",
+    "version": "tell the versions of slimnets and of what it runs on",
 }
 
 # With absl's own names for it.
@@ -58,6 +70,9 @@ _LONGEST_MESSAGE = 10_000
 
 def entry_point() -> None:
     """The console script."""
+    # Names of files that are not UTF-8 are read and written as they are.
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        stream.reconfigure(errors="surrogateescape")
     sys.exit(main(sys.argv[1:]))
 
 
@@ -67,13 +82,14 @@ def main(arguments: Sequence[str]) -> int:
     0 is success, 1 a failure, 2 wrong usage or input, 128 + N the end by signal N. A
     run that SIGTERM has stopped, and that has saved what it reached, is a success.
     """
-    debug = False
+    debug, known = False, ()
     try:
         work = _find_work(list(arguments))
-        debug = work.debug
-        code = work.run()
-        sys.stdout.flush()
-        return code or OK
+        if not work.is_program:
+            debug, known = work.debug, work.flags
+            code = work.run()
+            sys.stdout.flush()
+            return code or OK
     except BrokenPipeError:
         # Whoever read our output has left; so that the interpreter's last flush does
         # not complain, it goes nowhere.
@@ -89,16 +105,21 @@ def main(arguments: Sequence[str]) -> int:
         if debug:
             traceback.print_exc()
         else:
-            _print_error(_one_line(error))
+            _print_error(in_flags(_one_line(error), known))
         return BAD_USAGE if isinstance(error, _WRONG_INPUT) else FAILURE
+    work.run()  # Somebody else's program: its errors are its own.
+    return OK
 
 
 @dataclasses.dataclass(frozen=True)
 class _Work:
-    """What there is to do, and whether its errors come with a traceback."""
+    """What there is to do, whether its errors come with a traceback, and its flags; or
+    another program, which does with its errors as it likes."""
 
     run: Callable[[], int | None]
     debug: bool = False
+    flags: Sequence[str] = ()
+    is_program: bool = False
 
 
 def _find_work(arguments: list[str]) -> _Work:
@@ -113,22 +134,37 @@ def _find_work(arguments: list[str]) -> _Work:
         near = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(COMMANDS)}"
         raise UsageError(f"{name!r} is not a command; {hint}")
-    command = importlib.import_module(_module_of(name))
+    command = importlib.import_module(module_of(name))
+    if not hasattr(command, "split"):
+        rest = imports.resolve(rest)
     flag_values = flags.FlagValues()
     flag_values.set_gnu_getopt(True)
     command.define_flags(flag_values)
+    is_program = hasattr(command, "split")
+    others: list[str] = []
+    if is_program:
+        rest, others = command.split(rest)
     if any(argument in _HELP for argument in rest):
         return _Work(lambda: print(command_help(name, command, flag_values)))
     positional = _parse(name, flag_values, rest)
-    if len(positional) > len(command.ARGUMENTS):
+    if is_program:
+        command.check(flag_values, others)
+        return _Work(lambda: command.run(flag_values, others), is_program=True)
+    many = command.ARGUMENTS and command.ARGUMENTS[-1].endswith("...")
+    if len(positional) > len(command.ARGUMENTS) and not many:
         raise UsageError(
             f"{name} does not take {positional[len(command.ARGUMENTS)]!r}; a flag "
             f"begins with -- (slimnets {name} --help names all)"
         )
-    return _Work(lambda: command.run(flag_values, positional), flag_values.debug)
+    return _Work(
+        lambda: command.run(flag_values, positional),
+        flag_values.debug,
+        list(flag_values),
+    )
 
 
-def _module_of(name: str) -> str:
+def module_of(name: str) -> str:
+    """The module of a command."""
     return f"slimnets.cli.{name.replace('-', '_')}_command"
 
 

@@ -7,15 +7,13 @@ gets its name when it is whole. They are read with
 --dataset_name=records --dataset_dir=OUTPUT.
 """
 
-import contextlib
-import functools
 import os
 import time
 from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.common import define_debug, require, start_tensorflow
+from slimnets.cli.command import define_debug, require, start_tensorflow
 
 ARGUMENTS = ()
 _REQUIRED = ("dataset_dir", "output")
@@ -27,8 +25,10 @@ _FIELDS = (
     ("string", "layout", "records", "How files are named and labels counted: records, "
      "flowers or imagenet."),
     ("integer", "seed", 0, "Of the order of the images."),
-    ("integer", "max_bad_records", 0, "How many images that cannot be decoded are left "
-     "out before the command stops."),
+    ("integer", "max_bad_records", 0, "How many images that cannot be decoded may be "
+     "left out; if there are more, all are named, and no further file is written."),
+    ("boolean", "exif_orientation", True, "Write the height and width of photos as "
+     "EXIF turns them; who reads the records has a flag of the same name."),
     ("integer", "num_threads", None, "Files that are written at a time; one for each "
      "core by default."),
 )  # fmt: skip
@@ -46,17 +46,11 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     require(flag_values, "make-records", *_REQUIRED)
     start_tensorflow(flag_values.debug)
     from slimnets.data import make_records
-    from slimnets.training.progress import show_progress
+    from slimnets.training.progress import show_images
 
     options = {name: flag_values[name].value for _, name, *_ in _FIELDS}
-    with contextlib.ExitStack() as stack:
+    with show_images("make-records") as bar:
         began = time.monotonic()
-
-        @functools.cache
-        def bar(total: int):
-            return stack.enter_context(
-                show_progress("make-records", 0, total, unit="image")
-            )
 
         def progress(done: int, total: int) -> None:
             rate = done / (time.monotonic() - began)

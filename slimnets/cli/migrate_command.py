@@ -1,20 +1,22 @@
-"""Tells where code takes from TF-Slim, and what to write instead; --write writes it.
+"""Rewrites code of TensorFlow 1, tf.contrib, TF-Slim and research/slim.
 
-PATH is a Python file, or a folder with such. Found are imports of tf_slim, of
-tensorflow.contrib.slim and of research/slim's nets, preprocessing, datasets and
-deployment, and tf.contrib in expressions. What is not one import for another is told as
-"by hand". All else in a file stays as it is written, and what has been rewritten is
-not found again. Exit code 1 if anything is left to do. It needs libcst: pip install
-'slimnets[migrate]'.
+PATH is a Python file, or a folder with such. Names of tf.contrib become those of
+`slim` (from slimnets import slim) or of public TensorFlow, and `tensorflow` becomes
+tensorflow.compat.v1 with version 2's behaviour off, where the code is of TensorFlow 1.
+research/slim's nets, preprocessing, datasets and deployment become slimnets', unless
+the project has its own. The change is shown as a diff; --write makes it. What has no
+place is told as "by hand". All else in a file stays as it is written, and what has been
+rewritten is not found again. Exit code 1 if anything is left to do. It needs libcst:
+pip install 'slimnets[migrate]'.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from absl import flags
 
-from slimnets.cli import migration
-from slimnets.cli.common import UsageError, define_debug
+from slimnets.cli import migration, old_file, rewriting
+from slimnets.cli.command import UsageError, define_debug, start_tensorflow
 
 ARGUMENTS = ("PATH",)
 
@@ -23,7 +25,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_boolean(
         "write",
         False,
-        "Whether to change the files, rather than to tell what would change.",
+        "Whether to change the files, rather than to show what would change.",
         flag_values=flag_values,
     )
     define_debug(flag_values)
@@ -33,31 +35,51 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     if len(arguments) != 1:
         raise UsageError("migrate takes one PATH: a file or a folder")
     paths = migration.python_files(arguments[0])
-    changes = by_hand = unreadable = touched = 0
-    for path in paths:
-        try:
-            with open(path, encoding="utf-8", newline="") as file:
-                source = file.read()
-            findings = migration.find(source)
-        except ValueError as error:
-            unreadable += 1
-            print(f"{path}: not read: {error}", file=sys.stderr)
+    start_tensorflow(flag_values.debug)
+    files = dict(_read(paths, migration.own_packages(arguments[0])))
+    changed = by_hand = 0
+    for path, migrated in _migrated(files):
+        for told in migrated.told:
+            print(f"{path}:{told}")
+        by_hand += len(migrated.told)
+        if migrated.new == migrated.old:
             continue
-        changed = [found for found in findings if found.new is not None]
-        changes, by_hand = (
-            changes + len(changed),
-            by_hand + len(findings) - len(changed),
-        )
-        touched += bool(changed)
-        for found in findings:
-            print(f"{path}:{found}")
-        if flag_values.write and changed:
-            with open(path, "w", encoding="utf-8", newline="") as file:
-                file.write(migration.rewritten(source, findings))
+        changed += 1
+        if flag_values.write:
+            migration.write(path, migrated.new)
+        else:
+            print(migrated.diff(path), end="")
+    unreadable = len(paths) - len(files)
     verb = "rewritten" if flag_values.write else "to rewrite"
     print(
-        f"{changes} {verb} in {touched} of {len(paths)} files, {by_hand} by hand"
-        + (f", {unreadable} not read" if unreadable else "")
+        f"{changed} of {len(paths)} files {verb}, {by_hand} places by hand"
+        + (f", {unreadable} files not read" if unreadable else "")
     )
-    left = by_hand + unreadable + (0 if flag_values.write else changes)
+    left = by_hand + unreadable + (0 if flag_values.write else changed)
     return 1 if left else 0
+
+
+def _read(paths: Sequence[str], own: set[str]) -> Iterator[tuple[str, old_file.File]]:
+    for path in paths:
+        try:
+            yield path, old_file.File(migration.read(path), own)
+        except ValueError as error:
+            print(f"{path}: not read: {error}", file=sys.stderr)
+
+
+def _migrated(
+    files: dict[str, old_file.File],
+) -> list[tuple[str, migration.Migrated]]:
+    """All files as they become, before the first is written.
+
+    One file of TensorFlow 1 makes a project so, but for files of TensorFlow 2 alone.
+    """
+    old = {path for path, file in files.items() if old_file.is_tensorflow_1(file)}
+    return [
+        (path, rewriting.migrate(file, tensorflow_1=path in old or _joins(file, old)))
+        for path, file in files.items()
+    ]
+
+
+def _joins(file: old_file.File, old: set[str]) -> bool:
+    return bool(old) and not old_file.is_tensorflow_2(file)

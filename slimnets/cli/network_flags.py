@@ -20,6 +20,14 @@ PREPROCESSING_NAME = (
     "string", "preprocessing_name", "How images become the network's input; as in "
     "training by default.",
 )  # fmt: skip
+EXIF_ORIENTATION = (
+    "boolean", "exif_orientation", "Turn photos upright, as their EXIF says; a network "
+    "that was trained otherwise has them as in training by default.",
+)  # fmt: skip
+STRICT = (
+    "strict", False, "End with exit code 1 if anything was left out: an image that "
+    "cannot be decoded, or a file in a folder that is no image.",
+)  # fmt: skip
 MAX_BAD_RECORDS = (
     "integer", "max_bad_records", "How many images that cannot be decoded are left "
     "out before the command stops.",

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import build_flags, network_flags
-from slimnets.cli.common import UsageError, define_debug, require, start_tensorflow
+from slimnets.cli import build_flags, network_flags, weights_flags
+from slimnets.cli.command import UsageError, define_debug, require, start_tensorflow
 
 ARGUMENTS = ("NAME",)
-_CHECKPOINT = ("checkpoint_path",)
+_CHECKPOINT = ("checkpoint_path", *weights_flags.NAMES)
 _IMAGE = ("image", "eval_image_size")
 # What can be drawn, and the flags that it takes.
 _PICTURES = {
@@ -56,6 +56,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
             name, default, text, lower_bound=least, flag_values=flag_values
         )
     build_flags.define(flag_values)
+    weights_flags.define(flag_values)
     define_debug(flag_values)
 
 
@@ -95,7 +96,8 @@ def _network(flag_values: flags.FlagValues, name: str) -> None:
     from slimnets import inspection
     from slimnets.inspection.plot import plot_network
 
-    summary = inspection.summarize(name, **options)
+    with build_flags.open_rules(flag_values):
+        summary = inspection.summarize(name, **options)
     plot_network(summary, flag_values.output, depth=flag_values.depth or None)
 
 
@@ -103,35 +105,36 @@ def _logdir(flag_values: flags.FlagValues, name: str) -> None:
     options = build_flags.options(flag_values, name)
     from slimnets.inspection.boards import write_graph
 
-    write_graph(name, flag_values.logdir, **options)
+    with build_flags.open_rules(flag_values):
+        write_graph(name, flag_values.logdir, **options)
 
 
 def _filters(flag_values: flags.FlagValues, name: str | None) -> None:
-    from slimnets.inspection import pictures
+    from slimnets.inspection import observe, pictures
 
-    observed = _observed(flag_values, name)
-    first = next(k for k, v in observed.weights().items() if v.ndim == 4)
-    pictures.plot_filters(first, observed.weights()[first], flag_values.output)
+    weights = observe.weights_of(_trained(flag_values, name))
+    first = next(k for k, v in weights.items() if v.ndim == 4)
+    pictures.plot_filters(first, weights[first], flag_values.output)
 
 
 def _feature_maps(flag_values: flags.FlagValues, name: str | None) -> None:
     require(flag_values, "plot --feature_maps", "image")
     from slimnets.inspection import pictures
 
-    observed = _observed(flag_values, name)
-    end_points = _activations(flag_values, observed)
-    title = f"{observed.model.network_name} {flag_values.feature_maps}"
+    trained = _trained(flag_values, name)
+    end_points = _activations(flag_values, trained)
+    title = f"{trained.network.network_name} {flag_values.feature_maps}"
     values = end_points[flag_values.feature_maps][0]
     pictures.plot_feature_maps(title, values, flag_values.output)
 
 
 def _histograms(flag_values: flags.FlagValues, name: str | None) -> None:
-    from slimnets.inspection import pictures
+    from slimnets.inspection import observe, pictures
 
-    observed = _observed(flag_values, name)
-    groups = {"weights": pictures.by_unit(observed.weights())}
+    trained = _trained(flag_values, name)
+    groups = {"weights": pictures.by_unit(observe.weights_of(trained))}
     if flag_values.image:
-        end_points = _activations(flag_values, observed)
+        end_points = _activations(flag_values, trained)
         groups["activations"] = pictures.outside_units(end_points)
     pictures.plot_histograms(groups, flag_values.output)
 
@@ -150,22 +153,18 @@ def _receptive_field(flag_values: flags.FlagValues, name: str) -> None:
     )
 
 
-def _observed(flag_values: flags.FlagValues, name: str | None):
+def _trained(flag_values: flags.FlagValues, name: str | None):
     require(flag_values, "plot", "checkpoint_path")
-    from slimnets.inspection.observe import Observed
+    return weights_flags.open_trained(flag_values, model_name=name)
 
-    return Observed(
-        flag_values.checkpoint_path,
-        name,
-        flag_values.eval_image_size,
-        flag_values.preprocessing_name,
+
+def _activations(flag_values: flags.FlagValues, trained):
+    from slimnets.inspection import observe
+
+    image = observe.read_image(
+        flag_values.image, trained.channels, trained.exif_orientation
     )
-
-
-def _activations(flag_values: flags.FlagValues, observed):
-    from slimnets.inspection.observe import read_image
-
-    return observed.activations(read_image(flag_values.image, observed.channels))
+    return observe.activations(trained, image)
 
 
 _DRAW = {

@@ -1,7 +1,8 @@
 """Writes the most probable classes of images, one row for each.
 
-The images are a folder, files, a list of files, TFRecords, or names on standard
-input; rows go to standard output or a file, as CSV or JSON lines.
+The images are files, folders, lists of files, TFRecords, or names on standard
+input, as arguments or by --input; rows go to standard output or a file, as CSV
+or JSON lines.
 """
 
 import os
@@ -11,25 +12,26 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import network_flags
-from slimnets.cli.common import (
+from slimnets.cli import network_flags, weights_flags
+from slimnets.cli.command import (
     UsageError,
     define_debug,
     define_fields,
+    exit_code,
     require,
     start_tensorflow,
+    tell_left_out,
 )
 from slimnets.tasks.config import ROW_FORMATS, PredictionConfig
 
-ARGUMENTS = ()
-_REQUIRED = ("input",)
+ARGUMENTS = ("IMAGES...",)
 _FIELDS = (
     ("string", "input", "Images, a folder, a text file that lists images, TFRecords, "
      "patterns, separated by commas; - for one name a line of standard input."),
     network_flags.CHECKPOINT_PATH,
     ("string", "exported_path", "Instead of a checkpoint, what `slimnets export` wrote "
      "in any format: a SavedModel's directory, or a file that ends in .pb, .onnx, "
-     ".tflite, .mlir or .keras. It has its name and image size in itself."),
+     ".tflite, .xml, .mlir or .keras. It has its name and image size in itself."),
     ("string", "output", "File of the rows; standard output by default."),
     ("integer", "top", "How many classes a row has."),
     network_flags.MODEL_NAME,
@@ -37,37 +39,50 @@ _FIELDS = (
      "exported network takes."),
     network_flags.EVAL_IMAGE_SIZE,
     network_flags.PREPROCESSING_NAME,
+    network_flags.EXIF_ORIENTATION,
     network_flags.MAX_BAD_RECORDS,
+    *weights_flags.FIELDS,
 )  # fmt: skip
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    define_fields(flag_values, PredictionConfig, _FIELDS, _REQUIRED)
+    define_fields(flag_values, PredictionConfig, _FIELDS, ["input"])
     flags.DEFINE_enum(
         "format", PredictionConfig.format, ROW_FORMATS, "How rows are written.",
         flag_values=flag_values,
     )  # fmt: skip
+    flags.DEFINE_boolean(
+        *network_flags.STRICT, flag_values=flag_values,
+    )  # fmt: skip
     define_debug(flag_values)
 
 
-def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     started = time.monotonic()
-    require(flag_values, "predict", *_REQUIRED)
+    if arguments and flag_values.input:
+        raise UsageError("predict: give images as arguments or by --input, not both")
+    if not arguments:
+        require(flag_values, "predict", "input")
     if not flag_values.checkpoint_path and not flag_values.exported_path:
         raise UsageError(
             "predict needs --checkpoint_path or --exported_path (slimnets predict "
             "--help)"
         )
     names = [*(name for _, name, _ in _FIELDS), "format"]
-    config = PredictionConfig(**{name: flag_values[name].value for name in names})
+    values = {name: flag_values[name].value for name in names}
+    if arguments:
+        values["input"] = list(arguments)
+    config = PredictionConfig(**values)
     start_tensorflow(flag_values.debug)
     from slimnets.tasks.prediction import write_predictions
 
-    rows, bad = write_predictions(config, sys.stdin, sys.stdout)
-    for problem in bad:
-        print(f"slimnets: left out {problem}", file=sys.stderr)
+    rows, bad, others = write_predictions(
+        config, sys.stdin, sys.stdout, weights_flags.tell
+    )
+    tell_left_out(bad, others)
     if config.output:
         print(
             f"predictions of {rows} of {rows + len(bad)} images, "
             f"{time.monotonic() - started:.0f} s, in {os.path.abspath(config.output)}"
         )
+    return exit_code(flag_values.strict, bad, others)

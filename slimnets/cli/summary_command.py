@@ -1,7 +1,8 @@
 """Shows a network as a table of its layers, with totals.
 
-NAME is a registered network. For each layer: output shape, parameters, multiply-adds,
-stride, receptive field (field) and the layers that feed it.
+NAME is a registered network; or --checkpoint_path gives a trained one, which knows
+its NAME. For each layer: output shape, parameters, multiply-adds, stride, receptive
+field (field) and the layers that feed it.
 """
 
 import shutil
@@ -10,8 +11,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import build_flags
-from slimnets.cli.common import UsageError, define_debug, start_tensorflow
+from slimnets.cli import build_flags, network_flags, weights_flags
+from slimnets.cli.command import UsageError, define_debug, start_tensorflow
+from slimnets.inspection.summary import Summary, committed
 
 ARGUMENTS = ("NAME",)
 
@@ -31,19 +33,48 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=flag_values,
     )
+    _, name, text = network_flags.CHECKPOINT_PATH
+    flags.DEFINE_string(name, None, text, flag_values=flag_values)
     build_flags.define(flag_values)
+    weights_flags.define(flag_values)
     define_debug(flag_values)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
-    if len(arguments) != 1:
+    if len(arguments) != 1 and not flag_values.checkpoint_path:
         raise UsageError("summary takes the NAME of one network (slimnets list)")
-    start_tensorflow(flag_values.debug)
-    from slimnets import inspection
-
-    (name,) = arguments
-    summary = inspection.summarize(name, **build_flags.options(flag_values, name))
+    _check_flags(flag_values)
+    summary = None
+    if not any(flag_values[n].present for n in ("checkpoint_path", *build_flags.NAMES)):
+        summary = committed(arguments[0])
+    summary = summary or _built(flag_values, arguments)
     if flag_values.depth:
         summary = summary.folded(flag_values.depth)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     print(summary.formatted(flag_values.format, width))
+
+
+def _built(flag_values: flags.FlagValues, arguments: Sequence[str]) -> Summary:
+    """The summary of what TensorFlow builds."""
+    start_tensorflow(flag_values.debug)
+    from slimnets import inspection
+
+    if flag_values.checkpoint_path:
+        opened = weights_flags.open_trained(
+            flag_values, model_name=arguments[0] if arguments else None
+        )
+        shape = [1, *opened.input_shape[1:]]
+        return inspection.summarize(opened.network, input_shape=shape)
+    (name,) = arguments
+    options = build_flags.options(flag_values, name)
+    with build_flags.open_rules(flag_values):
+        return inspection.summarize(name, **options)
+
+
+def _check_flags(flag_values: flags.FlagValues) -> None:
+    """Raises UsageError for a flag of no effect."""
+    trained = bool(flag_values.checkpoint_path)
+    for name in build_flags.NAMES if trained else weights_flags.NAMES:
+        if flag_values[name].present:
+            side = "with" if trained else "without"
+            raise UsageError(f"--{name} is of no effect {side} --checkpoint_path")

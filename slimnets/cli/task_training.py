@@ -7,19 +7,16 @@ from collections.abc import Callable, Sequence
 from absl import flags
 
 from slimnets.cli import data_flags, train_command
-from slimnets.cli.common import define_debug, define_fields
+from slimnets.cli.command import define_debug, define_fields
 from slimnets.tasks.config import UNUSED, CompositionConfig
 
 _INPUT_FIELDS = tuple(
     field for field in data_flags.FIELDS if field[1] == "train_image_size"
 )
 BACKBONE_FIELDS = (
-    ("string", "norm", "The backbone's norm: batch, frozen, sync or group."),
-    ("integer", "freeze_at", "How many of the backbone's stages do not train: 1 is "
-     "the root, 2 the first block too."),
     ("integer", "max_train_objects", "Digits in a training image at most."),
-    ("integer", "min_digit_side", "Of a digit's square, in pixels."),
-    ("integer", "max_digit_side", "The same at most."),
+    ("integer", "min_digit_side", "Side of a digit's square at least, in pixels."),
+    ("integer", "max_digit_side", "Side of a digit's square at most, in pixels."),
     ("float", "digit_sharpness", "How steep the digits' edges are; 1 is as enlarged."),
     ("integer", "num_eval_images", "How many images are composed to measure."),
 )  # fmt: skip

@@ -3,7 +3,8 @@
 The directory gets checkpoints (graph code restores them with tf.train.Saver),
 TensorBoard summaries, log.csv, summary.json, and beside each checkpoint a JSON
 file from which `slimnets evaluate` takes what it needs. Ctrl-C stops the run
-after a checkpoint; the same command goes on from there.
+after a checkpoint; the same command goes on from there, and so does --train_dir
+alone: flags that are not given are then the run's own.
 """
 
 import contextlib
@@ -15,8 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags
 
-from slimnets.cli import data_flags
-from slimnets.cli.common import (
+from slimnets.cli import build_flags, data_flags, weights_flags
+from slimnets.cli.command import (
     UsageError,
     define_debug,
     define_fields,
@@ -24,8 +25,10 @@ from slimnets.cli.common import (
     require,
     start_tensorflow,
 )
+from slimnets.cli.messages import in_flags
 from slimnets.training.cluster import CLUSTER_SETTINGS, check_cluster, set_cluster
-from slimnets.training.config import TrainingConfig
+from slimnets.training.continuing import own_settings
+from slimnets.training.training_config import TrainingConfig
 
 # How long one of several processes waits at its start until all are there.
 SECONDS_TO_START = 600
@@ -41,51 +44,87 @@ FIELDS = (
      "that slimnets convert reads."),
     ("string", "checkpoint_exclude_scopes", "Scopes, separated by commas, whose "
      "weights are not taken from --checkpoint_path."),
-    ("string", "trainable_scopes", "The only scopes, separated by commas, that train."),
+    *weights_flags.FIELDS,
+    *build_flags.RULES,
+    ("string", "norm", "The network's norm: batch, frozen, sync or group."),
+    ("integer", "freeze_at", "How many of the network's stages do not train: 1 is the "
+     "root, 2 the first block too."),
+    ("string", "trainable_scopes", "The only scopes, separated by commas, that train; "
+     "the statistics of batch norms in all others stay as they are."),
+    ("boolean", "update_frozen_statistics", "With --trainable_scopes, let all batch "
+     "norms update their statistics, as TF-Slim does."),
     ("integer", "batch_size", "Images per step, over all devices."),
     ("integer", "max_number_of_steps", "When training ends; 1000 by default."),
-    ("float", "number_of_epochs", "The same in epochs."),
-    ("string", "loss", "softmax, or sigmoid for images of several classes."),
+    ("float", "number_of_epochs", "When training ends, in epochs; instead of steps."),
+    ("string", "loss", "softmax, sigmoid for images of several classes, or focal."),
+    ("float", "focal_gamma", "How much less focal loss counts what is known already; 2 "
+     "by default."),
+    ("string", "class_weights", "Factor of each class's loss: balanced, for the "
+     "inverse of its share of the images, or a file of lines class,weight."),
     ("float", "label_smoothing", "Share of a label spread over all classes."),
-    ("float", "auxiliary_loss_weight", "Of the loss of the end point AuxLogits."),
+    ("float", "auxiliary_loss_weight", "Weight of the loss of the end "
+     "point AuxLogits; none by default."),
     ("string", "optimizer", "sgd, momentum, nesterov, rmsprop, adam, adamw, adamax, "
      "nadam, adagrad, adadelta, adafactor, ftrl, lamb, lars, lion or muon."),
-    ("float", "momentum", "Of momentum, nesterov, rmsprop, lars and muon."),
-    ("float", "adam_beta1", "Of adam and its kin, lamb, lion and muon."),
-    ("float", "adam_beta2", "Of the same."),
-    ("float", "rmsprop_decay", "Of rmsprop."),
-    ("float", "opt_epsilon", "Of all that divide by what may be small."),
-    ("float", "adadelta_rho", "Of adadelta."),
-    ("float", "adagrad_initial_accumulator_value", "Of adagrad."),
-    ("float", "ftrl_learning_rate_power", "Of ftrl."),
-    ("float", "ftrl_initial_accumulator_value", "Of ftrl."),
-    ("float", "ftrl_l1", "Of ftrl."),
-    ("float", "ftrl_l2", "Of ftrl."),
-    ("float", "lars_trust", "Of lars: the trust coefficient."),
-    ("float", "learning_rate", "The highest learning rate."),
+    ("float", "momentum", "Share of the last update in the next, of momentum, "
+     "nesterov, rmsprop, lars and muon; 0.9 by default, of muon 0.95."),
+    ("float", "adam_beta1", "Decay of the gradients' average, of adam and its kin, "
+     "lamb, lion and muon; 0.9 by default."),
+    ("float", "adam_beta2", "Decay of the squared gradients' average, of adam and its "
+     "kin, lamb, lion and muon; 0.999 by default, of lion 0.99."),
+    ("float", "rmsprop_decay", "Decay of the squared gradients' average of rmsprop; "
+     "0.9 by default."),
+    ("float", "opt_epsilon", "What is added to a divisor, of all optimizers that "
+     "divide by what may be small."),
+    ("float", "adadelta_rho", "Decay of the squared gradients' average of adadelta; "
+     "0.95 by default."),
+    ("float", "adagrad_initial_accumulator_value", "What adagrad's sums of squared "
+     "gradients begin with; 0.1 by default."),
+    ("float", "ftrl_learning_rate_power", "Power of ftrl's accumulator that divides "
+     "the learning rate; -0.5 by default."),
+    ("float", "ftrl_initial_accumulator_value", "What ftrl's accumulator begins "
+     "with; 0.1 by default."),
+    ("float", "ftrl_l1", "Strength of ftrl's L1 regularization; 0.0 by default."),
+    ("float", "ftrl_l2", "Strength of ftrl's L2 regularization; 0.0 by default."),
+    ("float", "lars_trust", "The trust coefficient of lars; 0.001 by default."),
+    ("float", "learning_rate", "The highest learning rate; by default the "
+     "optimizer's own for this batch size."),
     ("boolean", "learning_rate_per_256", "The learning rate is for 256 images a step."),
     ("string", "learning_rate_decay_type", "fixed, constant, cosine, linear, "
      "polynomial, exponential or steps."),
-    ("float", "end_learning_rate", "Of cosine, linear and polynomial."),
-    ("float", "decay_power", "Of polynomial."),
-    ("float", "learning_rate_decay_factor", "Of exponential and steps: of each decay."),
-    ("float", "number_of_decays", "Of exponential: over the run."),
-    ("string", "decay_steps", "Of steps: when the rate falls, as 32000,48000."),
-    ("string", "decay_epochs", "The same in epochs, as 30,60,80."),
+    ("float", "end_learning_rate", "Learning rate at the end of cosine, linear and "
+     "polynomial; 0 by default."),
+    ("float", "decay_power", "Power of the polynomial schedule; 2 by default."),
+    ("float", "learning_rate_decay_factor", "Factor of the learning rate at each decay "
+     "of exponential and steps; 0.1 by default."),
+    ("float", "number_of_decays", "How often exponential decays over the run; 3 by "
+     "default."),
+    ("string", "decay_steps", "When the rate of the schedule steps falls, as "
+     "32000,48000."),
+    ("string", "decay_epochs", "When the rate of the schedule steps falls, in epochs, "
+     "as 30,60,80."),
     ("integer", "warmup_steps", "Steps in which the learning rate rises linearly."),
-    ("float", "warmup_epochs", "The same in epochs."),
+    ("float", "warmup_epochs", "Epochs in which the learning rate rises linearly."),
     ("float", "layer_rate_decay", "Factor of the learning rate from block to block, "
      "from the last to the root."),
     ("string", "learning_rate_scales", "Factors of the learning rate by scope, as "
      "resnet_v2_50/logits=10,resnet_v2_50/conv1=0."),
     ("float", "gradient_clip_norm", "Largest norm of all gradients together."),
     ("integer", "accumulation_steps", "Parts in which a step is computed."),
-    ("float", "weight_decay", "Of weights of convolution and dense layers."),
+    ("float", "weight_decay", "Decay of the weights of convolution and "
+     "dense layers."),
     ("string", "weight_decay_type", "l2, a loss; or decoupled, the default of adamw, "
      "lamb, lion and muon."),
-    ("float", "moving_average_decay", "Of averaged weights, which are evaluated."),
+    ("float", "moving_average_decay", "Decay of averages of the "
+     "weights, which are then evaluated; none by default."),
     ("string", "precision", "float32, bfloat16, or float16 with a scaled loss."),
-    ("integer", "seed", "Of initial weights, data order, augmentation and dropout."),
+    ("string", "teacher", "A trained network, a checkpoint or an export, whose "
+     "probabilities this one is to have."),
+    ("float", "teacher_weight", "Share of the teacher in the loss; 0.5 by default."),
+    ("float", "teacher_temperature", "At which probabilities are compared; 4 by "
+     "default."),
+    ("integer", "seed", "Seed of initial weights, data order, augmentation and "
+     "dropout."),
     ("string", "strategy", "one device, mirrored over all GPUs, multi_worker, tpu, or "
      "parameter_server, whose workers update the weights without waiting for each "
      "other: each step is one worker's, with a batch of its own, and runs differ."),
@@ -105,13 +144,21 @@ FIELDS = (
      "the units for the gradients."),
     ("boolean", "jit", "Compile the gradients of a step with XLA, on one device; not "
      "for grouped and depthwise convolutions on a CPU."),
+    ("float", "batch_norm_decay", "Decay of batch norm's moving averages at most; "
+     "the network's own by default."),
     ("integer", "recalibrate_batches", "Batches over which batch norm's statistics "
      "are taken anew at the end."),
     ("integer", "save_interval_steps", "Steps between checkpoints."),
     ("integer", "keep_checkpoints", "How many of the latest checkpoints stay."),
     ("integer", "eval_interval_steps", "Steps between evaluations; 0 for the end "
      "alone."),
+    ("integer", "early_stop_patience", "End after so many evaluations that are no "
+     "better than the best before them; never by default."),
+    ("string", "early_stop_metric", "Which measure that is: accuracy by default, "
+     "top5_accuracy, calibration_error ..."),
     ("boolean", "keep_best", "Keep the best evaluation's weights in best/."),
+    ("boolean", "allow_changes", "Let a run that goes on do so with another batch_size "
+     "or learning rate, or another schedule of it."),
     ("integer", "max_recoveries", "How often a loss that is not finite sends the run "
      "back to its last checkpoint."),
     ("integer", "log_every_n_steps", "Steps between summaries."),
@@ -152,8 +199,13 @@ def train(
 ) -> None:
     """Trains as the flags of these names say; prints the measure as the last line."""
     started = time.monotonic()
-    require(flag_values, command, *REQUIRED)
+    require(flag_values, command, "train_dir")
     values = {name: flag_values[name].value for name in names}
+    given = {name for name in names if flag_values[name].present}
+    own = own_settings(flag_values.train_dir, given)
+    values |= {name: own[name] for name in names if name in own and name not in given}
+    if not values["model_name"]:
+        require(flag_values, command, "model_name")
     chosen = values["strategy"]
     cluster = {name: values[name] for name in CLUSTER_SETTINGS}
     check_cluster(chosen, **cluster)
@@ -180,6 +232,9 @@ def train(
         tf.config.experimental.enable_op_determinism()
     settings = config(**values)
     result = train(settings, make_task(), strategy=strategy)
+    if result.hint:
+        hint = in_flags(result.hint, list(flag_values))
+        print(f"slimnets: {hint}", file=sys.stderr, flush=True)
     print(
         f"{result.evaluation}, {time.monotonic() - started:.0f} s, "
         f"files in {os.path.abspath(settings.train_dir)}"

@@ -6,6 +6,9 @@ from types import ModuleType
 
 from absl import flags
 
+from slimnets.cli import imports
+from slimnets.cli.flag_groups import grouped
+
 WIDTH = 80
 
 
@@ -34,8 +37,8 @@ def command_help(name: str, command: ModuleType, flag_values: flags.FlagValues) 
         "",
         _wrapped((command.__doc__ or "").strip()),
         "",
-        "flags:",
-        *(_flag_help(flag_values[flag]) for flag in flag_values),
+        *_sections(flag_values),
+        *([] if hasattr(command, "split") else [_entry(*imports.HELP)]),
         _entry(
             "--flagfile=FILE",
             "Read flags from a file, one a line; the name of a "
@@ -43,6 +46,14 @@ def command_help(name: str, command: ModuleType, flag_values: flags.FlagValues) 
         ),
     ]
     return "\n".join(parts)
+
+
+def _sections(flag_values: flags.FlagValues) -> list[str]:
+    lines = []
+    for heading, names in grouped(flag_values).items():
+        blank = [""] if lines else []
+        lines += [*blank, f"{heading}:", *(_flag_help(flag_values[n]) for n in names)]
+    return lines
 
 
 def _wrapped(text: str) -> str:
@@ -55,12 +66,14 @@ def _wrapped(text: str) -> str:
 
 def _flag_help(flag: flags.Flag) -> str:
     title = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}=VALUE"
+    # absl adds how a flag that may be repeated is repeated.
+    text = flag.help.partition(";\n")[0]
     default = flag.default
     if isinstance(default, list):
         default = ",".join(default) or None
     if default is None or default is False:
-        return _entry(title, flag.help)
-    return _entry(title, f"{flag.help} (default: {default})")
+        return _entry(title, text)
+    return _entry(title, f"{text} (default: {default})")
 
 
 def _entry(title: str, text: str) -> str:

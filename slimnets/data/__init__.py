@@ -1,15 +1,14 @@
 """Datasets by name, and the tf.data pipelines that feed training and evaluation."""
 
-import importlib
-from typing import Any
+from slimnets.lazy_names import lazily
 
 # Imported when they are first asked for: `slimnets train --help` reads the defaults in
-# data.config, and should not wait for TensorFlow.
+# data.input_config, and should not wait for TensorFlow.
 _HOMES = {
-    "AugmentationOptions": "config",
+    "AugmentationOptions": "input_config",
     "BadRecords": "bad_records",
     "Dataset": "datasets",
-    "InputConfig": "config",
+    "InputConfig": "input_config",
     "dataset_names": "datasets",
     "evaluation_batches": "pipeline",
     "get_dataset": "datasets",
@@ -22,11 +21,4 @@ _HOMES = {
 _MODULES = ("digits", "shapes")
 
 __all__ = sorted([*_HOMES, *_MODULES])
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES, _MODULES)

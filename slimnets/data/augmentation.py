@@ -13,8 +13,8 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from slimnets.data import colors, geometry, mixing, motion, points, policies
-from slimnets.data.config import AugmentationOptions
-from slimnets.data.pixel_limit import decode_image
+from slimnets.data.input_config import AugmentationOptions
+from slimnets.data.pixel_limit import Decoding
 from slimnets.data.preprocessing import Preprocessing, to_pixels
 
 Change = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -104,7 +104,7 @@ class Augmentation:
         return self._changed(images, draws)
 
     def encoded(
-        self, image: tf.Tensor, boxes: tf.Tensor, draws: tf.Tensor, channels: int
+        self, image: tf.Tensor, boxes: tf.Tensor, draws: tf.Tensor, decode: Decoding
     ) -> tf.Tensor:
         """Prepares one encoded image: float32 `[image_size, image_size, channels]`.
 
@@ -112,17 +112,17 @@ class Augmentation:
             image: a string scalar.
             boxes: float32 `[boxes, 4]`: top, left, bottom and right, as shares.
             draws: `[self.draws]`, from 0 to 1.
-            channels: 1 or 3.
+            decode: makes pixels of encoded images.
         """
         if self.window is None:
-            pixels = tf.cast(decode_image(image, channels), tf.float32)
+            pixels = tf.cast(decode(image), tf.float32)
             made = self.recipe.view(pixels[tf.newaxis], self.image_size)[0]
         else:
             made = geometry.decode_crop(
                 image, self.window, boxes, draws[: self._window_draws],
-                self.image_size, channels,
+                self.image_size, decode.channels, decode.exif_orientation,
             )  # fmt: skip
-        shape = [1, self.image_size, self.image_size, channels]
+        shape = [1, self.image_size, self.image_size, decode.channels]
         return self._changed(tf.reshape(made, shape), draws[tf.newaxis])[0]
 
     @property

@@ -55,6 +55,19 @@ class BadRecords:
             )
         absl.logging.warning("Left out %s: %s.", name, reason)
 
+    @property
+    def too_many(self) -> bool:
+        return len(self.found) > self.limit
+
+    def check(self) -> None:
+        """Raises TooManyBadRecords with the names of all, if they are too many."""
+        if self.too_many:
+            lines = [f"  {name}: {why}" for name, why in sorted(self.found.items())]
+            raise TooManyBadRecords(
+                f"{len(lines)} images cannot be used, where max_bad_records="
+                f"{self.limit}:\n" + "\n".join(lines)
+            )
+
 
 def reason(error: Exception) -> str:
     """What an error says, without what TensorFlow adds around it."""

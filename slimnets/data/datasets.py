@@ -34,6 +34,12 @@ class Dataset:
         test_split: the split that measures a trained network.
         train_split: the split that it is trained on.
         on_disk: whether its images are read, encoded, when they are used.
+        whole_split: the split of all images, of a dataset whose own splits were not
+            given but made; else empty.
+        directory: where it lies on disk, of such a dataset.
+        fingerprint: tells its images from others', wherever they lie, of such a
+            dataset.
+        exif_orientation: whether these are turned upright, as EXIF says.
     """
 
     name: str
@@ -46,6 +52,10 @@ class Dataset:
     test_split: str = "test"
     train_split: str = "train"
     on_disk: bool = False
+    whole_split: str = ""
+    directory: str = ""
+    fingerprint: str = ""
+    exif_orientation: bool = True
 
     @property
     def num_classes(self) -> int:
@@ -95,9 +105,11 @@ _EMBEDDED = ("digits", "shapes")
 # Modules with `open_dataset(name, dataset_dir, labels_offset)`.
 _ON_DISK = {
     "cifar10": "records",
+    "fashion_mnist": "idx",
     "flowers": "records",
     "folder": "folders",
     "imagenet": "records",
+    "list": "lists",
     "mnist": "records",
     "npz": "npz",
     "records": "records",
@@ -121,7 +133,13 @@ def dataset_names() -> list[str]:
 
 
 def get_dataset(
-    name: str, *, dataset_dir: str | None = None, labels_offset: int | None = None
+    name: str,
+    *,
+    dataset_dir: str | None = None,
+    labels_offset: int | None = None,
+    records_pattern: str | None = None,
+    image_feature: str | None = None,
+    label_feature: str | None = None,
 ) -> Dataset:
     """The dataset called `name`.
 
@@ -130,6 +148,9 @@ def get_dataset(
         dataset_dir: where a dataset on disk lies.
         labels_offset: what is subtracted from the labels in record files; None for the
             dataset's own.
+        records_pattern: of `records`: which files these are; see `other_records`.
+        image_feature, label_feature: of record files: the names of a record's features,
+            where they are not research/slim's.
 
     Raises:
         ValueError: for an unknown name, with the nearest; if dataset_dir is missing or
@@ -146,11 +167,20 @@ def get_dataset(
         raise ValueError(
             f"Unknown dataset {name!r}. {hint}Datasets: {', '.join(known)}, {TFDS}NAME."
         )
-    if labels_offset is not None and module != "records":
-        raise ValueError(
-            f"labels_offset={labels_offset} is of no effect with dataset_name={name}; "
-            "it is for record files."
-        )
+    if name == "mnist" and _has_idx(dataset_dir):
+        module = "idx"
+    of_records = {
+        "labels_offset": labels_offset,
+        "records_pattern": records_pattern,
+        "image_feature": image_feature,
+        "label_feature": label_feature,
+    }
+    for setting, value in of_records.items():
+        if value is not None and module != "records":
+            raise ValueError(
+                f"{setting}={value} is of no effect with dataset_name={name}; it is "
+                "for record files."
+            )
     if module is None:
         if dataset_dir is not None:
             raise ValueError(
@@ -160,5 +190,42 @@ def get_dataset(
         return _DATASETS[name]
     if dataset_dir is None and module != "tfds":
         raise ValueError(f"dataset_name={name} needs dataset_dir, where it lies.")
+    if module == "records":
+        return _open_records(name, dataset_dir, **of_records)
     opened = importlib.import_module(f"slimnets.data.{module}")
     return opened.open_dataset(name, dataset_dir, labels_offset)
+
+
+def _has_idx(dataset_dir: str | None) -> bool:
+    from slimnets.data import idx
+
+    return idx.is_there(dataset_dir)
+
+
+def _open_records(
+    name: str,
+    dataset_dir: str,
+    labels_offset: int | None,
+    records_pattern: str | None,
+    image_feature: str | None,
+    label_feature: str | None,
+) -> Dataset:
+    from slimnets.data import other_records, records
+    from slimnets.data.sources import Features
+
+    given = {"image": image_feature, "label": label_feature}
+    features = Features(**{key: value for key, value in given.items() if value})
+    if records_pattern is None:
+        return records.open_dataset(name, dataset_dir, labels_offset, features)
+    if name != "records":
+        raise ValueError(
+            f"records_pattern={records_pattern} is of no effect with dataset_name="
+            f"{name}, whose files have names of their own; it is for records."
+        )
+    return other_records.open_dataset(
+        name,
+        dataset_dir,
+        labels_offset,
+        pattern=records_pattern,
+        features=features,
+    )

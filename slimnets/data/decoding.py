@@ -15,7 +15,7 @@ import tensorflow as tf
 from slimnets.data import geometry
 from slimnets.data.augmentation import Augmentation
 from slimnets.data.bad_records import BadRecords, reason
-from slimnets.data.pixel_limit import decode_image
+from slimnets.data.pixel_limit import Decoding
 from slimnets.data.preprocessing import Preprocessing
 from slimnets.data.sources import Encoded, Files
 
@@ -31,7 +31,7 @@ def decoded_training(
     augmentation: Augmentation,
     chosen: tf.data.Dataset,
     batch_size: int,
-    channels: int,
+    decode: Decoding,
     bad_records: BadRecords,
     locate: Callable[[int], int],
 ) -> tf.data.Dataset:
@@ -42,7 +42,7 @@ def decoded_training(
         augmentation: what is done to images.
         chosen: pairs of indices `[batch_size]` and draws `[batch_size, draws]`.
         batch_size: of these.
-        channels: 1 or 3.
+        decode: makes pixels of encoded images.
         bad_records: counts the examples that others stand in for.
         locate: tells the index of an example by its place in `chosen`.
 
@@ -52,7 +52,7 @@ def decoded_training(
 
     def prepare(index, data, draws):
         image, label, boxes = _checked(source, index, data)
-        return augmentation.encoded(image, boxes, draws, channels), label
+        return augmentation.encoded(image, boxes, draws, decode), label
 
     # Traced once for both of its uses.
     traced = tf.function(prepare)
@@ -66,7 +66,7 @@ def decoded_training(
                     size = image.shape[:2]
                     augmentation.window(*size, boxes, draws[: geometry.WINDOW_DRAWS])
 
-            return _usable(source, int(index), channels, bad_records, look)
+            return _usable(source, int(index), decode, bad_records, look)
 
         index, data = tf.numpy_function(usable, [index, draws], (tf.int64, tf.string))
         return traced(tf.ensure_shape(index, []), tf.ensure_shape(data, []), draws)
@@ -84,7 +84,7 @@ def decoded_training(
             one, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
     else:
-        made = _all_good(source, examples, prepare, channels, bad_records, locate)
+        made = _all_good(source, examples, prepare, decode, bad_records, locate)
     return made.batch(batch_size, drop_remainder=True)
 
 
@@ -92,7 +92,7 @@ def _all_good(
     source: Encoded,
     examples: tf.data.Dataset,
     prepare: Callable,
-    channels: int,
+    decode: Decoding,
     bad_records: BadRecords,
     locate: Callable[[int], int],
 ) -> tf.data.Dataset:
@@ -103,7 +103,7 @@ def _all_good(
 
     def explain(place: int) -> np.int64:
         index = locate(int(place))
-        problem = _problem(source, index, channels) or _NOT_PREPARED
+        problem = _problem(source, index, decode) or _NOT_PREPARED
         bad_records.add(source.name(index), problem)
         return np.int64(place)
 
@@ -121,7 +121,7 @@ def _all_good(
 
     # Were all examples bad, the search for a good one would not end.
     first = locate(0)
-    if problem := _problem(source, first, channels):
+    if problem := _problem(source, first, decode):
         bad_records.add(source.name(first), problem)
     made = examples.enumerate().map(
         lambda place, example: (place, *prepare(*example)),
@@ -137,14 +137,14 @@ def decoded_evaluation(
     indices: tf.data.Dataset,
     batch_size: int,
     image_size: int,
-    channels: int,
+    decode: Decoding,
     bad_records: BadRecords,
 ) -> tf.data.Dataset:
     """Batches of images as evaluation sees them, and labels; the last may be short."""
 
     def prepare(index, data):
         image, label, _ = _checked(source, index, data)
-        pixels = decode_image(image, channels)[tf.newaxis]
+        pixels = decode(image)[tf.newaxis]
         return recipe.prepare(pixels, image_size, _ALL_VALUES)[0], label
 
     def one(index, data):
@@ -152,12 +152,12 @@ def decoded_evaluation(
         return example.map(prepare).ignore_errors().map(lambda *pair: (*pair, True))
 
     def count(index):
-        problem = _problem(source, int(index), channels)
+        problem = _problem(source, int(index), decode)
         bad_records.add(source.name(int(index)), problem or _NOT_PREPARED)
         return np.int64(0)
 
     def or_counted(index, data):
-        image = tf.zeros([image_size, image_size, channels])
+        image = tf.zeros([image_size, image_size, decode.channels])
         shape = [source.num_classes] if source.multi_label else []
         label = tf.zeros(shape, tf.float32 if source.multi_label else tf.int64)
 
@@ -213,37 +213,48 @@ def _checked(source: Encoded, index, data) -> tuple[tf.Tensor, tf.Tensor, tf.Ten
 def _problem(
     source: Encoded,
     index: int,
-    channels: int,
+    decode: Decoding,
     look: Callable = lambda image, boxes: None,
 ) -> str | None:
     """Why an example cannot be used, also by `look`; None if it can."""
     try:
-        data = source.read(index)
-        image, label, boxes = source.parse(
-            tf.constant(index, tf.int64), tf.constant(data)
-        )
+        image, label, boxes = parsed(source, index)
         if not source.multi_label and not 0 <= int(label) < source.num_classes:
-            return (
-                f"its label {int(label)} is out of range; there are "
-                f"{source.num_classes} classes, from 0 on"
-            )
-        look(decode_image(image, channels), boxes)
+            return out_of_range(source, int(label))
+        look(decode(image), boxes)
     except (OSError, ValueError, tf.errors.OpError) as error:
         return reason(error)
     return None
 
 
+def parsed(source: Encoded, index: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Reads an example outside of a pipeline: its encoded image, label and boxes.
+
+    Raises:
+        OSError, ValueError, tf.errors.OpError: if it cannot be read.
+    """
+    return source.parse(tf.constant(index, tf.int64), tf.constant(source.read(index)))
+
+
+def out_of_range(source: Encoded, label: int) -> str:
+    """What is wrong with a label that is no class."""
+    return (
+        f"its label {label} is out of range; there are {source.num_classes} classes, "
+        f"from 0 on{source.counted_from}"
+    )
+
+
 def _usable(
     source: Encoded,
     index: int,
-    channels: int,
+    decode: Decoding,
     bad_records: BadRecords,
     look: Callable,
 ) -> tuple[np.int64, bytes]:
     """The first example behind `index`, in a circle, that can be used."""
     for step in range(source.number):
         other = (index + step) % source.number
-        problem = _problem(source, other, channels, look)
+        problem = _problem(source, other, decode, look)
         if problem is None and step:
             return np.int64(other), source.read(other)
         bad_records.add(source.name(other), problem or _NOT_PREPARED)

@@ -15,7 +15,14 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from slimnets.data.pixel_limit import decode_image, jpeg_shape
+from slimnets.data import orientation
+from slimnets.data.pixel_limit import (
+    DCT,
+    decode_no_jpeg,
+    in_channels,
+    jpeg_shape,
+    with_adobes_mark,
+)
 
 # height, width, boxes and draws of one image -> top, left, height, width of the crop.
 Window = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
@@ -207,11 +214,20 @@ def crop_and_resize(images: tf.Tensor, windows: tf.Tensor, size: int) -> tf.Tens
     )
 
 
-def decode_crop(encoded: tf.Tensor, window: Window, boxes, draws, size: int, channels):
+def decode_crop(
+    encoded: tf.Tensor,
+    window: Window,
+    boxes: tf.Tensor,
+    draws: tf.Tensor,
+    size: int,
+    channels: int,
+    exif_orientation: bool = True,
+) -> tf.Tensor:
     """Decodes what a window shows of an encoded image, and resizes it.
 
     Of a JPEG only that part is decoded; where it is at least twice as large as the
-    network's input, at a half, a quarter or an eighth of its resolution.
+    network's input, at a half, a quarter or an eighth of its resolution. Window and
+    boxes are of the upright image, where `exif_orientation` turns it.
 
     Returns:
         float32 `[size, size, channels]` from 0 to 255.
@@ -219,38 +235,36 @@ def decode_crop(encoded: tf.Tensor, window: Window, boxes, draws, size: int, cha
 
     def jpeg() -> tf.Tensor:
         shape = jpeg_shape(encoded)
-        crop = window(shape[0], shape[1], boxes, draws)
+        marked = with_adobes_mark(encoded, shape)
+        turn, height, width = 1, shape[0], shape[1]
+        if exif_orientation:
+            turn = orientation.jpeg_orientation(encoded)
+            height, width = orientation.turned_size(height, width, turn)
+        crop = window(height, width, boxes, draws)
         smaller = tf.minimum(crop[2], crop[3]) // size
+        if exif_orientation:
+            crop = orientation.stored_window(crop, height, width, turn)
 
         def at(ratio: int) -> Callable[[], tf.Tensor]:
-            def decode() -> tf.Tensor:
-                part = crop // ratio
-                image = tf.image.decode_and_crop_jpeg(
-                    encoded, part, channels=channels, ratio=ratio
-                )
-                return resize(image[tf.newaxis], size, size)[0]
-
-            return decode
+            return lambda: tf.image.decode_and_crop_jpeg(
+                marked, crop // ratio, 3, ratio=ratio, dct_method=DCT
+            )
 
         def reduced() -> tf.Tensor:
             level = tf.cast(smaller >= 4, tf.int32) + tf.cast(smaller >= 8, tf.int32)
             return tf.switch_case(level, [at(ratio) for ratio in (2, 4, 8)])
 
-        return tf.cond(smaller < 2, at(1), _apart(reduced))
+        image = tf.cond(smaller < 2, at(1), orientation.apart(reduced))
+        image = in_channels(image, channels)
+        if exif_orientation:
+            image = orientation.turn_upright(image, turn)
+        return resize(image[tf.newaxis], size, size)[0]
 
     def other() -> tf.Tensor:
-        image = decode_image(encoded, channels)
+        image = decode_no_jpeg(encoded, channels, exif_orientation)
         shape = tf.shape(image)
         top, left, height, width = tf.unstack(window(shape[0], shape[1], boxes, draws))
         image = image[top : top + height, left : left + width]
         return resize(image[tf.newaxis], size, size)[0]
 
-    return tf.cond(tf.io.is_jpeg(encoded), jpeg, _apart(other))
-
-
-def _apart(branch: Callable[[], tf.Tensor]) -> Callable[[], tf.Tensor]:
-    """Keeps a rare branch out of the graph, where it takes time without being run."""
-    if tf.executing_eagerly():
-        return branch
-    attributes = {"_noinline": True}
-    return tf.function(branch, autograph=False, experimental_attributes=attributes)
+    return tf.cond(tf.io.is_jpeg(encoded), jpeg, orientation.apart(other))

@@ -18,9 +18,11 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.data.bad_records import reason
+from slimnets.data.formats import NAMES, is_hidden, is_image
 from slimnets.data.pixel_limit import decode_image
+from slimnets.data.tables import is_table, read_rows
+from slimnets.data.text_files import read_names
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp")
 # A record of TFRecord is its length (8 bytes), a checksum (4), itself, a checksum (4).
 _HEADER, _CHECKSUM = 12, 4
 # CRC-32C, Castagnoli's polynomial in reverse, and what TFRecord makes of it.
@@ -46,14 +48,20 @@ class ImageFile:
     offset: int | None = None
     length: int | None = None
 
-    def read(self, channels: int = 3) -> np.ndarray:
+    def read(self, channels: int = 3, exif_orientation: bool = True) -> np.ndarray:
         """Decodes the image: uint8 `[height, width, channels]`.
+
+        Args:
+            channels: 1 or 3.
+            exif_orientation: whether it is turned upright, as EXIF says.
 
         Raises:
             BadImage: if it cannot be read or decoded.
         """
         try:
-            image = decode_image(self._bytes(), channels)
+            image = decode_image(
+                self._bytes(), channels, exif_orientation=exif_orientation
+            )
         except (OSError, tf.errors.OpError, ValueError, KeyError) as error:
             raise BadImage(f"{self.name} is no image: {reason(error)}") from None
         return image.numpy()
@@ -72,57 +80,92 @@ class ImageFile:
         return values[0]
 
 
-def find_images(path: str | os.PathLike) -> list[ImageFile]:
+def find_images(
+    path: str | os.PathLike, left_out: list[str] | None = None
+) -> list[ImageFile]:
     """Returns the images at `path`, in an order that does not change.
 
     Args:
-        path: a folder, which is searched with all below it; a text file that lists
-            images, one a line, relative to itself or absolute; a TFRecord of
-            tf.train.Examples with `image/encoded`; or a glob pattern of TFRecords.
+        path: a folder, which is searched with all below it; an image; a text file that
+            lists images, one a line, relative to itself or absolute, or a table with a
+            column `path`; a TFRecord of
+            tf.train.Examples with `image/encoded`; or a glob pattern of images or of
+            TFRecords.
+        left_out: gets the names of files that are no images, in a folder or among the
+            matches of a pattern.
 
     Raises:
         FileNotFoundError: if there is nothing there, or a listed file is missing.
         ValueError: if there are no images, or a TFRecord is cut short.
     """
-    path = os.fspath(path)
+    path, left_out = os.fspath(path), [] if left_out is None else left_out
     if os.path.isdir(path):
-        images = _in_folder(path)
+        names, others = find_files(path)
+        left_out += others
+        images = [ImageFile(name, os.path.join(path, name)) for name in names]
     elif os.path.isfile(path):
-        images = list(_records(path)) if _is_record(path) else _listed(path)
+        images = _in_file(path)
     else:
-        matches = sorted(glob.glob(path))
-        if not matches:
-            raise FileNotFoundError(f"There is no file or folder {path}.")
-        images = [image for match in matches for image in _records(match)]
+        images = _matches(path, left_out)
     if not images:
+        others = f" among the {len(left_out)} files" if left_out else ""
         raise ValueError(
-            f"There are no images in {path}; a folder's are known by "
-            f"{', '.join(SUFFIXES)}."
+            f"There are no images in {path}{others}; an image is {', '.join(NAMES)}."
         )
     return images
 
 
-def _in_folder(folder: str) -> list[ImageFile]:
-    root = pathlib.Path(folder)
-    names = sorted(
-        file.relative_to(root).as_posix()
-        for file in root.rglob("*")
-        if file.suffix.lower() in SUFFIXES and file.is_file()
-    )
-    return [ImageFile(name, str(root / name)) for name in names]
+def find_files(root: str) -> tuple[list[str], list[str]]:
+    """Returns the images below a folder, and all other files but hidden ones.
+
+    Both are paths relative to it with `/`, sorted. Links to folders are followed, but
+    not in circles.
+    """
+    images, others, seen = [], [], set()
+    for parent, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        for name in names:
+            path = os.path.join(parent, name)
+            if not is_hidden(name):
+                found = images if is_image(path) else others
+                found.append(os.path.relpath(path, root).replace(os.sep, "/"))
+    return sorted(images), sorted(others)
+
+
+def _in_file(path: str) -> list[ImageFile]:
+    if is_image(path):
+        return [ImageFile(path, path)]
+    return list(_records(path)) if _is_record(path) else _listed(path)
+
+
+def _matches(pattern: str, left_out: list[str]) -> list[ImageFile]:
+    paths = sorted(glob.glob(pattern))
+    if not paths:
+        raise FileNotFoundError(f"There is no file or folder {pattern}.")
+    images = [ImageFile(path, path) for path in paths if is_image(path)]
+    if not images:
+        return [image for path in paths for image in _records(path)]
+    others = {*paths} - {image.path for image in images}
+    left_out += sorted(p for p in others if not is_hidden(os.path.basename(p)))
+    return images
 
 
 def _listed(path: str) -> list[ImageFile]:
     root = pathlib.Path(path).parent
     try:
-        lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
+        names = read_names(path, root)
+    except ValueError as error:
         raise ValueError(
-            f"{path} is neither an image that can be read "
-            f"({', '.join(SUFFIXES)}), nor a TFRecord, nor a text file that lists "
-            "images."
+            f"{path} is neither an image that can be read ({', '.join(NAMES)}), nor a "
+            f"TFRecord, nor a text file that lists images: {error}"
         ) from None
-    names = [line.strip() for line in lines if line.strip()]
+    if is_table(names):
+        names = [row.path for row in read_rows(names, path)]
     images = [ImageFile(name, str(root / name)) for name in names]
     for number, image in enumerate(images):
         if not os.path.isfile(image.path):

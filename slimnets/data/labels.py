@@ -17,10 +17,13 @@ import numpy as np
 
 from slimnets.checkpoints import read_checkpoint
 from slimnets.checkpoints.metadata import LABELS_ENDING
+from slimnets.data.text_files import read_lines
 
 IMAGENET_CLASSES = 1000
 BACKGROUND = "background"
 _FILE = pathlib.Path(__file__).parent / "embedded" / "imagenet_classes.txt.gz"
+# What names that are not UTF-8 begin with.
+_BYTES = b"\n0:"
 _NUMBERED = re.compile(r"(\d+)\s*:\s*(.*)")
 
 
@@ -54,34 +57,52 @@ def imagenet_synsets() -> tuple[str, ...]:
     return tuple(synset for synset, _ in _imagenet())
 
 
-def read_labels(path: str | os.PathLike) -> tuple[str, ...]:
+def read_labels(path: str | os.PathLike, first: int = 0) -> tuple[str, ...]:
     """Reads a file of class names, one a line: `name`, or `0:name` in any order.
+
+    Args:
+        path: a text file in UTF-8, or what `write_labels` wrote.
+        first: what its numbers may begin with, beside 0.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is empty, or its numbers are not 0, 1, 2 ...
+        ValueError: if it is empty or not in UTF-8, only some of its lines are numbered,
+            or its numbers are not 0, 1, 2 ...
     """
-    try:
-        text = pathlib.Path(path).read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8: {error}.") from None
-    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    content = pathlib.Path(path).read_bytes()
+    if content.startswith(_BYTES):
+        lines = content.decode("utf-8", "surrogateescape").split("\n")
+        lines = [line for line in lines if line]
+    else:
+        lines = read_lines(path)
     if not lines:
         raise ValueError(f"{path} holds no names of classes.")
     matches = [_NUMBERED.fullmatch(line) for line in lines]
-    if not all(matches):
+    if not any(matches):
         return tuple(lines)
+    if not all(matches):
+        plain = matches.index(None)
+        raise ValueError(
+            f"{path} has {len(lines)} lines, of which {sum(map(bool, matches))} are "
+            f"numbered and others are not, such as {lines[plain]!r}: number all of "
+            "them or none."
+        )
     names = {int(match[1]): match[2] for match in matches if match}
-    if sorted(names) != list(range(len(lines))):
+    begin = first if min(names) == first else 0
+    if sorted(names) != list(range(begin, begin + len(lines))):
         raise ValueError(
             f"{path} has {len(lines)} lines, but its classes are not numbered from 0 "
-            f"to {len(lines) - 1}, each once."
+            f"to {len(lines) - 1}, each once; they are from {min(names)} to "
+            f"{max(names)}."
         )
-    return tuple(names[index] for index in range(len(names)))
+    return tuple(names[index] for index in sorted(names))
 
 
 def write_labels(path: str | os.PathLike, names: Sequence[str]) -> None:
     """Writes a file of class names, `0:name` a line, as TF-Slim's labels.txt.
+
+    Names of folders that are not UTF-8 are written as they are; then the first line is
+    empty, by which `read_labels` knows them from a text in another encoding.
 
     Raises:
         ValueError: for a name of more than one line.
@@ -90,8 +111,10 @@ def write_labels(path: str | os.PathLike, names: Sequence[str]) -> None:
         if "\n" in name or "\r" in name:
             raise ValueError(f"The name {name!r} has more than one line.")
     text = "".join(f"{index}:{name}\n" for index, name in enumerate(names))
+    content = text.encode("utf-8", "surrogateescape")
+    plain = content.decode("utf-8", "replace") == text
     draft = pathlib.Path(f"{os.fspath(path)}.draft")
-    draft.write_text(text, encoding="utf-8")
+    draft.write_bytes(content if plain else b"\n" + content)
     os.replace(draft, path)
 
 

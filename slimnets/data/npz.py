@@ -7,16 +7,19 @@ folders. `label_names` may name the classes.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any
 
+import absl.logging
 import numpy as np
 
 from slimnets.checkpoints.npz_files import NpzReader
 from slimnets.data.datasets import Dataset
-from slimnets.data.sources import held_out
+from slimnets.data.sources import ALL, held_out
 
+_FINGERPRINTED = 1000
 _KERAS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
 _PLAIN = ("images", "labels")
 _NUMBERS = "biuf"
@@ -28,8 +31,9 @@ def open_dataset(name: str, dataset_dir: str, labels_offset: None = None) -> Dat
     """Reads an archive into memory; see the module.
 
     Images are `[number, height, width]` or `[number, height, width, channels]`: whole
-    numbers from 0 to 255, or others from 0 to 1. Labels are `[number]` from 0 on, or
-    `[number, classes]` of 0 and 1 for examples of several classes.
+    numbers from 0 to 255, or others, such as truth values, from 0 to 1. Labels are
+    whole numbers of any type: `[number]` from 0 on, or `[number, classes]` from 0 to 1
+    for examples of several classes.
 
     Args:
         name: of the dataset.
@@ -46,6 +50,7 @@ def open_dataset(name: str, dataset_dir: str, labels_offset: None = None) -> Dat
     # Each of its arrays is read when it is asked for.
     arrays = NpzReader(dataset_dir)
     splits, test_split = _splits(arrays, dataset_dir)
+    whole = ALL if ALL in splits else ""
     splits = {
         split: _checked(images, labels, f"{split} of {dataset_dir}")
         for split, (images, labels) in splits.items()
@@ -68,6 +73,9 @@ def open_dataset(name: str, dataset_dir: str, labels_offset: None = None) -> Dat
         default_preprocessing="",
         loader=splits.__getitem__,
         test_split=test_split,
+        whole_split=whole,
+        directory=dataset_dir,
+        fingerprint=_fingerprint(splits[ALL]) if whole else "",
     )
 
 
@@ -94,7 +102,15 @@ def _splits(arrays: Mapping[str, Any], path: str) -> tuple[dict, str]:
     return {
         "train": (images[~held], labels[~held]),
         "validation": (images[held], labels[held]),
+        ALL: (images, labels),
     }, "validation"
+
+
+def _fingerprint(pair: tuple[np.ndarray, np.ndarray]) -> str:
+    images, labels = pair
+    digest = hashlib.sha256(repr((images.shape, labels.tolist())).encode())
+    digest.update(np.ascontiguousarray(images[:_FINGERPRINTED]))
+    return digest.hexdigest()
 
 
 def _checked(images, labels, where: str) -> tuple[np.ndarray, np.ndarray]:
@@ -111,32 +127,50 @@ def _checked(images, labels, where: str) -> tuple[np.ndarray, np.ndarray]:
         )
     least, most = (images.min(), images.max()) if images.size else (0, 0)
     if images.dtype != np.uint8:
-        largest = 1 if images.dtype.kind == "f" else 255
+        largest = 255 if images.dtype.kind in "iu" else 1
         if not (least >= 0 and most <= largest):  # Nor is it when they are no numbers.
             raise ValueError(
                 f"The images of {where} are {images.dtype} from {least} to {most}; "
                 "allowed are whole numbers from 0 to 255, or others from 0 to 1."
             )
-        images = images.astype(np.float32 if images.dtype.kind == "f" else np.uint8)
-    whole = labels.dtype.kind in "iu" and labels.min(initial=0) >= 0
-    if labels.ndim == 1 and (not whole or labels.max(initial=0) >= _MOST_CLASSES):
+        images = images.astype(np.uint8 if images.dtype.kind in "iu" else np.float32)
+    if images.dtype == np.uint8 and most == 1:
+        absl.logging.warning(
+            "The images of %s are whole numbers of 0 and 1 only, which are read as all "
+            "but black: whole numbers are from 0 to 255. Store truth values, or others "
+            "from 0 to 1, as bool or float.", where,
+        )  # fmt: skip
+    return images, _checked_labels(labels, where)
+
+
+def _checked_labels(labels: np.ndarray, where: str) -> np.ndarray:
+    """Labels as int64, or as float32 where an example has several."""
+    numbers = labels.dtype.kind in _NUMBERS
+    least, most = (labels.min(), labels.max()) if numbers and labels.size else (0, 0)
+    if labels.ndim == 2:
+        if not numbers or not 0 <= least <= most <= 1:
+            raise ValueError(f"The labels of {where} must be 0 and 1, or between.")
+        return labels.astype(np.float32)
+    whole = numbers and 0 <= least <= most < _MOST_CLASSES
+    if not whole or (labels != np.floor(labels)).any():
+        range_ = f" from {least} to {most}" if numbers else ""
         raise ValueError(
-            f"The labels of {where} must be whole numbers from 0 on, below "
-            f"{_MOST_CLASSES}."
+            f"The labels of {where} are {labels.dtype}{range_}; they must be whole "
+            f"numbers from 0 on, below {_MOST_CLASSES}."
         )
-    if labels.ndim == 2 and labels.dtype.kind not in _NUMBERS:
-        raise ValueError(f"The labels of {where} must be 0 and 1, or between.")
-    return images, labels
+    return labels.astype(np.int64)
 
 
 def _names(given, splits: dict, path: str) -> tuple[str, ...]:
     most = max(
-        labels.shape[1] if labels.ndim == 2 else int(labels.max(initial=-1)) + 1
+        labels.shape[1] if labels.ndim == 2 else labels.max(initial=-1).item() + 1
         for _, labels in splits.values()
     )
     if given is None:
         return tuple(map(str, range(most)))
     given = np.atleast_1d(given)
+    if given.dtype.kind == "S":
+        given = np.char.decode(given, "utf-8", "surrogateescape")
     if len(given) < most:
         raise ValueError(
             f"{path} names {len(given)} classes, but has labels up to {most - 1}."

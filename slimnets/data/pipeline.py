@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from slimnets.data.augmentation import Augmentation
 from slimnets.data.bad_records import BadRecords
-from slimnets.data.config import FALLBACK, AugmentationOptions, InputConfig
+from slimnets.data.corruptions import Corruption
 from slimnets.data.datasets import Dataset
 from slimnets.data.decoding import decoded_evaluation, decoded_training
+from slimnets.data.input_config import FALLBACK, AugmentationOptions, InputConfig
+from slimnets.data.label_check import label_counts, labels_of
 from slimnets.data.mixing import Mix, mix_pairs
+from slimnets.data.orders import Order, balanced, shuffled, steps_of
+from slimnets.data.pixel_limit import Decoding
 from slimnets.data.preprocessing import Preprocessing, get_preprocessing
 from slimnets.data.sources import Arrays
 
@@ -74,7 +79,8 @@ def training_batches(
             f"batch_size={batch_size} does not fit the split {reading.split!r} of "
             f"{reading.dataset.name!r}: it must be from 1 to {number}."
         )
-    orders = _orders(number, distinct, seed, first_step)
+    order = _order(data, reading, seed)
+    orders = steps_of(order, number, distinct, first_step)
     steps = tf.data.Dataset.range(first_step, tf.int64.max)
 
     def examples(chosen: tf.Tensor, step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -92,14 +98,14 @@ def training_batches(
         step, slot = divmod(element, share.size)
         position = (first_step + step) * distinct + (share.start + slot) % distinct
         epoch, place = divmod(position, number)
-        return int(_epoch_order(number, seed, epoch)[place])
+        return int(order(epoch)[place])
 
     chosen = tf.data.Dataset.zip(orders, steps).map(examples)
     if isinstance(reading.source, Arrays):
         batches = _stored(reading, augmentation, chosen)
     else:
         batches = decoded_training(
-            reading.source, augmentation, chosen, share.size, reading.channels,
+            reading.source, augmentation, chosen, share.size, reading.decoding,
             reading.bad_records, locate,
         )  # fmt: skip
     if augmentation.mixes:
@@ -132,6 +138,7 @@ def evaluation_batches(
     crop_fraction: float | None = None,
     input_context: tf.distribute.InputContext | None = None,
     bad_records: BadRecords | None = None,
+    corruption: Corruption | None = None,
 ) -> tf.data.Dataset:
     """Every image of the split once, in its stored order; the last batch may be short.
 
@@ -147,6 +154,7 @@ def evaluation_batches(
             image. None for all.
         bad_records: counts examples that cannot be used, which are left out; by default
             none may be.
+        corruption: what happens to images; None for nothing.
 
     Returns:
         Pairs of images float32 `[batch, image_size, image_size, channels]` and labels
@@ -160,7 +168,7 @@ def evaluation_batches(
     reading = _reading(data, image_size, split, preprocessing, bad_records, train=False)
     if crop_fraction is None and isinstance(data, InputConfig):
         crop_fraction = data.eval_crop_fraction
-    recipe = reading.recipe.with_crop_fraction(crop_fraction)
+    recipe = reading.recipe.with_crop_fraction(crop_fraction).corrupted(corruption)
     first, workers = 0, 1
     if input_context:
         first = input_context.input_pipeline_id
@@ -169,7 +177,7 @@ def evaluation_batches(
     if not isinstance(reading.source, Arrays):
         batches = decoded_evaluation(
             reading.source, recipe, indices, batch_size, reading.image_size,
-            reading.channels, reading.bad_records,
+            reading.decoding, reading.bad_records,
         )  # fmt: skip
         return _unsharded(batches.prefetch(tf.data.AUTOTUNE))
     images, labels = _constants(reading.source)
@@ -194,8 +202,9 @@ class _Reading:
     bad_records: BadRecords
 
     @property
-    def channels(self) -> int:
-        return self.dataset.image_shape[-1]
+    def decoding(self) -> Decoding:
+        dataset = self.dataset
+        return Decoding(dataset.image_shape[-1], dataset.exif_orientation)
 
 
 def _reading(data, image_size, split, preprocessing, bad_records, train) -> _Reading:
@@ -249,33 +258,23 @@ class _Share:
         return cls(context.input_pipeline_id * size if context else 0, size)
 
 
+def _order(data: Dataset | InputConfig, reading: _Reading, seed: int) -> Order:
+    if not getattr(data, "balanced_sampling", False):
+        return shuffled(reading.source.number, seed)
+    label_counts(reading.dataset, reading.split)  # Raises for several labels.
+    return balanced(labels_of(reading.source), seed)
+
+
 def _step_seed(seed: int, step: tf.Tensor) -> tf.Tensor:
     # Negative, so that no step shares its random numbers with an epoch's order.
     return tf.stack([tf.cast(seed, tf.int64), -1 - step])
 
 
-def _epoch_order(number: int, seed: int, epoch: int | tf.Tensor) -> tf.Tensor:
-    return tf.random.experimental.stateless_shuffle(
-        tf.range(number), seed=tf.stack([tf.cast(seed, tf.int64), epoch])
-    )
-
-
-def _orders(number: int, size: int, seed: int, first_step: int) -> tf.data.Dataset:
-    """The indices `[size]` of each step, from `first_step` on."""
-    first_epoch, start = divmod(first_step * size, number)
-
-    def order(epoch: tf.Tensor) -> tf.data.Dataset:
-        begun = tf.where(epoch == first_epoch, start, 0)
-        shuffled = _epoch_order(number, seed, epoch)
-        return tf.data.Dataset.from_tensor_slices(shuffled[begun:])
-
-    epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-    return epochs.flat_map(order).batch(size, drop_remainder=True)
-
-
 def _constants(source: Arrays) -> tuple[tf.Tensor, tf.Tensor]:
-    kind = tf.float32 if source.multi_label else tf.int64
-    return tf.constant(source.images), tf.constant(source.labels, kind)
+    kind = np.float32 if source.multi_label else np.int64
+    # TensorFlow takes neither every type of label nor the other order of bytes.
+    images = source.images.astype(source.images.dtype.newbyteorder("="))
+    return tf.constant(images), tf.constant(source.labels.astype(kind))
 
 
 def _stored(

@@ -5,53 +5,99 @@ from its first bytes, and compared with MOST_PIXELS, before anything is decoded.
 JPEG's scans are counted too, each of which may go over all pixels for a few bytes. Of
 a GIF only the first picture is decoded: TensorFlow would unpack all of them.
 
+TensorFlow decodes what it decodes rightly, Pillow the rest; both give the same pixels.
+
 Sources: ITU-T T.81 (JPEG), W3C PNG, CompuServe GIF89a, Microsoft's BITMAPINFOHEADER.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-# A quarter of a GiB in RGB, which is where Pillow begins to warn.
-MOST_PIXELS = 2**28 // 3
+from slimnets.data import orientation, pillow_files
+from slimnets.data.gif_pictures import cut_off, first_picture
+from slimnets.data.pillow_files import MOST_PIXELS
+
 # Progressive JPEGs have about ten scans; these are for the largest, smaller ones may
 # have more.
 MOST_SCANS = 32
 _SCAN_HEADER = 10  # Bytes, at least.
 _HEADER = 32
-# Of a GIF: the header with the screen's description; a picture's description.
-_SCREEN, _PICTURE = 13, 10
-_EXTENSION, _SEPARATOR = 0x21, 0x2C
-# A GIF's pieces have up to 255 bytes, and all but the last nearly always that many.
-# Looking for the end of a picture must not take longer than decoding it.
-_BYTES_PER_PIECE, _SPARE_PIECES = 32, 1000
+# TensorFlow's default rounds more coarsely: up to 14 of 255 from what Pillow gives.
+DCT = "INTEGER_ACCURATE"
+_CMYK, _ADOBES_MARK = 4, b"\xff\xee\0\x0eAdobe\0\x64" + bytes(5)
+# Of a BMP: the least length of a header with a size of 32 bits and a compression.
+_INFO_HEADER = 40
+# Pillow's conversion to gray, ITU-R 601-2, in units of 1 / 2**16.
+_GRAY = (19595, 38470, 7471)
 
 
-def decode_image(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    """Decodes a JPEG, PNG, GIF (its first picture) or BMP.
+def decode_image(
+    encoded: tf.Tensor,
+    channels: int,
+    *,
+    exif_orientation: bool = True,
+    python: bool = True,
+) -> tf.Tensor:
+    """Decodes an image of any of `formats.NAMES`; a GIF's first picture, without alpha.
 
     Args:
         encoded: a string scalar.
-        channels: 1 or 3, or 0 for the image's own.
+        channels: 1 or 3.
+        exif_orientation: whether photos are turned upright, as EXIF says.
+        python: whether Pillow, which runs in Python, may decode what TensorFlow does
+            not: WebP, TIFF, HEIC, AVIF, BMPs with a palette and the like. A graph that
+            is saved must do without it.
 
     Returns:
-        What `tf.io.decode_image` does: uint8 `[height, width, channels]`.
+        The pixels that Pillow's `convert` gives: uint8 `[height, width, channels]`; of
+        samples of 16 bits the upper eight.
 
     Raises:
         tf.errors.InvalidArgumentError: if it is none of these, cannot be decoded, or
-            has more than MOST_PIXELS or MOST_SCANS; in graph code, when it is run.
+            has more than MOST_PIXELS or MOST_SCANS; in graph code, when it is run,
+            where other errors of `tf.errors` may come of Python.
     """
     encoded = tf.convert_to_tensor(encoded)
-    other = _other if tf.executing_eagerly() else _other_in_graph
-    checked = tf.cond(
-        tf.io.is_jpeg(encoded), lambda: _jpeg(encoded), lambda: other(encoded)
+    return tf.cond(
+        tf.io.is_jpeg(encoded),
+        lambda: _jpeg(encoded, channels, exif_orientation),
+        lambda: decode_no_jpeg(encoded, channels, exif_orientation, python),
     )
-    image = tf.io.decode_image(checked, channels, expand_animations=False)
-    return tf.ensure_shape(image, [None, None, channels or None])
+
+
+def decode_no_jpeg(
+    encoded: tf.Tensor, channels: int, exif_orientation: bool, python: bool = True
+) -> tf.Tensor:
+    """`decode_image` of what is known to be no JPEG."""
+    other = _other if tf.executing_eagerly() else _other_in_graph()
+    image = other(encoded, channels, exif_orientation, python)
+    return tf.ensure_shape(image, [None, None, channels])
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoding:
+    """`decode_image` with its settings, a function of an encoded image."""
+
+    channels: int
+    exif_orientation: bool = True
+
+    def __call__(self, encoded: tf.Tensor) -> tf.Tensor:
+        upright = self.exif_orientation
+        return decode_image(encoded, self.channels, exif_orientation=upright)
+
+
+def _jpeg(encoded: tf.Tensor, channels: int, exif_orientation: bool) -> tf.Tensor:
+    encoded = with_adobes_mark(encoded, jpeg_shape(encoded))
+    image = in_channels(tf.io.decode_jpeg(encoded, 3, dct_method=DCT), channels)
+    if not exif_orientation:
+        return image
+    return orientation.turn_upright(image, orientation.jpeg_orientation(encoded))
 
 
 def jpeg_shape(encoded: tf.Tensor) -> tf.Tensor:
@@ -72,6 +118,29 @@ def jpeg_shape(encoded: tf.Tensor) -> tf.Tensor:
         return _if(scans * pixels <= most, what, shape)
 
     return tf.cond(possible * pixels <= most, lambda: tf.identity(shape), counted)
+
+
+def with_adobes_mark(encoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """A JPEG, in which one of CMYK says that it is inverted, as all that there are.
+
+    TensorFlow, unlike Pillow, would believe one without Adobe's segment that it is not.
+
+    Args:
+        encoded: the JPEG.
+        shape: what `jpeg_shape` gives.
+    """
+
+    return tf.cond(
+        shape[2] == _CMYK, lambda: _marked(encoded), lambda: tf.identity(encoded)
+    )
+
+
+@orientation.traced_apart(tf.TensorSpec([], tf.string))
+def _marked(encoded: tf.Tensor) -> tf.Tensor:
+    parts = tf.raw_ops.StringSplitV2(input=[encoded], sep=b"Adobe", maxsplit=1)
+    rest = tf.strings.substr(encoded, 2, tf.strings.length(encoded) - 2)
+    whole = tf.strings.join([b"\xff\xd8", _ADOBES_MARK, rest])
+    return tf.where(tf.size(parts.values) > 1, encoded, whole)
 
 
 def _count_scans(encoded: tf.Tensor) -> tf.Tensor:
@@ -96,12 +165,19 @@ def _if(condition: Any, what: list, value: tf.Tensor) -> tf.Tensor:
         return tf.identity(value)
 
 
-def _jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    with tf.control_dependencies([jpeg_shape(encoded)]):
-        return tf.identity(encoded)
+@functools.cache
+def _other_in_graph() -> Callable[..., tf.Tensor]:
+    """`_other`, kept apart: what is not run of it would take time for each JPEG."""
+    return tf.function(
+        _other,
+        autograph=False,
+        experimental_attributes={"_noinline": True},
+    )
 
 
-def _other(encoded: tf.Tensor) -> tf.Tensor:
+def _other(
+    encoded: tf.Tensor, channels: int, exif_orientation: bool, python: bool
+) -> tf.Tensor:
     # Zeros behind a file that is too short are of no format, and of no size.
     start = tf.strings.join([tf.strings.substr(encoded, 0, _HEADER), bytes(_HEADER)])
     known = (
@@ -110,117 +186,100 @@ def _other(encoded: tf.Tensor) -> tf.Tensor:
         tf.equal(tf.strings.substr(start, 0, 2), b"BM"),
         True,
     )
-    branches = [
-        functools.partial(branch, encoded, start)
-        for branch in (_png, _gif, _bmp, _unknown)
-    ]
+
+    def with_pillow() -> tf.Tensor:
+        return _pillow(encoded, channels, exif_orientation, python)
+
+    def colors(decode: Callable) -> Callable[[], tf.Tensor]:
+        def branch() -> tf.Tensor:
+            return decode(encoded, start, exif_orientation, channels, with_pillow)
+
+        return branch
+
+    branches = [*map(colors, (_png, _gif, _bmp)), with_pillow]
     which = tf.argmax(tf.cast(tf.stack(known), tf.int32), output_type=tf.int32)
     return tf.switch_case(which, branches)
 
 
-# Kept apart: what is not run of its branches would take time for each JPEG.
-_other_in_graph = tf.function(
-    _other,
-    input_signature=[tf.TensorSpec([], tf.string)],
-    autograph=False,
-    experimental_attributes={"_noinline": True},
-)
+def in_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
+    """Colors as they are or, with one channel, Pillow's gray of them: uint8."""
+    if channels == 3:
+        return image
+    weighted = tf.cast(image, tf.int32) * tf.constant(_GRAY)
+    total = tf.reduce_sum(weighted, axis=-1, keepdims=True) + 2**15
+    return tf.cast(total // 2**16, tf.uint8)
 
 
-def _png(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
+def _png(encoded, start, exif_orientation, channels, with_pillow) -> tf.Tensor:
     first = tf.equal(tf.strings.substr(start, 12, 4), b"IHDR")
     encoded = _if(first, ["a PNG begins with its header"], encoded)
     width, height = _two(start, 16, tf.int32, little_endian=False)
-    return _if_small(encoded, height, width)
+    encoded = _if_small(encoded, height, width)
+    image = in_channels(tf.io.decode_png(encoded, 3), channels)
+    if not exif_orientation:
+        return image
+    return orientation.turn_upright(image, orientation.png_orientation(encoded))
 
 
-def _bmp(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-    width, height = _two(start, 18, tf.int32)
-    # It is negative where rows go from top to bottom.
-    return _if_small(encoded, tf.abs(tf.cast(height, tf.int64)), width)
+def _bmp(encoded, start, exif_orientation, channels, with_pillow) -> tf.Tensor:
+    (length,) = _numbers(start, 14, tf.int32, 1)
+    _, bits = _two(start, 26, tf.uint16)
+    (compression,) = _numbers(start, 30, tf.int32, 1)
+    plain = (
+        (length >= _INFO_HEADER) & (compression == 0) & ((bits == 24) | (bits == 32))
+    )
+
+    def colors() -> tf.Tensor:
+        width, height = _two(start, 18, tf.int32)
+        # It is negative where rows go from top to bottom.
+        small = _if_small(encoded, tf.abs(tf.cast(height, tf.int64)), width)
+        image = tf.io.decode_image(small, 3, expand_animations=False)
+        return in_channels(tf.ensure_shape(image, [None, None, 3]), channels)
+
+    return tf.cond(plain, colors, with_pillow)
 
 
-def _gif(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-    """Cut off after its first picture."""
+def _gif(encoded, start, exif_orientation, channels, with_pillow) -> tf.Tensor:
+    """Only its first picture; Pillow puts it on its canvas if that is larger."""
     width, height = _two(start, 6, tf.uint16)
-    place, end = _first_picture(_if_small(encoded, height, width))
+    place, end = first_picture(_if_small(encoded, height, width))
     encoded = _if(end > 0, ["there is no picture in it that ends"], encoded)
-    width, height = _two(encoded, place + 5, tf.uint16)
-    cut = tf.strings.join([tf.strings.substr(encoded, 0, end), b";"])
-    return _if_small(cut, height, width)
+    left, top, wide, high = _numbers(encoded, place + 1, tf.uint16, 4)
+    encoded = _if_small(encoded, high, wide)
+    whole = (left == 0) & (top == 0) & (wide == width) & (high == height)
+
+    def colors() -> tf.Tensor:
+        cut = cut_off(encoded, place, end)
+        image = tf.io.decode_image(cut, 3, expand_animations=False)
+        return in_channels(tf.ensure_shape(image, [None, None, 3]), channels)
+
+    return tf.cond(whole, colors, with_pillow)
 
 
-def _unknown(encoded: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
-    return _if(False, ["it is no JPEG, PNG, GIF or BMP"], encoded)
+def _pillow(
+    encoded: tf.Tensor, channels: int, exif_orientation: bool, python: bool
+) -> tf.Tensor:
+    decode = functools.partial(
+        pillow_files.decode, channels=channels, exif_orientation=exif_orientation
+    )
+    if tf.executing_eagerly():
+        try:
+            return tf.constant(decode(encoded.numpy()))
+        except ValueError as error:
+            raise tf.errors.InvalidArgumentError(None, None, str(error)) from None
+    if python:
+        image = tf.numpy_function(decode, [encoded], tf.uint8, stateful=False)
+        return tf.ensure_shape(image, [None, None, channels])
+    what = "it is no image that TensorFlow decodes: no JPEG, PNG, GIF whose first "
+    what += "picture fills it, or BMP of 24 or 32 bits a pixel"
+    return _if(False, [what], tf.zeros([1, 1, channels], tf.uint8))
 
 
 def _two(text, place, dtype, little_endian=True) -> list[tf.Tensor]:
-    part = tf.strings.substr(text, place, 2 * dtype.size)
+    return _numbers(text, place, dtype, 2, little_endian)
+
+
+def _numbers(text, place, dtype, count, little_endian=True) -> list[tf.Tensor]:
+    part = tf.strings.substr(text, place, count * dtype.size)
     decoded = tf.io.decode_raw(part, dtype, little_endian=little_endian)
-    return tf.unstack(tf.ensure_shape(decoded, [2]))
-
-
-def _first_picture(encoded: tf.Tensor) -> tuple[Any, Any]:
-    """Where a GIF's first picture begins and ends; 0 and 0 without one."""
-    if tf.executing_eagerly():  # Where TensorFlow's loops would be slow.
-        content = encoded.numpy()
-        return _find_picture(
-            lambda place: content[place] if place < len(content) else 0,
-            len(content),
-            _loop,
-            lambda condition, a, b: a if condition else b,
-        )
-    data = tf.io.decode_raw(encoded, tf.uint8)
-    length = tf.size(data)
-
-    def byte(place: tf.Tensor) -> tf.Tensor:
-        value = tf.cast(data[tf.minimum(place, length - 1)], tf.int32)
-        return tf.where(place < length, value, 0)
-
-    return _find_picture(byte, length, tf.while_loop, tf.where)
-
-
-def _loop(condition: Callable, body: Callable, variables: Sequence) -> Sequence:
-    """`tf.while_loop` in Python."""
-    while condition(*variables):
-        variables = body(*variables)
-    return variables
-
-
-def _find_picture(
-    byte: Callable, length: Any, loop: Callable, where: Callable
-) -> tuple[Any, Any]:
-    """As `_first_picture`, in Python or in a graph.
-
-    Args:
-        byte: gives the byte at a place; 0 behind the end.
-        length: the number of bytes.
-        loop: see `tf.while_loop`.
-        where: see `tf.where`.
-    """
-    most = length // _BYTES_PER_PIECE + _SPARE_PIECES
-
-    def after_table(place, flags):
-        """Where the colors end that lie at `place`, if there are any."""
-        return place + where(flags >= 128, 6 * 2 ** (flags % 8), 0)
-
-    def after_pieces(place, steps):
-        return loop(
-            lambda place, steps: (byte(place) > 0) & (steps < most),
-            lambda place, steps: (place + 1 + byte(place), steps + 1),
-            [place, steps],
-        )
-
-    def after_extension(place, steps):
-        place, steps = after_pieces(place + 2, steps + 1)
-        return place + 1, steps
-
-    place, steps = loop(
-        lambda place, steps: (byte(place) == _EXTENSION) & (steps < most),
-        after_extension,
-        [after_table(_SCREEN, byte(10)), 0],
-    )
-    pieces = after_table(place + _PICTURE, byte(place + 9)) + 1
-    end, steps = after_pieces(pieces, steps)
-    good = (byte(place) == _SEPARATOR) & (end < length) & (steps < most)
-    return where(good, place, 0), where(good, end + 1, 0)
+    return tf.unstack(tf.ensure_shape(decoded, [count]))

@@ -17,9 +17,10 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from slimnets.data.config import AugmentationOptions
+from slimnets.data.corruptions import Corruption
 from slimnets.data.datasets import Dataset
 from slimnets.data.geometry import View
+from slimnets.data.input_config import AugmentationOptions
 from slimnets.data.points import first_points
 
 Values = Callable[[tf.Tensor], tf.Tensor]
@@ -121,6 +122,22 @@ class Preprocessing:
             raise ValueError(f"eval_crop_fraction={fraction}; allowed is 0 < it <= 1.")
         view = dataclasses.replace(self.view, crop_fraction=fraction)
         return dataclasses.replace(self, view=view)
+
+    def corrupted(self, corruption: Corruption | None) -> Preprocessing:
+        """This recipe with a change of what is seen of an image, or None for none.
+
+        Raises:
+            ValueError: for a recipe of clouds.
+        """
+        if corruption is None:
+            return self
+        if self.rank == 2:
+            raise ValueError(
+                f"corruptions={corruption.name} is for images; preprocessing_name="
+                f"{self.name} is for clouds of points."
+            )
+        values = self.values
+        return dataclasses.replace(self, values=lambda x: values(corruption(x)))
 
     def for_dataset(self, dataset: Dataset) -> Preprocessing:
         """Returns itself; raises ValueError unless it fits the dataset's examples."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import os
 import threading
 from collections.abc import Callable
@@ -13,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.data import folders, records
-from slimnets.data.bad_records import BadRecords, reason
+from slimnets.data.bad_records import BadRecords, TooManyBadRecords, reason
+from slimnets.data.formats import START, image_format
 from slimnets.data.labels import BACKGROUND, write_labels
 from slimnets.data.pixel_limit import decode_image
 from slimnets.data.sources import Files
@@ -23,7 +25,6 @@ LAYOUTS = tuple(
     for name, layout in records.LAYOUTS.items()
     if layout.sharded and layout.image_shape == (None, None, 3)
 )
-_FORMATS = {".jpg": "jpeg", ".jpeg": "jpeg"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +50,7 @@ def make_records(
     layout: str = "records",
     seed: int = 0,
     max_bad_records: int = 0,
+    exif_orientation: bool = True,
     num_threads: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Written:
@@ -66,19 +68,23 @@ def make_records(
         layout: one of LAYOUTS, which is the `dataset_name` to read them by.
         seed: of the order of the images.
         max_bad_records: how many images that cannot be decoded are left out.
+        exif_orientation: whether `image/height` and `image/width` are of the photo as
+            EXIF turns it. Who reads the records decides anew: the photos keep their
+            EXIF.
         num_threads: how many files are written at a time; None for one for each core.
         progress: is told how many images are done, and of how many.
 
     Raises:
         ValueError: if the folder has no classes, or an empty one; for an unknown layout
             or too many shards; or if the output holds files of another number of
-            shards. TooManyBadRecords, a ValueError, for more than max_bad_records.
+            shards. TooManyBadRecords, a ValueError that names all, for more than
+            max_bad_records.
         FileNotFoundError: if there is no such folder.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout={layout!r} is not one of {', '.join(LAYOUTS)}.")
     dataset = folders.open_dataset("folder", dataset_dir)
-    splits = [split for split in dataset.splits if split != folders.ALL]
+    splits = [split for split in dataset.splits if split != dataset.whole_split]
     number = dataset.splits[dataset.train_split]
     if not 1 <= num_shards <= number:
         raise ValueError(
@@ -98,11 +104,15 @@ def make_records(
         os.path.join(output, records.LABELS_FILE), [*background, *dataset.label_names]
     )
     bad = BadRecords(max_bad_records)
-    writer = _Writer(row.labels_offset, bad, progress, shards)
+    decode = functools.partial(
+        decode_image, channels=3, exif_orientation=exif_orientation
+    )
+    writer = _Writer(row.labels_offset, bad, progress, shards, decode)
     with concurrent.futures.ThreadPoolExecutor(num_threads or os.cpu_count()) as pool:
         futures = [pool.submit(writer.write, shard) for shard in shards]
         try:
             counts = [future.result() for future in futures]
+            bad.check()
         except BaseException:
             writer.stop.set()
             pool.shutdown(cancel_futures=True)
@@ -151,10 +161,11 @@ def _check_output(shards: list[_Shard], row: records.Layout, output: str) -> Non
 class _Writer:
     """Writes shards; several may be under way in as many threads."""
 
-    def __init__(self, labels_offset, bad, progress, shards):
+    def __init__(self, labels_offset, bad, progress, shards, decode):
         self.stop = threading.Event()
         self._labels_offset = labels_offset
         self._bad = bad
+        self._decode = decode
         self._progress = progress
         self._total = sum(len(shard.indices) for shard in shards)
         self._done = 0
@@ -174,7 +185,8 @@ class _Writer:
                         writer.write(example)
                         number += 1
                     self._count()
-            os.replace(draft, shard.path)
+            if not self._bad.too_many:
+                os.replace(draft, shard.path)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.remove(draft)
@@ -190,16 +202,17 @@ class _Writer:
         try:
             with open(path, "rb") as file:
                 encoded = file.read()
-            image = decode_image(encoded, 3)
+            image = self._decode(encoded)
         except (OSError, ValueError, tf.errors.OpError) as error:
-            self._bad.add(path, reason(error))
+            with contextlib.suppress(TooManyBadRecords):  # All are named at the end.
+                self._bad.add(path, reason(error))
             return None
-        ending = os.path.splitext(path)[1].lower()
+        name = image_format(encoded[:START])
         height, width, _ = image.shape
         feature = {
             "image/encoded": _bytes(encoded),
-            "image/format": _bytes(_FORMATS.get(ending, ending[1:]).encode()),
-            "image/filename": _bytes(source.paths[index].encode()),
+            "image/format": _bytes(name.lower().encode()),
+            "image/filename": _bytes(os.fsencode(source.paths[index])),
             "image/class/label": _whole(source.labels[index] + self._labels_offset),
             "image/height": _whole(height),
             "image/width": _whole(width),

@@ -13,9 +13,12 @@ import dataclasses
 import functools
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from slimnets.data.class_names import is_background
 from slimnets.data.datasets import Dataset
 from slimnets.data.image_files import record_spans
 from slimnets.data.labels import BACKGROUND, imagenet_labels, read_labels
@@ -24,6 +27,7 @@ from slimnets.data.sources import Features, Records
 LABELS_FILE = "labels.txt"
 _SHARD = re.compile(r"(.*[-_])(\d{5})-of-(\d{5})(.*)")
 _READERS = 16
+_FEATURES = Features()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,13 +102,19 @@ class LazyCounts(Mapping):
         return len(self._splits)
 
 
-def open_dataset(name: str, dataset_dir: str, labels_offset: int | None) -> Dataset:
+def open_dataset(
+    name: str,
+    dataset_dir: str,
+    labels_offset: int | None,
+    features: Features = _FEATURES,
+) -> Dataset:
     """Finds a dataset's record files; they are read when a split is asked for.
 
     Args:
         name: a key of LAYOUTS.
         dataset_dir: the directory of the files.
         labels_offset: what is subtracted from labels; None for the layout's own.
+        features: the names of a record's features.
 
     Raises:
         FileNotFoundError: if there is no such directory, no file of a split, or a shard
@@ -124,7 +134,7 @@ def open_dataset(name: str, dataset_dir: str, labels_offset: int | None) -> Data
         )
     offset = layout.labels_offset if labels_offset is None else labels_offset
     names = _label_names(name, dataset_dir, offset)
-    features = Features(labels_offset=offset)
+    features = dataclasses.replace(features, labels_offset=offset)
     source = functools.cache(
         lambda split: read_records(files[split], len(names), features)
     )
@@ -136,7 +146,8 @@ def open_dataset(name: str, dataset_dir: str, labels_offset: int | None) -> Data
         splits=LazyCounts(tuple(files), source),
         default_preprocessing=layout.preprocessing,
         loader=source,
-        test_split=layout.splits[1],
+        test_split=layout.splits[1] if layout.splits[1] in files else layout.splits[0],
+        directory=dataset_dir,
         train_split=layout.splits[0],
         on_disk=True,
     )
@@ -148,11 +159,16 @@ def read_records(paths: list[str], num_classes: int, features: Features) -> Reco
     Raises:
         ValueError: if a file is cut short, or there are no records at all.
     """
-    with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
-        spans = list(pool.map(record_spans, paths))
+    spans = spans_of(paths)
     if not sum(map(len, spans)):
         raise ValueError(f"There are no records in {', '.join(paths)}.")
     return Records(paths, spans, num_classes, features)
+
+
+def spans_of(paths: Sequence[str]) -> list[np.ndarray]:
+    """Where the records of files lie, whose lengths alone are read."""
+    with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(record_spans, paths))
 
 
 def _files_of(layout: Layout, split: str, dataset_dir: str) -> list[str]:
@@ -185,18 +201,23 @@ def check_shards(names: list[str], where: str) -> None:
 
 
 def _label_names(name: str, dataset_dir: str, offset: int) -> tuple[str, ...]:
+    """The names of the classes, which an offset of the labels does not move.
+
+    Where there is one, names may begin with a background, which has no label then.
+    ImageNet's records always count from 1, so that without an offset there is one.
+    """
     path = os.path.join(dataset_dir, LABELS_FILE)
     if os.path.exists(path):
-        return read_labels(path)[offset:] if name != "imagenet" else _own(path, offset)
-    if name == "imagenet":
-        return imagenet_labels(background=offset == 0)
-    raise ValueError(f"{dataset_dir} has no {LABELS_FILE} with the names of classes.")
-
-
-def _own(path: str, offset: int) -> tuple[str, ...]:
-    """ImageNet's names from a file, which may or may not begin with the background."""
-    names = read_labels(path)
-    begins = names[0] == BACKGROUND
-    if offset == 0:
-        return names if begins else (BACKGROUND, *names)
-    return names[1:] if begins else names
+        names = read_labels(path, first=offset)
+    elif name == "imagenet":
+        names = imagenet_labels()
+    else:
+        raise ValueError(
+            f"{dataset_dir} has no {LABELS_FILE} with the names of classes."
+        )
+    begins = is_background(names[0])
+    if offset:
+        return names[offset:] if begins else names
+    if LAYOUTS[name].labels_offset and not begins:
+        return (BACKGROUND, *names)
+    return names

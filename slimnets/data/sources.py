@@ -6,6 +6,7 @@ Every example has an index, so that a pipeline may begin anywhere and order is i
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -15,7 +16,11 @@ import tensorflow as tf
 from slimnets.data.image_files import read_span
 
 # Of a split that a dataset does not have of its own, each tenth example is held out.
+TRAIN, VALIDATION, ALL = "train", "validation", "all"
+# Names of splits that may measure a network, the first that is there.
+MEASURING = (VALIDATION, "val", "valid", "test")
 HELD_OUT = 10
+_NO_CLASS = -1
 
 
 class Encoded(Protocol):
@@ -25,11 +30,13 @@ class Encoded(Protocol):
         number: how many there are.
         num_classes: labels are below it.
         multi_label: whether an example's label is a row of 0 and 1, one for each class.
+        counted_from: how labels in files become labels, for a message.
     """
 
     number: int
     num_classes: int
     multi_label: bool
+    counted_from: str
 
     def name(self, index: int) -> str:
         """What an example is called: its file, and its index in that."""
@@ -65,9 +72,9 @@ class Arrays:
 
 
 class Files:
-    """Image files, each of one class."""
+    """Image files, each of one class, or with a row of 0 and 1 for the classes."""
 
-    multi_label = False
+    counted_from = ""
 
     def __init__(
         self, root: str, names: Sequence[str], labels: np.ndarray, num_classes: int
@@ -75,10 +82,14 @@ class Files:
         self.number = len(names)
         self.num_classes = num_classes
         self.labels = labels
+        self.multi_label = labels.ndim == 2
         self.paths = names
         self._root = root
-        self._names = tf.constant(list(names), tf.string)
-        self._labels = tf.constant(labels, tf.int64)
+        self._folder = tf.constant(os.fsencode(f"{root}/"))
+        # Bytes, for names of files need not be UTF-8.
+        self._names = tf.constant(list(map(os.fsencode, names)), tf.string)
+        kind = tf.float32 if self.multi_label else tf.int64
+        self._labels = tf.constant(labels, kind)
 
     def path(self, index: int) -> str:
         """Where an example's file is."""
@@ -91,18 +102,27 @@ class Files:
         return b""  # `parse` reads the file itself.
 
     def parse(self, index, data):
-        path = tf.strings.join([self._root, "/", self._names[index]])
+        path = tf.strings.join([self._folder, self._names[index]])
         return tf.io.read_file(path), self._labels[index], tf.zeros([0, 4])
 
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """The names of a record's features, and what its labels count from."""
+    """The names of a record's features, and what its labels are.
+
+    Attributes:
+        image, label, boxes: the names.
+        labels_offset: what labels count from.
+        texts: the classes by the texts that labels are; empty for numbers.
+        several: whether an example has any number of labels.
+    """
 
     image: str = "image/encoded"
     label: str = "image/class/label"
     boxes: str = "image/object/bbox"
     labels_offset: int = 0
+    texts: tuple[str, ...] = ()
+    several: bool = False
 
 
 class Records:
@@ -115,8 +135,6 @@ class Records:
         features: the names of a record's features.
     """
 
-    multi_label = False
-
     def __init__(
         self,
         paths: Sequence[str],
@@ -125,10 +143,20 @@ class Records:
         features: Features,
     ):
         self.num_classes = num_classes
+        self.multi_label = features.several
         self._paths = list(paths)
         self._spans = np.concatenate([np.zeros([0, 2], np.int64), *spans])
         self._starts = np.cumsum([0, *map(len, spans)])
         self._features = features
+        offset = features.labels_offset
+        self.counted_from = f", after labels_offset={offset} is subtracted"
+        self._places = None
+        if features.texts:
+            self.counted_from = f", and a text of no class is {_NO_CLASS}"
+            texts = tf.constant(features.texts), tf.range(num_classes, dtype=tf.int64)
+            self._places = tf.lookup.StaticHashTable(
+                tf.lookup.KeyValueTensorInitializer(*texts), _NO_CLASS
+            )
         self.number = len(self._spans)
 
     def name(self, index: int) -> str:
@@ -141,16 +169,32 @@ class Records:
     def parse(self, index, data):
         names = self._features
         sides = [f"{names.boxes}/{side}" for side in ("ymin", "xmin", "ymax", "xmax")]
+        kind = tf.string if names.texts else tf.int64
+        one, any_number = tf.io.FixedLenFeature([], kind), tf.io.VarLenFeature(kind)
         parsed = tf.io.parse_single_example(
             data,
             {
                 names.image: tf.io.FixedLenFeature([], tf.string),
-                names.label: tf.io.FixedLenFeature([], tf.int64),
+                names.label: any_number if names.several else one,
                 **{side: tf.io.VarLenFeature(tf.float32) for side in sides},
             },
         )
         boxes = tf.stack([parsed[side].values for side in sides], axis=1)
-        return parsed[names.image], parsed[names.label] - names.labels_offset, boxes
+        return parsed[names.image], self._label(parsed[names.label]), boxes
+
+    def _label(self, value: tf.Tensor | tf.SparseTensor) -> tf.Tensor:
+        """A class number, or a row of 0 and 1."""
+        value = value.values if self.multi_label else value
+        if self._places is not None:
+            label = self._places.lookup(value)
+        else:
+            label = value - self._features.labels_offset
+        if not self.multi_label:
+            return label
+        fits = tf.reduce_all((label >= 0) & (label < self.num_classes))
+        with tf.control_dependencies([tf.debugging.Assert(fits, ["labels", label])]):
+            rows = tf.one_hot(label, self.num_classes)
+        return tf.minimum(tf.reduce_sum(rows, axis=0), 1.0)
 
     def _place(self, index: int) -> tuple[int, int]:
         """Which file, and which of its records."""
@@ -161,3 +205,10 @@ class Records:
 def held_out(number: int) -> np.ndarray:
     """Which of `number` examples in order are held out: bool `[number]`."""
     return np.arange(number) % HELD_OUT == HELD_OUT - 1
+
+
+def split_off(held: np.ndarray) -> dict[str, np.ndarray]:
+    """The indices of splits of examples, some of which are held out; none is empty."""
+    chosen = {TRAIN: ~held, VALIDATION: held, ALL: np.ones_like(held)}
+    found = {name: np.flatnonzero(which) for name, which in chosen.items()}
+    return {name: indices for name, indices in found.items() if len(indices)}

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from slimnets.checkpoints import read_checkpoint
-from slimnets.data import Dataset, evaluation_batches, get_dataset
-from slimnets.data.labels import labels_of
+from slimnets.data import Dataset, evaluation_batches
 from slimnets.export.exporting import Report, export_model, write_json
 from slimnets.export.frozen import IMAGES, LOGITS, as_function
 from slimnets.export.loading import load
-from slimnets.inspection.observe import Observed
-from slimnets.training.averages import ENDING
-from slimnets.training.evaluation import load_trained
+from slimnets.trained import Trained, open_trained
+from slimnets.training.evaluation_data import classes_of, dataset_for
 
 CALIBRATION_BATCH = 8
 _MOST_READ = 16
@@ -62,39 +59,19 @@ def export_checkpoint(
     *,
     format: str,
     model_name: str | None = None,
-    precision: str = "float32",
-    batch_size: int | None = None,
     image_size: int | None = None,
     preprocessing: str | None = None,
-    levels: Sequence[str] | None = None,
     averages: bool | None = None,
-    dataset_name: str | None = None,
-    dataset_dir: str | None = None,
-    calibration_images: int = 128,
-    measure: bool = False,
-    tolerance: float | None = None,
+    rename: Iterable[tuple[str, str]] = (),
+    exclude: Iterable[str] = (),
+    **kwargs: Any,
 ) -> tuple[Report, Accuracies | None]:
     """Exports the network of a checkpoint; what is None comes from its metadata.
 
     Args:
-        checkpoint_path: see `read_checkpoint`.
-        output: as of `export_model`.
-        format: as of `export_model`.
-        model_name: a registered network of images.
-        precision: as of `export_model`.
-        batch_size: a fixed number of images at a time; None for any.
-        image_size: height and width of the network's input.
-        preprocessing: a name; None for what the metadata says, or the network's own.
-        levels: as of `export_model`.
-        averages: whether the moving averages of the weights are exported; None for
-            yes where the checkpoint has them.
-        dataset_name: whose training images int8 is calibrated with, and whose test
-            images `measure` classifies.
-        dataset_dir: where a dataset on disk lies.
-        calibration_images: how many images int8 is calibrated with.
-        measure: whether the accuracies before and after are measured. They are stored
-            in the JSON file.
-        tolerance: as of `export_model`.
+        checkpoint_path: see `open_trained`, as for what is not listed here.
+        output, format: as of `export_model`.
+        **kwargs: see `export_trained`.
 
     Returns:
         What was written, and the accuracies if they were measured.
@@ -104,78 +81,113 @@ def export_checkpoint(
         ValueError: if it does not fit or cannot be exported, or a dataset is needed
             and not known.
     """
-    source = Observed(checkpoint_path, model_name, image_size, preprocessing)
-    reader = read_checkpoint(checkpoint_path)
-    if averages is None:
-        names = source.model.variables_by_name
-        averages = bool(names) and all(name + ENDING in reader for name in names)
-    if averages:
-        load_trained(reader, source.model, True)
-    dataset = None
+    trained = open_trained(
+        checkpoint_path,
+        averages=averages,
+        model_name=model_name,
+        image_size=image_size,
+        preprocessing=preprocessing,
+        rename=rename,
+        exclude=exclude,
+    )
+    return export_trained(trained, output, format=format, **kwargs)
+
+
+def export_trained(
+    trained: Trained,
+    output: str | os.PathLike,
+    *,
+    format: str,
+    precision: str = "float32",
+    batch_size: int | None = None,
+    levels: Sequence[str] | None = None,
+    dataset_name: str | None = None,
+    dataset_dir: str | None = None,
+    calibration_images: int = 128,
+    measure: bool = False,
+    tolerance: float | None = None,
+) -> tuple[Report, Accuracies | None]:
+    """Exports a network; see `export_checkpoint`.
+
+    Args:
+        trained: the network.
+        output, format, precision, levels, tolerance: as of `export_model`.
+        batch_size: a fixed number of images at a time; None for any.
+        dataset_name: whose training images int8 is calibrated with, and whose test
+            images `measure` classifies; None for what it was trained on.
+        dataset_dir: where a dataset on disk lies.
+        calibration_images: how many images int8 is calibrated with.
+        measure: whether the accuracies before and after are measured. They are stored
+            in the JSON file.
+    """
+    data = None
     if precision == "int8" or measure:
-        dataset = _dataset(reader.metadata, dataset_name, dataset_dir)
+        data = _Data(trained, *dataset_for(trained, dataset_name, dataset_dir), measure)
     batches: list[np.ndarray] = []
     if precision == "int8":
-        batches = _calibration(source, dataset, calibration_images, batch_size)
-    own = {k: v for k, v in reader.metadata.items() if k not in _NOT_CARRIED}
+        batches = _calibration(data, calibration_images, batch_size)
+    own = {k: v for k, v in trained.metadata.items() if k not in _NOT_CARRIED}
+    size = trained.image_size
     report = export_model(
-        source.model,
+        trained.network,
         output,
         format=format,
-        input_shape=[batch_size, source.size, source.size, source.channels],
+        input_shape=[batch_size, size, size, trained.channels],
         precision=precision,
         levels=levels,
         metadata={
             **own,
-            "image_size": source.size,
-            "input_channels": source.channels,
-            "averages": averages,
-            "exported_from": os.path.basename(reader.prefix),
+            "image_size": size,
+            "input_channels": trained.channels,
+            "averages": trained.averages,
+            "exif_orientation": trained.exif_orientation,
+            "exported_from": os.path.basename(trained.path),
         },
-        labels=labels_of(checkpoint_path),
-        preprocessing=source.preprocessing,
+        labels=trained.label_names,
+        preprocessing=trained.preprocessing,
         calibration=batches,
         tolerance=tolerance,
     )
     if not measure:
         return report, None
-    return report, _measure(source, dataset, report.path, reader.metadata, batch_size)
+    return report, _measure(data, report.path, batch_size)
 
 
-def _dataset(known: dict[str, Any], name: str | None, directory: str | None) -> Dataset:
-    name = name or known.get("dataset_name")
-    if not name:
-        raise ValueError(
-            "Calibration and accuracy need images, and the checkpoint's metadata do "
-            "not tell its dataset: give dataset_name."
+class _Data:
+    """A dataset beside a network.
+
+    Args:
+        trained: the network.
+        dataset: the dataset.
+        whole: the split that is all of it, if none of it was trained on.
+        measured: whether its classes have to be the network's; to calibrate with, any
+            images will do.
+    """
+
+    def __init__(self, trained: Trained, dataset: Dataset, whole: str, measured: bool):
+        self.trained, self.dataset = trained, dataset
+        self.split = whole or dataset.test_split
+        self.places = np.array(classes_of(trained, dataset) if measured else ())
+
+    def batches(self, split: str, batch_size: int) -> Any:
+        return evaluation_batches(
+            self.dataset,
+            split=split,
+            batch_size=batch_size,
+            image_size=self.trained.image_size,
+            preprocessing=self.trained.preprocessing,
         )
-    trained_with = known.get("config", {})
-    if name == trained_with.get("dataset_name"):
-        directory = directory or trained_with.get("dataset_dir")
-    return get_dataset(name, dataset_dir=directory)
 
 
-def _batches(source: Observed, dataset: Dataset, split: str, batch_size: int) -> Any:
-    return evaluation_batches(
-        dataset,
-        split=split,
-        batch_size=batch_size,
-        image_size=source.size,
-        preprocessing=source.preprocessing,
-    )
-
-
-def _calibration(
-    source: Observed, dataset: Dataset, number: int, batch_size: int | None
-) -> list[np.ndarray]:
+def _calibration(data: _Data, number: int, batch_size: int | None) -> list[np.ndarray]:
     """Returns training images, evenly from the split, as evaluation prepares them, in
     batches of one size."""
     size = batch_size or min(CALIBRATION_BATCH, number)
-    total = dataset.splits["train"]
+    total = data.dataset.splits[data.dataset.train_split]
     # Of a large data set only the beginning is read.
     step = min(max(total // number, 1), _MOST_READ)
     images: list[np.ndarray] = []
-    for batch, _ in _batches(source, dataset, "train", step):
+    for batch, _ in data.batches(data.dataset.train_split, step):
         images.append(np.asarray(batch)[0])
         if len(images) == number:
             break
@@ -187,25 +199,19 @@ def _calibration(
     return list(np.stack(images[:whole]).reshape(-1, size, *images[0].shape))
 
 
-def _measure(
-    source: Observed,
-    dataset: Dataset,
-    path: str,
-    known: dict[str, Any],
-    batch_size: int | None,
-) -> Accuracies:
+def _measure(data: _Data, path: str, batch_size: int | None) -> Accuracies:
     """Returns the accuracies, and adds them to the JSON file beside the export."""
-    exported = load(path)
-    split, offset = dataset.test_split, known.get("labels_offset", 0)
-    shape = [batch_size, source.size, source.size, source.channels]
-    graph = as_function(source.model, shape, levels=[])
+    exported, trained = load(path), data.trained
+    shape = [batch_size, *[trained.image_size] * 2, trained.channels]
+    graph = as_function(trained.network, shape, levels=[])
     networks: list[Callable[[np.ndarray], np.ndarray]] = [
         lambda images: graph(images=images)[LOGITS].numpy(),
         lambda images: exported({IMAGES: images})[LOGITS],
     ]
     correct, same, total = np.zeros(2, int), 0, 0
-    for batch, labels in _batches(source, dataset, split, batch_size or 50):
-        images, labels = np.asarray(batch, np.float32), np.asarray(labels) + offset
+    for batch, labels in data.batches(data.split, batch_size or 50):
+        images = np.asarray(batch, np.float32)
+        labels = data.places[np.asarray(labels)]
         number = len(labels)
         if batch_size and number < batch_size:  # The last one is filled up.
             images = np.resize(images, (batch_size, *images.shape[1:]))
@@ -214,7 +220,7 @@ def _measure(
         same += np.count_nonzero(found[0] == found[1])
         total += number
     before, after = correct / total
-    result = Accuracies(float(before), float(after), same / total, total, split)
+    result = Accuracies(float(before), float(after), same / total, total, data.split)
     _store(exported.metadata, path, result)
     return result
 

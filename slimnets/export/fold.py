@@ -99,8 +99,16 @@ def fold_constants(graph: NodeGraph) -> None:
 def _known_values(graph: NodeGraph) -> dict[str, np.ndarray]:
     """Returns the values of nodes that do not depend on the images."""
     constant = {name for name, node in graph.nodes.items() if node.op == "Const"}
+    # Only first outputs take a value's place.
+    several = {
+        node_of(source)
+        for node in graph.nodes.values()
+        for source in node.input
+        if source != node_of(source)
+    }
     for name, node in graph.nodes.items():
-        if node.input and all(node_of(source) in constant for source in node.input):
+        known = all(node_of(source) in constant for source in node.input)
+        if node.input and known and name not in several:
             constant.add(name)
     open_names = [
         name

@@ -10,9 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from slimnets.data.orientation import trained_upright
 from slimnets.export.frozen import Frozen
 from slimnets.export.keras_file import load_keras, write_keras
 from slimnets.export.onnx_file import load_onnx, write_onnx, write_quantized_onnx
+from slimnets.export.openvino_file import (
+    WEIGHTS_ENDING,
+    load_openvino,
+    write_openvino,
+)
 from slimnets.export.saved_model import (
     Run,
     load_frozen_graph,
@@ -65,12 +71,19 @@ class Format:
         load: a function of the path, the names of the outputs, if known, and the
             number of threads, that returns what runs the file, and the names of its
             inputs.
+        beside: the ending, in the place of its own, of a second file.
     """
 
     ending: str
     precisions: tuple[str, ...]
     write: Callable[[Job, str], None]
     load: Callable[[str, tuple[str, ...], int | None], tuple[Run, list[str]]]
+    beside: str = ""
+
+    def files(self, path: str) -> list[str]:
+        """Returns what an export of that path consists of, without its metadata."""
+        second = [path.removesuffix(self.ending) + self.beside] * bool(self.beside)
+        return [path, *second]
 
 
 def _onnx(job: Job, path: str) -> None:
@@ -91,7 +104,10 @@ FORMATS = {
         "",
         ("float32", "bfloat16", "float16"),
         lambda job, path: write_saved_model(
-            job.graph.for_tensorflow(), path, job.preprocessing
+            job.graph.for_tensorflow(),
+            path,
+            job.preprocessing,
+            trained_upright(job.metadata),
         ),
         lambda path, outputs, threads: load_saved_model(path),
     ),
@@ -112,6 +128,16 @@ FORMATS = {
         ("float32", "float16", "int8"),
         _tflite,
         lambda path, outputs, threads: load_tflite(path, threads),
+    ),
+    "openvino": Format(
+        ".xml",
+        ("float32", "bfloat16", "int8"),
+        # It rounds to bfloat16 by itself, as it computes.
+        lambda job, path: write_openvino(
+            job.frozen.folded(), path, job.precision, job.metadata, job.calibration
+        ),
+        lambda path, outputs, threads: load_openvino(path, threads),
+        WEIGHTS_ENDING,
     ),
     "stablehlo": Format(
         ".mlir",

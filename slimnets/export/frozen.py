@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from slimnets.export.graph import GraphDef, set_constant
 from slimnets.export.preactivation import activations_apart
 from slimnets.export.precision import to_precision
 from slimnets.features import LEVELS
+from slimnets.layers import conv_operations
 from slimnets.model import Model
 
 IMAGES, LOGITS, PROBABILITIES = "images", "logits", "probabilities"
@@ -121,7 +123,11 @@ def freeze(
 
 
 def as_function(
-    model: Model, input_shape: Any, *, levels: Sequence[str] | None = None
+    model: Model,
+    input_shape: Any,
+    *,
+    levels: Sequence[str] | None = None,
+    jitter: float = 0.0,
 ) -> Callable[..., dict[str, tf.Tensor]]:
     """Returns what `freeze` freezes as a function that reads the Model's variables.
 
@@ -130,6 +136,7 @@ def as_function(
 
     Args:
         model, input_shape, levels: as of `freeze`.
+        jitter: by which share each value of a variable is changed at most, at random.
 
     Raises:
         ValueError, KeyError: as `freeze`.
@@ -144,7 +151,12 @@ def as_function(
 
     def read(getter: Callable, name: str, **kwargs: Any) -> tf.Tensor:
         del getter, kwargs
-        return tf.convert_to_tensor(variables[name])
+        value = tf.convert_to_tensor(variables[name])
+        if jitter and value.dtype.is_floating:
+            seed = [zlib.crc32(name.encode()) & 0x7FFFFFFF, 0]
+            share = tf.random.stateless_uniform(value.shape, seed, -jitter, jitter)
+            value *= tf.cast(1.0 + share, value.dtype)
+        return value
 
     def compute(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         images = _structured(input_shape, lambda shape, name: inputs[name])
@@ -168,7 +180,7 @@ def _build(
     """Builds the network with what `getter` gives for variables."""
     # A scope of its own, so that default names start anew and leave no trace.
     scope = tf.compat.v1.VariableScope(tf.compat.v1.AUTO_REUSE, custom_getter=getter)
-    with tf.compat.v1.variable_scope(scope):
+    with tf.compat.v1.variable_scope(scope), conv_operations.without_gradients():
         result = model.build_in_graph(inputs, False)
     net, end_points = result if isinstance(result, tuple) else (result, {})
     return _named_outputs(model, net, end_points, levels)

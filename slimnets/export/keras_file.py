@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -10,9 +11,10 @@ import numpy as np
 from slimnets import factory
 from slimnets.checkpoints import metadata as metadata_fields
 from slimnets.export.frozen import IMAGES, LOGITS, Frozen
+from slimnets.export.refusals import refusals_of
 from slimnets.export.saved_model import Run
-from slimnets.keras_layers import keras_layer
 from slimnets.model import Model
+from slimnets.model.keras_layer import keras_layer
 
 
 def write_keras(model: Model, frozen: Frozen, path: str, precision: str) -> None:
@@ -35,7 +37,9 @@ def write_keras(model: Model, frozen: Frozen, path: str, precision: str) -> None
     batch, *sizes = frozen.inputs[IMAGES].shape
     name = model.network_name
     known = name in factory.list_networks(name)
-    if not known or factory.network_info(name).network is not model.network_function:
+    if not known or inspect.unwrap(
+        factory.network_info(name).network
+    ) is not inspect.unwrap(model.network_function):
         raise ValueError(
             f"A .keras file names its network, and {name!r} is not registered: use "
             "slimnets.register_network."
@@ -50,24 +54,24 @@ def write_keras(model: Model, frozen: Frozen, path: str, precision: str) -> None
         name,
         num_classes=model.num_classes,
         precision=precision,
+        rules=model.rules.pairs,
         **model.network_options,
     )
     own.build([batch, *sizes])
     for key, variable in model.variables_by_name.items():
         own.variable_by_name(key).assign(variable)
-    inputs = keras.Input(sizes, batch, name=IMAGES)
-    outputs = keras_layer(own)(inputs)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), refusals_of("Keras refuses this network"):
         # Of Keras's own way from variables to numpy 2.
         warnings.simplefilter("ignore", DeprecationWarning)
-        keras.Model(inputs, outputs).save(path)
+        inputs = keras.Input(sizes, batch, name=IMAGES)
+        keras.Model(inputs, keras_layer(own)(inputs)).save(path)
 
 
 def load_keras(path: str, outputs: Sequence[str]) -> tuple[Run, list[str]]:
     """Returns what runs a .keras file, and the name of its input."""
     import keras
 
-    from slimnets.keras_layers import register_layer
+    from slimnets.model.keras_layer import register_layer
 
     register_layer()
     network = keras.models.load_model(path)

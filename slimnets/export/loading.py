@@ -7,11 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from slimnets.checkpoints.base import read_metadata
+from slimnets.data.class_names import names_of_logits
+from slimnets.data.labels import labels_beside
 from slimnets.export.formats import FORMATS, format_of
-from slimnets.export.frozen import IMAGES
+from slimnets.export.frozen import IMAGES, LOGITS
+from slimnets.export.refusals import refusals_of
 from slimnets.export.saved_model import Run
+from slimnets.trained import Trained
 
 
 class Exported:
@@ -67,7 +72,8 @@ class Exported:
                 raise ValueError(
                     f"{self.path} takes {name} of shape {wanted}; got {list(shape)}."
                 )
-        return self._run(arrays)
+        with refusals_of(f"{self.path} cannot be run"):
+            return self._run(arrays)
 
 
 def load(path: str | os.PathLike, *, threads: int | None = None) -> Exported:
@@ -75,9 +81,9 @@ def load(path: str | os.PathLike, *, threads: int | None = None) -> Exported:
 
     Args:
         path: a SavedModel's directory, or a file that ends in .pb, .onnx, .tflite,
-            .mlir or .keras.
-        threads: how many threads ONNX Runtime and TFLite use; None for their own
-            choice. TensorFlow has one setting for a process.
+            .xml, .mlir or .keras.
+        threads: how many threads ONNX Runtime, TFLite and OpenVINO use; None for their
+            own choice. TensorFlow has one setting for a process.
 
     Raises:
         FileNotFoundError: if there is nothing there.
@@ -87,5 +93,92 @@ def load(path: str | os.PathLike, *, threads: int | None = None) -> Exported:
     path = os.path.normpath(os.fspath(path))
     name = format_of(path)
     metadata = read_metadata(path)
-    run, inputs = FORMATS[name].load(path, tuple(metadata.get("outputs", ())), threads)
+    outputs = tuple(metadata.get("outputs", ()))
+    with refusals_of(f"{path} cannot be loaded as {name}"):
+        run, inputs = FORMATS[name].load(path, outputs, threads)
     return Exported(name, path, metadata, run, sorted(inputs))
+
+
+class Logits:
+    """An exported network as a function of any number of images, as a Model is.
+
+    Args:
+        exported: takes images alone.
+        batch_size: how many it takes at a time; None for any number.
+        num_classes: the number of logits.
+    """
+
+    def __init__(
+        self, exported: Exported, batch_size: int | None, num_classes: int | None
+    ):
+        self.network_name = exported.metadata.get("model_name", exported.path)
+        self.num_classes = num_classes
+        self._exported, self._batch_size = exported, batch_size
+
+    def __call__(self, images: Any, training: bool = False) -> tf.Tensor:
+        """Returns the logits, float32 `[batch, classes]`.
+
+        Raises:
+            ValueError: with training.
+        """
+        if training:
+            raise ValueError(f"{self._exported.path} is an export, and does not train.")
+        logits = tf.numpy_function(self._run, [images], tf.float32)
+        return tf.ensure_shape(logits, [None, self.num_classes])
+
+    def _run(self, images: np.ndarray) -> np.ndarray:
+        number, size = len(images), self._batch_size or len(images)
+        # The last batch is filled up.
+        whole = images[np.arange(-(-number // size) * size) % number]
+        parts = whole.reshape(-1, size, *images.shape[1:])
+        found = [self._exported(part)[LOGITS] for part in parts]
+        return np.concatenate(found)[:number].astype(np.float32)
+
+
+def open_exported(path: str, preprocessing: str | None = None) -> Trained:
+    """Opens an export for `open_trained`.
+
+    Args:
+        path: see `load`.
+        preprocessing: a name; None for what its metadata says.
+
+    Raises:
+        FileNotFoundError, ImportError: as `load`.
+        ValueError: as `load`; or if nothing beside it tells its input.
+    """
+    network = load(path)
+    known = network.metadata
+    if "inputs" not in known:
+        raise ValueError(
+            f"{network.path} has no metadata beside it that tell its classes: "
+            f"{network.path}.json, which `slimnets export` writes."
+        )
+    if network.input_names != [IMAGES]:
+        raise ValueError(
+            f"{network.path} takes {', '.join(network.input_names)}, and not {IMAGES} "
+            "alone."
+        )
+    preprocessing = preprocessing or known.get("preprocessing_name")
+    if not preprocessing:
+        raise ValueError(
+            f"The metadata of {network.path} do not tell its preprocessing: give "
+            "preprocessing_name."
+        )
+    shape = known["inputs"][IMAGES]
+    if len(shape) != 4 or not shape[1] == shape[2] is not None:
+        raise ValueError(f"{network.path} takes {shape}, and not square images.")
+    classes = known.get("num_classes")
+    step = f", step {known['step']}" if "step" in known else ""
+    with_averages = "with" if known.get("averages") else "without"
+    return Trained(
+        model=Logits(network, shape[0], classes),
+        preprocessing=preprocessing,
+        label_names=names_of_logits(
+            labels_beside(network.path, known), classes, network.path
+        ),
+        input_shape=shape,
+        metadata=known,
+        source=f"{network.format} {network.path}{step}, {with_averages} averages",
+        path=network.path,
+        averages=bool(known.get("averages")),
+    )

@@ -11,6 +11,7 @@ import numpy as np
 
 from slimnets.export.frozen import Frozen
 from slimnets.export.onnx_writer import import_onnx, to_onnx
+from slimnets.export.refusals import refusals_of
 from slimnets.export.saved_model import Run
 
 # What the quantizer advises to do first, folding and constant sizes, is done.
@@ -60,15 +61,16 @@ def write_quantized_onnx(
     source = f"{path}.float32"
     write_onnx(frozen, source, {**metadata, **_PREPARED})
     try:
-        quantization.quantize_static(
-            source,
-            path,
-            Reader(),
-            quant_format=quantization.QuantFormat.QDQ,
-            per_channel=True,
-            activation_type=quantization.QuantType.QUInt8,
-            weight_type=quantization.QuantType.QInt8,
-        )
+        with refusals_of("ONNX Runtime's quantizer refuses this network"):
+            quantization.quantize_static(
+                source,
+                path,
+                Reader(),
+                quant_format=quantization.QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+            )
     finally:
         os.remove(source)
 

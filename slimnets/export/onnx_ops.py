@@ -39,6 +39,8 @@ def _window(writer: Writer, node: NodeDef, kernel: list[int]) -> dict:
     padding = node.attr["padding"].s
     if padding == b"SAME":
         sizes = writer.shape(node)[1:3]
+        if strides == [1, 1]:  # The same for every size.
+            sizes = [1, 1]
         if None in sizes:
             attributes["auto_pad"] = "SAME_UPPER"
         else:

@@ -19,6 +19,7 @@ import tensorflow as tf
 from slimnets.export.frozen import Frozen
 from slimnets.export.graph import NodeDef, NodeGraph, node_of
 from slimnets.export.padding import dilations_into_convolutions
+from slimnets.export.refusals import refusals_of
 from slimnets.export.weights import CONVOLUTIONS
 from slimnets.version import __version__
 
@@ -53,15 +54,27 @@ def to_onnx(frozen: Frozen, metadata: dict[str, str] | None = None) -> Any:
         if node.op not in OPERATORS:
             raise ValueError(
                 f"{node.name} is a {node.op}, which the ONNX writer does not know; it "
-                f"knows {', '.join(sorted(OPERATORS))}."
+                f"knows {', '.join(sorted(OPERATORS))}.{_advice(frozen)}"
             )
         try:
             OPERATORS[node.op](writer, node)
         except Unsupported as error:
             raise ValueError(
                 f"{node.name} ({node.op}) cannot be written as ONNX: {error}."
+                f"{_advice(frozen)}"
             ) from None
     return writer.model(metadata or {})
+
+
+def _advice(frozen: Frozen) -> str:
+    """What may help where sizes, which are constants otherwise, are free."""
+    free = [n for n, spec in frozen.inputs.items() if None in spec.shape.as_list()[1:]]
+    if not free:
+        return ""
+    return (
+        f" The sizes of {', '.join(free)} are free: with an input_shape that fixes all "
+        "but the batch, such as [None, 224, 224, 3], they become constants."
+    )
 
 
 def import_onnx() -> Any:
@@ -181,7 +194,8 @@ class Writer:
             producer_version=__version__,
         )
         helper.set_model_props(model, metadata)
-        self._onnx.checker.check_model(model, full_check=True)
+        with refusals_of("ONNX's checker refuses this network"):
+            self._onnx.checker.check_model(model, full_check=True)
         return model
 
     def _info(self, name: str) -> Any:

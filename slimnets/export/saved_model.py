@@ -14,13 +14,19 @@ from slimnets.data.pixel_limit import decode_image
 from slimnets.data.preprocessing import get_preprocessing
 from slimnets.export.frozen import IMAGES, Frozen
 from slimnets.export.graph import GraphDef
-from slimnets.export.halves import Run, in_halves
+from slimnets.export.refusals import refusals_of
+from slimnets.export.split_batches import Run, in_halves
 
 SERVING, ENCODED = "serving_default", "encoded"
 ENCODED_INPUT = "image_bytes"
 
 
-def write_saved_model(frozen: Frozen, path: str, preprocessing: str | None) -> None:
+def write_saved_model(
+    frozen: Frozen,
+    path: str,
+    preprocessing: str | None,
+    exif_orientation: bool = True,
+) -> None:
     """Writes a SavedModel whose weights are constants, as runtimes fuse them best.
 
     Its signatures: `serving_default` takes the inputs by name; `encoded` takes
@@ -32,15 +38,17 @@ def write_saved_model(frozen: Frozen, path: str, preprocessing: str | None) -> N
         frozen: what to write.
         path: the directory.
         preprocessing: a name of `preprocessing_names()`; None without `encoded`.
+        exif_orientation: whether `encoded` turns photos upright, as EXIF says.
     """
     module = tf.Module(name="exported")
     function = frozen.function()
     module.serve = function
     signatures = {SERVING: function}
     if _takes_encoded(frozen, preprocessing):
-        module.serve_encoded = _encoded(frozen, preprocessing)
+        module.serve_encoded = _encoded(frozen, preprocessing, exif_orientation)
         signatures[ENCODED] = module.serve_encoded
-    tf.saved_model.save(module, path, signatures=signatures)
+    with refusals_of("TensorFlow refuses to save this network"):
+        tf.saved_model.save(module, path, signatures=signatures)
 
 
 def _takes_encoded(frozen: Frozen, preprocessing: str | None) -> bool:
@@ -52,13 +60,15 @@ def _takes_encoded(frozen: Frozen, preprocessing: str | None) -> bool:
     return square and channels in (1, 3) and get_preprocessing(preprocessing).rank == 3
 
 
-def _encoded(frozen: Frozen, preprocessing: str) -> Any:
+def _encoded(frozen: Frozen, preprocessing: str, exif_orientation: bool) -> Any:
     """Returns the function from encoded images to the outputs."""
     batch, size, _, channels = frozen.inputs[IMAGES].shape
     recipe = get_preprocessing(preprocessing)
 
     def prepare(data: tf.Tensor) -> tf.Tensor:
-        image = decode_image(data, channels)
+        image = decode_image(
+            data, channels, exif_orientation=exif_orientation, python=False
+        )
         return recipe.prepare(image[tf.newaxis], size, (0, 255))[0]
 
     network = frozen.function()

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from slimnets.export.frozen import Frozen
 from slimnets.export.graph import AttrValue, GraphDef, NodeDef, type_attribute
+from slimnets.export.refusals import refusals_of
 from slimnets.export.saved_model import Run
 
 _STAGE = "stablehlo"
@@ -44,13 +45,9 @@ def write_stablehlo(frozen: Frozen, path: str) -> None:
     function = tf.function(compute, jit_compile=True, autograph=False)
     # The compiler wants values, of which it reads shapes and types.
     zeros = [tf.zeros(spec.shape, spec.dtype) for spec in frozen.inputs.values()]
-    try:
+    what = f"TensorFlow {tf.__version__} gives no StableHLO of this network"
+    with refusals_of(what):
         text = function.experimental_get_compiler_ir(*zeros)(stage=_STAGE)
-    except (ValueError, TypeError, AttributeError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ValueError(
-            f"TensorFlow {tf.__version__} gives no StableHLO of this network: {reason}"
-        ) from None
     names = {"inputs": list(frozen.inputs), "outputs": list(frozen.outputs)}
     pathlib.Path(path).write_text(
         f"{_NAMES}{json.dumps(names)}\n{text}", encoding="utf-8"

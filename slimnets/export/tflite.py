@@ -15,6 +15,8 @@ import tensorflow as tf
 
 from slimnets.export.frozen import Frozen
 from slimnets.export.graph import NodeGraph, is_channels_last
+from slimnets.export.padding import biases_behind_dilations
+from slimnets.export.refusals import refusals_of
 from slimnets.export.saved_model import SERVING, Run, write_saved_model
 
 
@@ -33,6 +35,7 @@ def write_tflite(
             which everything is computed, between float32 inputs and outputs.
         calibration: for int8, inputs by name, a few images at a time.
     """
+    frozen = _with_biases_behind_dilations(frozen)
     if precision != "int8":  # There a convolution would round.
         frozen = subsampled_by_convolutions(frozen)
     with tempfile.TemporaryDirectory() as directory:
@@ -47,8 +50,18 @@ def write_tflite(
         if precision == "int8":
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.representative_dataset = lambda: _examples(calibration)
-        with _without_deprecations():
-            pathlib.Path(path).write_bytes(converter.convert())
+        with (
+            _without_deprecations(),
+            refusals_of("TFLite's converter refuses this network"),
+        ):
+            content = converter.convert()
+        pathlib.Path(path).write_bytes(content)
+
+
+def _with_biases_behind_dilations(frozen: Frozen) -> Frozen:
+    graph = NodeGraph(frozen.graph_def, frozen.outputs)
+    biases_behind_dilations(graph)
+    return dataclasses.replace(frozen, graph_def=graph.to_graph_def())
 
 
 def subsampled_by_convolutions(frozen: Frozen) -> Frozen:

@@ -1,37 +1,36 @@
 """What a network costs, how it is wired, what it has learned: tables and pictures."""
 
-from slimnets.inspection.boards import write_graph
-from slimnets.inspection.counts import count_multiply_adds
-from slimnets.inspection.diff import Difference, diff
-from slimnets.inspection.fields import Region, field_of
-from slimnets.inspection.layers import Layer, layers_of
-from slimnets.inspection.lint import Finding, Report, lint_graph
-from slimnets.inspection.pictures import (
-    plot_feature_maps,
-    plot_filters,
-    plot_histograms,
-    plot_receptive_field,
-)
-from slimnets.inspection.plot import plot_network
-from slimnets.inspection.summary import Summary, summarize
+from slimnets.lazy_names import lazily
 
-__all__ = [
-    "Difference",
-    "Finding",
-    "Layer",
-    "Region",
-    "Report",
-    "Summary",
-    "count_multiply_adds",
-    "diff",
-    "field_of",
-    "layers_of",
-    "lint_graph",
-    "plot_feature_maps",
-    "plot_filters",
-    "plot_histograms",
-    "plot_network",
-    "plot_receptive_field",
-    "summarize",
-    "write_graph",
-]
+# Imported when they are first asked for, so that a committed summary does not wait for
+# TensorFlow.
+_HOMES = {
+    "Diagnosis": "diagnosis",
+    "Difference": "differences",
+    "Finding": "lint",
+    "Layer": "layer_tables",
+    "Region": "fields",
+    "Report": "lint",
+    "Summary": "summary",
+    "class_map": "class_maps",
+    "count_multiply_adds": "counts",
+    "diagnose": "diagnosis",
+    "diff": "differences",
+    "field_of": "fields",
+    "layers_of": "layers",
+    "lint_graph": "lint",
+    "plot_feature_maps": "pictures",
+    "plot_filters": "pictures",
+    "plot_histograms": "pictures",
+    "plot_network": "plot",
+    "plot_receptive_field": "pictures",
+    "summarize": "graphs",
+    "write_graph": "boards",
+}
+
+__all__ = list(_HOMES)
+__getattr__ = lazily(__name__, _HOMES)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from slimnets.inspection.summary import graph_of
+from slimnets.inspection.graphs import graph_of
 from slimnets.model import Model
 
 

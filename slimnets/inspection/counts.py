@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 import tensorflow as tf
 
 from slimnets.inspection.nodes import is_gradient
-from slimnets.inspection.views import sizes_of
+from slimnets.units.views import sizes_of
 
 
 def count_multiply_adds(graph: tf.Graph | Iterable[tf.Operation]) -> int:

@@ -11,7 +11,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from slimnets.inspection.views import (
+from slimnets.units.views import (
     CONVOLUTIONS,
     POOLS,
     block_of,

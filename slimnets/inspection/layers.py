@@ -8,15 +8,15 @@ they follow. Strides and receptive fields follow from the operations' attributes
 from __future__ import annotations
 
 import collections
-import dataclasses
 import functools
 from collections.abc import Iterator
 
 import tensorflow as tf
 
 from slimnets.inspection.counts import count_multiply_adds
+from slimnets.inspection.layer_tables import Layer
 from slimnets.inspection.nodes import VARIABLES, is_gradient, without_branch
-from slimnets.inspection.views import WHOLE, View, is_over_space, view_of
+from slimnets.units.views import WHOLE, View, is_over_space, view_of
 
 # What operations are called in a table; those that are not here belong to the layer
 # whose output they take.
@@ -44,38 +44,6 @@ _BRANCHES = ("If", "StatelessIf")
 _PASSES_NOTHING = ("Shape", "ShapeN", "Size", "Rank", "Assign", "AssignAdd")
 _PASSES_NOTHING += ("AssignSub",)
 _DROPS = ("Identity", "SelectV2", "Select")
-
-
-@dataclasses.dataclass
-class Layer:
-    """A layer of a graph.
-
-    Attributes:
-        name: its scope.
-        kind: what it does, `Conv` for example.
-        shape: of its outputs, None where unknown.
-        trainable: number of trainable parameters.
-        non_trainable: number of other parameters.
-        multiply_adds: see `count_multiply_adds`; None where a shape is not known.
-        stride: pixels of the input between neighbouring outputs.
-        receptive_field: pixels of the input that an output sees, along the longer side;
-            infinite where it sees the whole input.
-        inputs: names of the layers that feed it.
-    """
-
-    name: str
-    kind: str
-    shape: tuple[int | None, ...]
-    trainable: int = 0
-    non_trainable: int = 0
-    multiply_adds: int | None = 0
-    stride: int = 1
-    receptive_field: float = 1
-    inputs: tuple[str, ...] = ()
-
-    @property
-    def parameters(self) -> int:
-        return self.trainable + self.non_trainable
 
 
 def layers_of(graph: tf.Graph) -> list[Layer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
 from slimnets.inspection.findings import Finding
@@ -97,6 +98,11 @@ def training_mode(nodes: Nodes) -> Iterator[Finding]:
     if not nodes.inference:
         return
     for node in nodes:
+        for branch in nodes.branches(node):
+            for inner in training_mode(branch):
+                name = f"{node.name}/{inner.name}"
+                message = inner.message.replace(inner.name, name, 1)
+                yield dataclasses.replace(inner, name=name, message=message)
         if _normalizes_by_the_batch(node, nodes):
             yield Finding(
                 "training mode",

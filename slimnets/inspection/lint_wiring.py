@@ -13,8 +13,8 @@ from slimnets.inspection.nodes import (
     Node,
     Nodes,
     is_initial,
-    without_branch,
 )
+from slimnets.listing import listed
 
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
 _LAYERS = (*NORMS, *_CONVOLUTIONS)
@@ -22,12 +22,30 @@ _BOOKKEEPING = ("VarIsInitializedOp", "IsVariableInitialized", "SaveV2", "Restor
 
 
 def _layer_scopes(nodes: Nodes) -> set[str]:
-    scopes = {
-        without_branch(node.scope)
-        for node in nodes
-        if (node.is_variable or node.op in _LAYERS) and not node.is_gradient
+    made = [node for node in nodes if not node.is_gradient]
+    layers = {nodes.home(node) for node in made if _is_layer(node, nodes)}
+    owners = {nodes.home(node) for node in made if node.is_variable}
+    # A unit with a variable of its own, as of layer scale, is made of layers.
+    units = {
+        owner
+        for owner in owners - layers
+        if sum(scope.startswith(owner + "/") for scope in layers) > 1
     }
-    return scopes - {""}
+    return (layers | owners) - units - {""}
+
+
+def _is_layer(node: Node, nodes: Nodes) -> bool:
+    """Whether a node makes a layer, itself or in one of its branches.
+
+    A norm in a branch may be made of parts, and divides by a root.
+    """
+    if node.op == "Rsqrt":
+        return nodes.home(node) != node.scope
+    return node.op in _LAYERS or any(
+        inner.op == "Rsqrt" or _is_layer(inner, branch)
+        for branch in nodes.branches(node)
+        for inner in branch
+    )
 
 
 def _layer_of(name: str, scopes: set[str]) -> str | None:
@@ -100,32 +118,25 @@ def _outermost(scopes: set[str]) -> tuple[str, ...]:
     )
 
 
-def _listed(layers: Sequence[str], most: int = 3) -> str:
+def _listed(layers: Sequence[str]) -> str:
     count = f"{len(layers)} other layer{'s' * (len(layers) > 1)}"
-    more = f" and {len(layers) - most} more" * (len(layers) > most)
-    return f"{count}: {', '.join(layers[:most])}{more}"
+    return f"{count}: {listed(layers, 3)}"
 
 
 def _goes_on(node: Node, home: str, nodes: Nodes, layer) -> bool:
     """Whether the layer computes from this tensor what it gives to others."""
-    waiting, seen = [node.name], set()
+    waiting, after, outside = [node.name], set(), []
     while waiting:
         for reader in nodes.readers[waiting.pop()]:
-            if reader.name in seen or reader.is_gradient or reader.op == "Shape":
+            if reader.name in after or reader.is_gradient or reader.op == "Shape":
                 continue
-            seen.add(reader.name)
             inside = layer[reader.name]
-            if inside is not None and _nested(inside, home):
-                if reader.op not in ASSIGNS:
-                    waiting.append(reader.name)
-            elif _reads_inside(reader, node, seen):
-                return True
-    return False
-
-
-def _reads_inside(reader: Node, node: Node, seen: set[str]) -> bool:
-    """Whether a node outside reads something made inside after `node`."""
-    return any(name in seen and name != node.name for name in reader.inputs)
+            if inside is None or not _nested(inside, home):
+                outside.append(reader)
+            elif reader.op not in ASSIGNS:
+                after.add(reader.name)
+                waiting.append(reader.name)
+    return any(not after.isdisjoint(reader.inputs) for reader in outside)
 
 
 def unused_variables(nodes: Nodes) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import os
 import pathlib
 import re
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,9 @@ ASSIGNS += ("Assign", "AssignSub", "AssignAdd")
 # How often one value may stand in for many.
 _MOST_REPEATED = 2**26
 _BRANCH = re.compile(r"(^|/)cond(_\d+)?(/.*)?$")
+BRANCHES = ("If", "StatelessIf", "Case", "StatelessCase")
+# What tf.cond of TensorFlow 1 makes first in the scope of its branches.
+_PREDICATE = "/pred_id"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,12 +78,19 @@ class Nodes:
     Attributes:
         node_defs: what they were made of.
         inference: whether the graph is known to be for inference.
+        functions: the node_defs of the graph's functions by name.
     """
 
-    def __init__(self, node_defs: Iterable[Any], inference: bool = False):
+    def __init__(
+        self,
+        node_defs: Iterable[Any],
+        inference: bool = False,
+        functions: Mapping[str, Sequence[Any]] | None = None,
+    ):
         self.node_defs = list(node_defs)
         self.by_name = {d.name: _node(d) for d in self.node_defs}
         self.inference = inference
+        self.functions = functions or {}
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.by_name.values())
@@ -88,6 +98,57 @@ class Nodes:
     def op_of(self, name: str) -> str:
         """The type of a node; nothing for a function's argument."""
         return self.by_name[name].op if name in self.by_name else ""
+
+    def home(self, node: Node) -> str:
+        """The scope of the layer that a node is of, whatever branch it is in."""
+        scope = without_branch(node.scope)
+        for branch in self._branch_scopes:
+            if f"{scope}/".startswith(f"{branch}/"):
+                return branch.rpartition("/")[0]
+        return scope
+
+    @functools.cached_property
+    def _branch_scopes(self) -> list[str]:
+        """The scopes of conditions of TensorFlow 1, outer ones first."""
+        ends = [name for name in self.by_name if name.endswith(_PREDICATE)]
+        return sorted(name.removesuffix(_PREDICATE) for name in ends)
+
+    def branches(self, node: Node) -> Iterator[Nodes]:
+        """The branches of an If or Case that may run, as nodes without its scope.
+
+        Of a predicate that is a constant, or that is one by default, one may.
+        """
+        if node.op not in BRANCHES:
+            return
+        attributes = node.attributes
+        names = [
+            attributes[key].func.name
+            for key in ("else_branch", "then_branch")
+            if key in attributes
+        ]
+        if "branches" in attributes:
+            names = [function.name for function in attributes["branches"].list.func]
+        chosen = self._constant(node.inputs[0]) if node.inputs else None
+        for index, name in enumerate(names):
+            if chosen in (None, index) and name in self.functions:
+                # None runs itself.
+                others = {n: f for n, f in self.functions.items() if n != name}
+                yield Nodes(self.functions[name], self.inference, others)
+
+    def _constant(self, name: str) -> int | None:
+        """The value of a scalar that is constant if nobody feeds another."""
+        seen = set()
+        while name in self.by_name and name not in seen:
+            seen.add(name)
+            node = self.by_name[name]
+            if node.op == "Const":
+                value = constant_value(name, node.attributes["value"].tensor)
+                whole = value.dtype.kind in "biu" and value.size == 1
+                return int(value.reshape(-1)[0]) if whole else None
+            if node.op not in ("Identity", "PlaceholderWithDefault") or not node.inputs:
+                return None
+            name = node.inputs[0]
+        return None
 
     @functools.cached_property
     def of_inputs(self) -> set[str]:
@@ -178,9 +239,9 @@ def read_nodes(source: Any) -> list[Nodes]:
         ValueError: if it is none of these.
     """
     if isinstance(source, tf.Graph):
-        return [Nodes(source.as_graph_def().node)]
+        return [_of_graph(source.as_graph_def())]
     if isinstance(source, tf.compat.v1.GraphDef):
-        return [Nodes(source.node)]
+        return [_of_graph(source)]
     path = pathlib.Path(os.fspath(source))
     if not path.exists():
         raise FileNotFoundError(f"There is no {path}.")
@@ -198,6 +259,14 @@ def read_nodes(source: Any) -> list[Nodes]:
     return [_graph_file(path)]
 
 
+def _of_graph(graph: Any, inference: bool = False) -> Nodes:
+    return Nodes(graph.node, inference, _functions(graph))
+
+
+def _functions(graph: Any) -> dict[str, Sequence[Any]]:
+    return {f.signature.name: f.node_def for f in graph.library.function}
+
+
 def _graph_file(path: pathlib.Path) -> Nodes:
     graph = tf.compat.v1.GraphDef()
     if path.suffix in (".pbtxt", ".txt"):
@@ -210,7 +279,7 @@ def _graph_file(path: pathlib.Path) -> Nodes:
     if not graph.node:
         raise ValueError(f"{path} is not a GraphDef, or an empty one.")
     frozen = not any(node.op in VARIABLES for node in graph.node)
-    return Nodes(graph.node, inference=frozen)
+    return _of_graph(graph, inference=frozen)
 
 
 def _saved_model(path: pathlib.Path) -> list[Nodes]:
@@ -220,10 +289,10 @@ def _saved_model(path: pathlib.Path) -> list[Nodes]:
     saved = _parsed(saved_model_pb2.SavedModel(), content, path)
     found = []
     for meta in saved.meta_graphs:
-        found.append(Nodes(meta.graph_def.node))
-        functions = {f.signature.name: f for f in meta.graph_def.library.function}
+        found.append(_of_graph(meta.graph_def))
+        functions = _functions(meta.graph_def)
         for name in _called(functions, meta.graph_def.node):
-            found.append(Nodes(functions[name].node_def, inference=True))
+            found.append(Nodes(functions[name], True, functions))
     return found
 
 
@@ -235,7 +304,7 @@ def _called(functions: dict[str, Any], node_defs: Sequence[Any]) -> list[str]:
         name = node.attr["f"].func.name if "PartitionedCall" in node.op else ""
         if name in functions and name not in found:
             found.append(name)
-            waiting.extend(functions[name].node_def)
+            waiting.extend(functions[name])
     return found
 
 
@@ -245,7 +314,7 @@ def _logs(path: pathlib.Path, logs: Iterable[pathlib.Path]) -> list[Nodes]:
         event = _parsed(tf.compat.v1.Event(), record, path)
         if event.graph_def:
             graph = _parsed(tf.compat.v1.GraphDef(), event.graph_def, path)
-            found.append(Nodes(graph.node))
+            found.append(_of_graph(graph))
     if not found:
         raise ValueError(f"{path} has no graph in it.")
     return found

@@ -22,10 +22,9 @@ from slimnets.inspection.diagram import (
     arrange,
     scopes_of,
 )
-from slimnets.inspection.layers import Layer
+from slimnets.inspection.layer_tables import Layer, short_count
 from slimnets.inspection.ranks import Text
 from slimnets.inspection.summary import Summary
-from slimnets.inspection.tables import short_count
 
 FORMATS = (".svg", ".png", ".pdf")
 _DPI = 120

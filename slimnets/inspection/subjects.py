@@ -7,23 +7,26 @@ import dataclasses
 import difflib
 import os
 import pathlib
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from slimnets import factory
-from slimnets.checkpoints import WeightsReader, read_checkpoint
-from slimnets.inspection.layers import KINDS, Layer, layers_of
+from slimnets.checkpoints import WeightsReader
+from slimnets.inspection.graphs import graph_of
+from slimnets.inspection.layer_tables import Layer
+from slimnets.inspection.layers import KINDS, layers_of
 from slimnets.inspection.nodes import (
     Nodes,
     constant_shape,
     constant_value,
     read_nodes,
 )
-from slimnets.inspection.summary import graph_of
 from slimnets.model import Model
+from slimnets.trained import open_weights
 
 # For operations that are not known here, and for what is no graph at all.
 _NOT_IMPORTED = (ValueError, TypeError, KeyError, tf.errors.OpError)
@@ -39,12 +42,16 @@ class Subject:
         layers: by name; None where there are none to see, as in a checkpoint.
         variables: shapes by name; None where these are not known.
         value: a function from a variable's name to its value; None without values.
+        reader: the file of weights, if it is one.
+        network: the network and its options, as far as these are known.
     """
 
     name: str
     layers: dict[str, Layer] | None = None
     variables: dict[str, tuple[int | None, ...]] | None = None
     value: Callable[[str], np.ndarray] | None = None
+    reader: WeightsReader | None = None
+    network: tuple[Any, Mapping[str, Any]] | None = None
 
     def without_scope(self) -> Subject:
         """Returns it with all names relative to their one common first scope."""
@@ -79,47 +86,91 @@ def common_scope(names: Iterable[str]) -> str:
     return f"{scopes.pop()}/" if len(scopes) == 1 else ""
 
 
-def subject_of(source: Any, *, num_classes: int | None = 1000) -> Subject:
+@dataclasses.dataclass
+class Opening:
+    """How files of weights are opened; see `diff`."""
+
+    averages: bool | None = None
+    rename: tuple[tuple[str, str], ...] = ()
+    exclude: tuple[str, ...] = ()
+    tell: Callable[[str], None] = lambda line: None
+
+    def __post_init__(self) -> None:
+        self._unused = {*self.exclude, *(pattern for pattern, _ in self.rename)}
+
+    @property
+    def changes_names(self) -> bool:
+        """Whether `names` does anything."""
+        return bool(self.rename or self.exclude)
+
+    def names(self, tensors: Iterable[str]) -> dict[str, str]:
+        """Maps names as they are compared to a file's own."""
+        found = {}
+        for tensor in tensors:
+            if any(self._fits(pattern, tensor) for pattern in self.exclude):
+                continue
+            rule = next((r for r in self.rename if self._fits(r[0], tensor)), None)
+            found[re.sub(*rule, tensor, count=1) if rule else tensor] = tensor
+        return found
+
+    def check_used(self) -> None:
+        """Raises ValueError for a pattern that no name on either side matched."""
+        for pattern in sorted(self._unused):
+            raise ValueError(f"The pattern {pattern!r} matches no whole name.")
+
+    def _fits(self, pattern: str, name: str) -> bool:
+        fits = re.fullmatch(pattern, name) is not None
+        if fits:
+            self._unused.discard(pattern)
+        return fits
+
+
+def subject_of(
+    source: Any, *, num_classes: int | None = 1000, opening: Opening | None = None
+) -> Subject:
     """Returns what `diff` compares.
 
     Args:
         source: a registered name, a network function, a Model, a tf.Graph, a GraphDef,
             a checkpoint's reader, or the path of a graph (as of `lint_graph`) or of
-            weights (as of `read_checkpoint`). A train_dir is its checkpoint.
+            weights (as of `open_weights`). A train_dir is its checkpoint.
         num_classes: of a name or a function.
+        opening: how files of weights are opened.
 
     Raises:
         FileNotFoundError, ValueError: if there is no such thing.
     """
+    opening = opening or Opening()
     if isinstance(source, WeightsReader):
-        return _of_weights(source, source.prefix)
+        return _of_weights(source, source.prefix, opening)
     if isinstance(source, tf.Graph):
         return _of_graph(source, "graph")
     if isinstance(source, tf.compat.v1.GraphDef):
         return _of_nodes(read_nodes(source), "graph")
     if isinstance(source, str) and source in factory.list_networks():
-        return _of_graph(graph_of(source, num_classes)[1], source)
+        subject = _of_graph(graph_of(source, num_classes)[1], source)
+        return dataclasses.replace(subject, network=(source, {}))
     if isinstance(source, Model):
         return _of_model(source, graph_of(source)[1])
     if callable(source):
         name, graph = graph_of(source, num_classes)
         return _of_graph(graph, name)
-    return _of_path(os.fspath(source))
+    return _of_path(os.fspath(source), opening)
 
 
-def _of_path(path: str) -> Subject:
+def _of_path(path: str, opening: Opening) -> Subject:
     file = pathlib.Path(path)
     is_log = "tfevents" in file.name
     if file.is_dir() and not (file / "checkpoint").exists():
         if (file / "saved_model.pb").exists():
             graph = _of_nodes(read_nodes(file), path)
-            weights = _of_weights(read_checkpoint(path), path)
+            weights = _of_weights(path, path, opening)
             return dataclasses.replace(weights, layers=graph.layers)
         is_log = any(file.glob("**/*tfevents*"))
     if is_log or (file.is_file() and file.suffix in _GRAPH_FILES):
         return _of_nodes(read_nodes(file), path)
     try:
-        return _of_weights(read_checkpoint(path), path)
+        return _of_weights(path, path, opening)
     except FileNotFoundError as error:
         near = difflib.get_close_matches(path, factory.list_networks(), n=3)
         if os.sep in path or not near:
@@ -129,12 +180,37 @@ def _of_path(path: str) -> Subject:
         ) from error
 
 
-def _of_weights(reader: WeightsReader, name: str) -> Subject:
-    return Subject(name, None, dict(reader.shapes), reader.__getitem__)
+def _of_weights(path: str | WeightsReader, name: str, opening: Opening) -> Subject:
+    """What only training needs is left out, as far as the file tells."""
+    weights = open_weights(path, opening.averages)
+    opening.tell(weights.source)
+    names = opening.names(n for n in weights if n not in weights.bookkeeping)
+    shapes = {name: weights.shapes[tensor] for name, tensor in names.items()}
+    known = weights.metadata.get("model_name")
+    network = known and (known, weights.metadata.get("network_options", {}))
+    reader = _Named(weights, names) if opening.changes_names else weights
+    return Subject(name, None, shapes, reader.__getitem__, reader, network)
+
+
+class _Named(WeightsReader):
+    """Weights under the names that they are compared by."""
+
+    def __init__(self, weights: WeightsReader, names: Mapping[str, str]):
+        self._weights, self._names = weights, names
+        self.kind, self.object_based = weights.kind, weights.object_based
+        super().__init__(
+            weights.prefix, {name: weights.shapes[names[name]] for name in names}
+        )
+
+    def read(self, name: str) -> np.ndarray:
+        return self._weights[self._names[name]]
 
 
 def _of_model(model: Model, graph: tf.Graph) -> Subject:
-    subject = _of_graph(graph, model.network_name)
+    subject = dataclasses.replace(
+        _of_graph(graph, model.network_name),
+        network=(model.network_function, model.network_options),
+    )
     values = model.variables_by_name
     if not values:
         return subject

@@ -13,12 +13,13 @@ from typing import Any
 import tensorflow as tf
 import tf_slim
 
-from slimnets.layers import common, initializers, native
+from slimnets.layers import building, conv_operations, initializers
 from slimnets.scopes import add_arg_scope
 
 _FORMATS = {
     1: (None, "NWC", "NCW"),
     2: (None, "NHWC", "NCHW"),
+    3: (None, "NDHWC", "NCDHW"),
 }
 
 
@@ -44,7 +45,7 @@ def _convolution(
     scope: Any = None,
     groups: int = 1,
     biases_before_norm: bool = False,
-    standardize_epsilon: float | None = None,
+    weight_transform: building.WeightTransform = None,
     *,
     dims: int,
 ) -> tf.Tensor:
@@ -52,12 +53,14 @@ def _convolution(
 
     Args:
         inputs: `[batch, height, width, channels]` (conv1d: `[batch, width,
-            channels]`), or with the channels second for a data_format of `NC...`.
+            channels]`; conv3d: `[batch, frames, height, width, channels]`), or with
+            the channels second for a data_format of `NC...`.
         num_outputs: number of output channels.
         kernel_size: an int, or one for each spatial dimension.
         stride: an int, or one for each spatial dimension.
         padding: `SAME` or `VALID`.
-        data_format: `NHWC` (default) or `NCHW`; conv1d `NWC` (default) or `NCW`.
+        data_format: `NHWC` (default) or `NCHW`; conv1d `NWC` (default) or `NCW`;
+            conv3d `NDHWC` (default) or `NCDHW`.
         rate: dilation of the kernel (atrous convolution); unlike in TF-Slim it may
             be combined with a stride.
         activation_fn: applied last; None for none.
@@ -77,9 +80,8 @@ def _convolution(
         groups: number of groups, each of which sees its own share of the channels.
         biases_before_norm: whether there are biases where a normalizer follows too,
             as in Keras Applications' networks.
-        standardize_epsilon: if given, the weights of each output channel are brought
-            to mean 0 and variance 1 before use (weight standardization,
-            arXiv:1903.10520); added to the variance.
+        weight_transform: what is made of the weights before use: `spectral_norm`,
+            `lora` or another function of `weight_transforms`, or several in a list.
 
     Returns:
         `[batch, height / stride, width / stride, num_outputs]`; equal to TF-Slim's.
@@ -101,15 +103,16 @@ def _convolution(
                 f"{sc.name}: a {dims}-D convolution takes inputs of rank {dims + 2}; "
                 f"got shape {inputs.shape}."
             )
+        num_outputs = building.whole(num_outputs, "num_outputs")
         channels_first = bool(data_format) and data_format.startswith("NC")
-        channels = common.channels_of(inputs, 1 if channels_first else -1)
+        channels = building.channels_of(inputs, 1 if channels_first else -1)
         if groups < 1 or channels % groups or num_outputs % groups:
             raise ValueError(
                 f"{sc.name}: groups={groups} must divide the {channels} input and "
                 f"{num_outputs} output channels."
             )
-        kernel = common.tuple_of(kernel_size, dims, "kernel_size")
-        weights = common.make_variable(
+        kernel = building.tuple_of(kernel_size, dims, "kernel_size")
+        weights = building.make_variable(
             "weights",
             (*kernel, channels // groups, num_outputs),
             inputs.dtype.base_dtype,
@@ -118,20 +121,18 @@ def _convolution(
             trainable,
             variables_collections,
         )
-        if standardize_epsilon is not None:
-            weights = _standardized(weights, standardize_epsilon)
-        outputs = native.convolve(
+        outputs = conv_operations.convolve(
             inputs,
-            common.value_of(weights, inputs.dtype),
-            common.tuple_of(stride, dims, "stride"),
-            common.tuple_of(rate, dims, "rate"),
+            building.weights_of(weights, inputs.dtype, weight_transform),
+            building.tuple_of(stride, dims, "stride"),
+            building.tuple_of(rate, dims, "rate"),
             padding,
             groups,
             channels_first,
         )
         biased = normalizer_fn is None or biases_before_norm
         if biased and biases_initializer is not None:
-            biases = common.make_variable(
+            biases = building.make_variable(
                 "biases",
                 (num_outputs,),
                 inputs.dtype.base_dtype,
@@ -142,10 +143,10 @@ def _convolution(
             )
             outputs = tf.nn.bias_add(
                 outputs,
-                common.value_of(biases, inputs.dtype),
+                building.value_of(biases, inputs.dtype),
                 data_format="NC.." if channels_first else None,
             )
-        return common.finish(
+        return building.finish(
             outputs,
             normalizer_fn,
             normalizer_params,
@@ -153,12 +154,6 @@ def _convolution(
             outputs_collections,
             sc.name,
         )
-
-
-def _standardized(weights: tf.Variable, epsilon: float) -> tf.Tensor:
-    axes = list(range(weights.shape.rank - 1))
-    mean, variance = tf.nn.moments(tf.convert_to_tensor(weights), axes)
-    return (weights - mean) * tf.math.rsqrt(variance + epsilon)
 
 
 def _of_dims(dims: int, name: str, like: Callable) -> Callable:
@@ -170,8 +165,9 @@ def _of_dims(dims: int, name: str, like: Callable) -> Callable:
     shown = [p for p in signature.parameters.values() if p.name != "dims"]
     convolution.__signature__ = signature.replace(parameters=shown)
     convolution.__name__ = convolution.__qualname__ = name
-    return add_arg_scope(convolution, like=like)
+    return add_arg_scope(convolution, like=like, default_scope="Conv")
 
 
 conv1d = _of_dims(1, "conv1d", tf_slim.convolution1d)
 conv2d = _of_dims(2, "conv2d", tf_slim.conv2d)
+conv3d = _of_dims(3, "conv3d", tf_slim.conv3d)

@@ -9,11 +9,11 @@ import tensorflow as tf
 import tf_slim
 
 from slimnets import end_points
-from slimnets.layers import common, initializers
+from slimnets.layers import building, initializers
 from slimnets.scopes import shares_arg_scope
 
 
-@shares_arg_scope(tf_slim.fully_connected)
+@shares_arg_scope(tf_slim.fully_connected, "fully_connected")
 def fully_connected(
     inputs: tf.Tensor,
     num_outputs: int,
@@ -29,6 +29,7 @@ def fully_connected(
     outputs_collections: Any = None,
     trainable: bool = True,
     scope: Any = None,
+    weight_transform: building.WeightTransform = None,
 ) -> tf.Tensor:
     """Multiplies the last dimension by `weights`. Arguments as of `conv2d`.
 
@@ -50,8 +51,9 @@ def fully_connected(
                 f"{sc.name}: fully_connected takes inputs of rank 2 or more; got shape "
                 f"{inputs.shape}."
             )
-        channels = common.channels_of(inputs)
-        weights = common.make_variable(
+        num_outputs = building.whole(num_outputs, "num_outputs")
+        channels = building.channels_of(inputs)
+        weights = building.make_variable(
             "weights",
             (channels, num_outputs),
             inputs.dtype.base_dtype,
@@ -60,14 +62,14 @@ def fully_connected(
             trainable,
             variables_collections,
         )
-        kernel = common.value_of(weights, inputs.dtype)
+        kernel = building.weights_of(weights, inputs.dtype, weight_transform)
         if inputs.shape.rank == 2:
             outputs = tf.linalg.matmul(inputs, kernel)
         else:
             outputs = tf.tensordot(inputs, kernel, 1)
             outputs.set_shape([*inputs.shape[:-1], num_outputs])
         if normalizer_fn is None and biases_initializer is not None:
-            biases = common.make_variable(
+            biases = building.make_variable(
                 "biases",
                 (num_outputs,),
                 inputs.dtype.base_dtype,
@@ -76,8 +78,8 @@ def fully_connected(
                 trainable,
                 variables_collections,
             )
-            outputs = tf.nn.bias_add(outputs, common.value_of(biases, inputs.dtype))
-        return common.finish(
+            outputs = tf.nn.bias_add(outputs, building.value_of(biases, inputs.dtype))
+        return building.finish(
             outputs,
             normalizer_fn,
             normalizer_params,
@@ -87,7 +89,7 @@ def fully_connected(
         )
 
 
-@shares_arg_scope(tf_slim.flatten)
+@shares_arg_scope(tf_slim.flatten, "Flatten")
 def flatten(
     inputs: tf.Tensor, outputs_collections: Any = None, scope: str | None = None
 ) -> tf.Tensor:
@@ -98,17 +100,19 @@ def flatten(
             raise ValueError(f"flatten takes inputs of rank 1 or more; got {inputs}.")
         size = inputs.shape[1:].num_elements()
         batch = inputs.shape.as_list()[0]
-        if batch is not None:
-            outputs = tf.reshape(inputs, [batch, -1 if size is None else size])
-        elif size is not None:
-            outputs = tf.reshape(inputs, [-1, size])
-        else:
-            outputs = tf.reshape(inputs, [tf.shape(inputs)[0], -1])
+        with tf.name_scope("flatten"):  # TF-Slim's, in the names of operations.
+            if batch is not None:
+                outputs = tf.reshape(inputs, [batch, -1 if size is None else size])
+            elif size is not None:
+                outputs = tf.reshape(inputs, [-1, size])
+            else:
+                outputs = tf.reshape(inputs, [tf.shape(inputs)[0], -1])
         return end_points.collect(outputs_collections, name, outputs)
 
 
-@shares_arg_scope(tf_slim.softmax)
+@shares_arg_scope(tf_slim.softmax, "softmax")
 def softmax(logits: tf.Tensor, scope: str | None = None) -> tf.Tensor:
     """Softmax over the last dimension, computed in float32 or wider."""
     with tf.name_scope(scope or "softmax"):
-        return tf.nn.softmax(logits)
+        # The output has the name that TF-Slim gave it: old programs fetch it by that.
+        return tf.identity(tf.nn.softmax(logits), "Reshape_1")

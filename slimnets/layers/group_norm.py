@@ -12,15 +12,14 @@ from typing import Any
 import tensorflow as tf
 import tf_slim
 
-from slimnets import end_points
-from slimnets.layers import common, initializers
+from slimnets.layers import building, initializers
 from slimnets.scopes import shares_arg_scope
 
 
-@shares_arg_scope(tf_slim.group_norm)
+@shares_arg_scope(tf_slim.group_norm, "GroupNorm")
 def group_norm(
     inputs: tf.Tensor,
-    groups: int = 32,
+    groups: int | None = 32,
     channels_axis: int = -1,
     reduction_axes: Sequence[int] = (-3, -2),
     center: bool = True,
@@ -39,7 +38,8 @@ def group_norm(
 
     Args:
         inputs: `[batch, ..., channels]`.
-        groups: number of groups; divides the channels.
+        groups: number of groups; divides the channels. None is the most up to 32 that
+            do.
         channels_axis: the channels' dimension; the last one.
         reduction_axes: dimensions to normalize over besides a group's channels.
         center: whether to add `beta`.
@@ -69,7 +69,9 @@ def group_norm(
             raise ValueError(
                 f"{sc.name}: channels_axis={channels_axis}; allowed is the last, -1."
             )
-        channels = common.channels_of(inputs)
+        channels = building.channels_of(inputs)
+        if groups is None:
+            groups = next(n for n in range(32, 0, -1) if channels % n == 0)
         if groups < 1 or channels % groups:
             raise ValueError(
                 f"{sc.name}: groups={groups} must divide the {channels} channels."
@@ -79,7 +81,7 @@ def group_norm(
             inputs, tf.concat([size[:-1], [groups, channels // groups]], 0)
         )
         axes = [axis % rank for axis in reduction_axes] + [rank]
-        dtype = common.statistics_dtype(inputs.dtype)
+        dtype = building.statistics_dtype(inputs.dtype)
         mean, variance = tf.nn.moments(tf.cast(grouped, dtype), axes, keepdims=True)
         values = (tf.cast(grouped, dtype) - mean) * tf.math.rsqrt(variance + epsilon)
         outputs = tf.reshape(values, size)
@@ -89,7 +91,7 @@ def group_norm(
             ("beta", center, initializers.zeros),
         ):
             if wanted:
-                parameter = common.make_variable(
+                parameter = building.make_variable(
                     name,
                     (channels,),
                     dtype,
@@ -101,8 +103,6 @@ def group_norm(
                 outputs = (
                     outputs * parameter if name == "gamma" else outputs + parameter
                 )
-        outputs = tf.cast(outputs, inputs.dtype)
-        outputs.set_shape(inputs.shape)
-        if activation_fn is not None:
-            outputs = activation_fn(outputs)
-        return end_points.collect(outputs_collections, sc.name, outputs)
+        return building.finish_norm(
+            outputs, inputs, activation_fn, outputs_collections, sc.name
+        )

@@ -12,11 +12,11 @@ import tensorflow as tf
 import tf_slim
 
 from slimnets import end_points
-from slimnets.layers import common, replay
+from slimnets.layers import building, recomputing
 from slimnets.scopes import add_arg_scope, shares_arg_scope
 
 
-@shares_arg_scope(tf_slim.dropout)
+@shares_arg_scope(tf_slim.dropout, "Dropout")
 def dropout(
     inputs: tf.Tensor,
     keep_prob: float | tf.Tensor = 0.5,
@@ -42,14 +42,14 @@ def dropout(
         inputs = tf.convert_to_tensor(inputs)
 
         def dropped():
-            own = replay.next_seed() if seed is None else None
+            own = recomputing.next_seed() if seed is None else None
             if own is None:
                 return tf.nn.dropout(inputs, 1.0 - keep_prob, noise_shape, seed)
             return tf.nn.experimental.stateless_dropout(
                 inputs, 1.0 - keep_prob, own, noise_shape=noise_shape
             )
 
-        training = common.static_bool(is_training)
+        training = building.static_bool(is_training)
         if training is None:
             outputs = tf.cond(is_training, dropped, lambda: tf.identity(inputs))
         else:
@@ -57,7 +57,7 @@ def dropout(
         return end_points.collect(outputs_collections, name, outputs)
 
 
-@add_arg_scope
+@add_arg_scope(default_scope="drop_path")
 def drop_path(
     inputs: tf.Tensor,
     rate: float = 0.0,

@@ -12,20 +12,20 @@ Source: Ioffe & Szegedy 2015; arguments and defaults of tf_slim's `batch_norm`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 import tf_slim
 
 from slimnets import end_points
-from slimnets.layers import common, initializers, plain_norm, replay
+from slimnets.layers import building, initializers, plain_norm, recomputing
 from slimnets.scopes import shares_arg_scope
 
 _UPDATE_OPS = tf.compat.v1.GraphKeys.UPDATE_OPS
 
 
-@shares_arg_scope(tf_slim.batch_norm)
+@shares_arg_scope(tf_slim.batch_norm, "BatchNorm")
 def batch_norm(
     inputs: tf.Tensor,
     decay: float = 0.999,
@@ -51,6 +51,7 @@ def batch_norm(
     renorm_decay: float = 0.99,
     adjustment: Callable | None = None,
     sync: bool = False,
+    only_in: Sequence[str] | None = None,
 ) -> tf.Tensor:
     """Normalizes every channel over all other dimensions.
 
@@ -81,13 +82,16 @@ def batch_norm(
             the moving variance is of the batch's own variance, not of the unbiased one.
         data_format: `NHWC` or `NCHW`.
         zero_debias_moving_mean: whether the moving mean starts as a mean of what was
-            seen and not at zero, by two more variables, `biased` and `local_step`.
+            seen and not at zero, by two more variables, `biased` and `local_step`,
+            which are not there in graph code for inference alone.
         renorm, renorm_clipping, renorm_decay: not supported beyond their defaults.
         adjustment: a function of the inputs' shape that gives a scale and an offset
             for the normalized inputs, used in training only.
         scope: name of the variable scope.
         sync: whether, under a `tf.distribute` strategy, the statistics are of all
             replicas' examples together.
+        only_in: the only scopes, of this layer, around it or in it, in which it is in
+            training at all; None for everywhere.
 
     Returns:
         The normalized inputs, same shape and type.
@@ -111,10 +115,10 @@ def batch_norm(
                 f"{rank}: {inputs.shape}."
             )
         channels_first = data_format == "NCHW" and inputs.shape.rank > 2
-        channels = common.channels_of(inputs, 1 if channels_first else -1)
+        channels = building.channels_of(inputs, 1 if channels_first else -1)
         params = _parameters(
             channels,
-            common.statistics_dtype(inputs.dtype),
+            building.statistics_dtype(inputs.dtype),
             center,
             scale,
             param_initializers or {},
@@ -122,19 +126,26 @@ def batch_norm(
             trainable,
             variables_collections,
         )
-        decay = replay.effective_decay(decay)
+        # A mean that is debiased already needs all of its updates to weigh alike.
+        own_decay = recomputing.effective_decay(decay, warm_up=False)
+        decay = recomputing.effective_decay(decay)
         state = [params["moving_mean"], params["moving_variance"]]
-        if zero_debias_moving_mean:
+        training = building.static_bool(is_training)
+        # A Model's variables are the same in each call.
+        in_model = tf.compat.v1.get_variable_scope().custom_getter is not None
+        if zero_debias_moving_mean and (training is not False or in_model):
             state += plain_norm.debiasing_variables(state[0], sc, variables_collections)
+        averaged = functools.partial(
+            plain_norm.averaged, state, decay=decay, mean_decay=own_decay
+        )
         images = inputs
         if fused is False or not _can_be_fused(inputs, batch_weights, adjustment, sync):
             normalize = functools.partial(
                 plain_norm.normalize,
                 inputs,
                 params,
-                state,
                 epsilon,
-                decay,
+                averaged,
                 1 if channels_first else inputs.shape.rank - 1,
                 batch_weights=batch_weights,
                 adjustment=adjustment,
@@ -143,9 +154,10 @@ def batch_norm(
         else:
             images, layout = _as_images(inputs, channels_first)
             normalize = functools.partial(
-                _normalize_fused, images, params, state, epsilon, decay, layout
+                _normalize_fused, images, params, epsilon, averaged, layout
             )
-        training = common.static_bool(is_training)
+        if only_in is not None and not any(_related(sc.name, s) for s in only_in):
+            training = False
         if training is None:
             outputs, *values = tf.cond(
                 is_training,
@@ -154,18 +166,24 @@ def batch_norm(
             )
         else:
             outputs, *values = normalize(training)
-        if training is not False and not replay.is_replay():
+        if training is not False and not recomputing.is_replay():
             updates = [
                 variable.assign(value, read_value=False)
                 for variable, value in zip(state, values, strict=True)
             ]
-            outputs = _with_updates(outputs, updates, updates_collections)
+            outputs = building.with_updates(outputs, updates, updates_collections)
         if images is not inputs:
             outputs = tf.reshape(outputs, tf.shape(inputs))
         outputs.set_shape(inputs.shape)
         if activation_fn is not None:
             outputs = activation_fn(outputs)
         return end_points.collect(outputs_collections, sc.name, outputs)
+
+
+def _related(scope: str, other: str) -> bool:
+    """Whether one of two scopes is, or lies in, the other."""
+    one, two = f"{scope.rstrip('/')}/", f"{other.rstrip('/')}/"
+    return one.startswith(two) or two.startswith(one)
 
 
 def _can_be_fused(inputs, batch_weights, adjustment, sync) -> bool:
@@ -179,7 +197,7 @@ def _parameters(
     """Makes gamma, beta, moving_mean and moving_variance, in TF-Slim's order."""
 
     def parameter(name, initializer, trains, **kwargs):
-        return common.make_variable(
+        return building.make_variable(
             name,
             (channels,),
             dtype,
@@ -190,8 +208,8 @@ def _parameters(
             **kwargs,
         )
 
-    # Each pair shares one constant as its initial value.
-    ones, zeros = _shared(initializers.ones), _shared(initializers.zeros)
+    # Each has an initial value of its own, which may be fed.
+    ones, zeros = initializers.ones, initializers.zeros
     averaged = {"aggregation": tf.VariableAggregation.MEAN}
     params = {"gamma": None, "beta": None}
     if scale:
@@ -210,19 +228,6 @@ def _parameters(
     return params
 
 
-def _shared(initializer: Callable) -> Callable:
-    """Returns an initializer that gives one tensor for a shape, however often."""
-    made = {}
-
-    def shared(shape, dtype=tf.float32, partition_info=None):
-        size = tuple(shape)
-        if size not in made:
-            made[size] = initializer(shape, dtype)
-        return made[size]
-
-    return shared
-
-
 def _as_images(inputs: tf.Tensor, channels_first: bool) -> tuple[tf.Tensor, str]:
     """Returns inputs of any rank as rank 4, which the fused operation takes."""
     if inputs.shape.rank == 4:
@@ -233,9 +238,11 @@ def _as_images(inputs: tf.Tensor, channels_first: bool) -> tuple[tf.Tensor, str]
     return tf.reshape(inputs, [-1, 1, 1, inputs.shape[-1]]), "NHWC"
 
 
-def _normalize_fused(images, params, state, epsilon, decay, layout, training):
+def _normalize_fused(images, params, epsilon, averaged, layout, training):
     """Returns the normalized images and, in training, the new values of `state`."""
-    debias = len(state) > 2
+    decay, debias = averaged.keywords["decay"], len(averaged.args[0]) > 2
+    # A decay that is a number the operation can apply itself.
+    itself = training and not debias and not tf.is_tensor(decay)
     outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
         images,
         params["gamma"],
@@ -245,20 +252,8 @@ def _normalize_fused(images, params, state, epsilon, decay, layout, training):
         epsilon=epsilon,
         data_format=layout,
         is_training=training,
-        exponential_avg_factor=1.0 - decay if training and not debias else 1.0,
+        exponential_avg_factor=1.0 - decay if itself else 1.0,
     )
-    if training and debias:  # These are the batch's own moments then.
-        return outputs, *plain_norm.averaged(state, mean, variance, decay)
+    if training and not itself:  # These are the batch's own moments then.
+        return outputs, *averaged(mean, variance)
     return outputs, mean, variance
-
-
-def _with_updates(outputs, updates, updates_collections):
-    if tf.executing_eagerly():
-        return outputs
-    updates = [update for update in updates if update is not None]
-    if updates_collections is None:
-        with tf.control_dependencies(updates):
-            return tf.identity(outputs)
-    for collection in end_points.as_collections(updates_collections):
-        tf.compat.v1.get_collection_ref(collection).extend(updates)
-    return outputs

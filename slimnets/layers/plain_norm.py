@@ -15,30 +15,27 @@ from typing import Any
 
 import tensorflow as tf
 
-from slimnets.layers import common, initializers
+from slimnets.layers import building, initializers
 
 
 def normalize(
     inputs: tf.Tensor,
     params: dict[str, Any],
-    state: Sequence[tf.Variable],
     epsilon: float,
-    decay: float,
+    averaged: Callable[[tf.Tensor, tf.Tensor], Sequence[tf.Tensor]],
     channel_axis: int,
     training: bool,
     batch_weights: tf.Tensor | None = None,
     adjustment: Callable | None = None,
     sync: bool = False,
 ) -> tuple[tf.Tensor, ...]:
-    """Normalizes `inputs` and gives what `state` becomes.
+    """Normalizes `inputs` and gives what the moving averages become.
 
     Args:
         inputs: of any rank from 2, with channels on `channel_axis`.
         params: `gamma`, `beta`, `moving_mean` and `moving_variance`.
-        state: the moving mean and variance, and the variables of
-            `debiasing_variables` if there are any.
         epsilon: added to the variance.
-        decay: of the moving averages.
+        averaged: `averaged` below of a mean and a variance.
         channel_axis: 1 or the last.
         training: whether by the batch's moments; they then enter the averages.
         batch_weights: `[batch]`, weights of the examples in the moments.
@@ -46,7 +43,7 @@ def normalize(
         sync: whether the moments are of all replicas' examples.
 
     Returns:
-        The outputs, and in training a new value for each variable of `state`.
+        The outputs, and in training a new value for each of their variables.
     """
     rank = inputs.shape.rank
     axes = [axis for axis in range(rank) if axis != channel_axis]
@@ -80,26 +77,39 @@ def normalize(
     )
     if not training:
         return outputs, mean, variance
-    return outputs, *averaged(state, mean, variance, decay)
+    return outputs, *averaged(mean, variance)
 
 
 def averaged(
-    state: Sequence[tf.Variable], mean: tf.Tensor, variance: tf.Tensor, decay: float
+    state: Sequence[tf.Variable],
+    mean: tf.Tensor,
+    variance: tf.Tensor,
+    *,
+    decay: float | tf.Tensor,
+    mean_decay: float,
 ) -> list[tf.Tensor]:
-    """Returns the new values of `state` after a batch of this mean and variance."""
+    """Returns the new values of `state` after a batch of this mean and variance.
 
-    def towards(old, value):  # Comes to rest at a value that stays the same.
-        return old - (old - value) * (1.0 - decay)
+    Args:
+        state: the moving mean and variance, and the variables of
+            `debiasing_variables` if there are any.
+        mean, variance: `[channels]`.
+        decay: of the averages.
+        mean_decay: the same of a mean that is debiased, which is always one number.
+    """
+
+    def towards(old, value, decay):  # Comes to rest at a value that stays the same.
+        return old - (old - value) * tf.cast(1.0 - decay, value.dtype)
 
     old_mean, old_variance, *debiasing = state
-    new_variance = towards(old_variance, variance)
+    new_variance = towards(old_variance, variance, decay)
     if not debiasing:
-        return [towards(old_mean, mean), new_variance]
+        return [towards(old_mean, mean, decay), new_variance]
     biased, local_step = debiasing
-    new_biased = towards(biased, mean)
+    new_biased = towards(biased, mean, mean_decay)
     new_step = local_step + 1.0
     # 1 - decay ** step, without the rounding of a decay near 1.
-    seen = -tf.math.expm1(new_step * math.log(decay)) if decay else 1.0
+    seen = -tf.math.expm1(new_step * math.log(mean_decay)) if mean_decay else 1.0
     new_mean = new_biased / seen
     return [new_mean, new_variance, new_biased, new_step]
 
@@ -117,7 +127,7 @@ def debiasing_variables(
     name = f"{scope.name}/moving_mean"
     with tf.compat.v1.variable_scope(name), without_partitioner():
         return [
-            common.make_variable(
+            building.make_variable(
                 variable,
                 shape,
                 moving_mean.dtype,

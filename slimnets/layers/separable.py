@@ -11,11 +11,11 @@ from typing import Any
 import tensorflow as tf
 import tf_slim
 
-from slimnets.layers import common, initializers
+from slimnets.layers import building, initializers
 from slimnets.scopes import shares_arg_scope
 
 
-@shares_arg_scope(tf_slim.separable_conv2d)
+@shares_arg_scope(tf_slim.separable_conv2d, "SeparableConv2d")
 def separable_conv2d(
     inputs: tf.Tensor,
     num_outputs: int | None,
@@ -38,6 +38,7 @@ def separable_conv2d(
     outputs_collections: Any = None,
     trainable: bool = True,
     scope: Any = None,
+    weight_transform: building.WeightTransform = None,
 ) -> tf.Tensor:
     """Convolves each channel by itself, and mixes the results by a 1x1 convolution.
 
@@ -66,6 +67,7 @@ def separable_conv2d(
         outputs_collections: collections for the outputs.
         trainable: whether optimizers find the variables.
         scope: name of the variable scope.
+        weight_transform: of both of the weights, as of `conv2d`.
 
     Returns:
         `[batch, height / stride, width / stride, outputs]`; equal to TF-Slim's.
@@ -73,20 +75,18 @@ def separable_conv2d(
     Raises:
         ValueError: if the inputs' rank or channels, or another argument, do not fit.
     """
-    if data_format not in ("NHWC", "NCHW"):
-        raise ValueError(f"data_format={data_format!r}; allowed are 'NHWC' and 'NCHW'.")
+    channels_first = building.is_channels_first(data_format)
     padding = padding.upper()
     if padding not in ("SAME", "VALID"):
         raise ValueError(f"padding={padding!r}; allowed are 'SAME' and 'VALID'.")
-    kernel = common.tuple_of(kernel_size, 2, "kernel_size")
-    strides = common.tuple_of(stride, 2, "stride")
-    rates = common.tuple_of(rate, 2, "rate")
+    kernel = building.tuple_of(kernel_size, 2, "kernel_size")
+    strides = building.tuple_of(stride, 2, "stride")
+    rates = building.tuple_of(rate, 2, "rate")
     if strides[0] != strides[1] or (max(rates) > 1 and strides[0] > 1):
         raise ValueError(
             f"stride={stride!r}, rate={rate!r}; a depthwise convolution has one "
             "stride for both directions, and 1 where its rate is more than 1."
         )
-    channels_first = data_format == "NCHW"
     with tf.compat.v1.variable_scope(
         scope, "SeparableConv2d", [inputs], reuse=reuse
     ) as sc:
@@ -96,17 +96,21 @@ def separable_conv2d(
                 f"{sc.name}: a separable convolution takes inputs of rank 4; got shape "
                 f"{inputs.shape}."
             )
+        if num_outputs is not None:
+            num_outputs = building.whole(num_outputs, "num_outputs")
+        depth_multiplier = building.whole(depth_multiplier, "depth_multiplier")
         dtype = inputs.dtype.base_dtype
-        channels = common.channels_of(inputs, 1 if channels_first else -1)
+        channels = building.channels_of(inputs, 1 if channels_first else -1)
 
-        def variable(name, shape, initializer, regularizer, kind):
+        def variable(name, shape, initializer, regularizer, kind, layout=""):
             collections = variables_collections
             if isinstance(collections, dict):
                 collections = collections.get(kind)
-            made = common.make_variable(
+            made = building.make_variable(
                 name, shape, dtype, initializer, regularizer, trainable, collections
             )
-            return common.value_of(made, dtype)
+            transform = weight_transform if kind == "weights" else None
+            return building.weights_of(made, dtype, transform, layout)
 
         depthwise = variable(
             "depthwise_weights",
@@ -114,11 +118,19 @@ def separable_conv2d(
             weights_initializer,
             weights_regularizer,
             "weights",
+            "depthwise",
         )
-        outputs = _depthwise(
-            inputs, depthwise, strides[0], rates, padding, channels_first
+        # TensorFlow has no depthwise kernel with channels second on CPUs.
+        if channels_first:
+            inputs = tf.transpose(inputs, [0, 2, 3, 1])
+        steps = [1, *strides, 1]
+        outputs = tf.nn.depthwise_conv2d(
+            inputs, depthwise, steps, padding, dilations=list(rates)
         )
         depth = channels * depth_multiplier
+        if padding == "SAME" and strides[0] == 1:
+            # Dilated, TensorFlow forgets what it knew of the size.
+            outputs.set_shape([*inputs.shape.as_list()[:3], depth])
         if num_outputs is not None:
             pointwise = variable(
                 "pointwise_weights",
@@ -127,16 +139,16 @@ def separable_conv2d(
                 weights_regularizer,
                 "weights",
             )
-            outputs = tf.nn.conv2d(
-                outputs, pointwise, 1, "VALID", data_format=data_format
-            )
+            outputs = tf.nn.conv2d(outputs, pointwise, 1, "VALID")
             depth = num_outputs
         if normalizer_fn is None and biases_initializer is not None:
             biases = variable(
                 "biases", (depth,), biases_initializer, biases_regularizer, "biases"
             )
-            outputs = tf.nn.bias_add(outputs, biases, data_format=data_format)
-        return common.finish(
+            outputs = tf.nn.bias_add(outputs, biases)
+        if channels_first:
+            outputs = tf.transpose(outputs, [0, 3, 1, 2])
+        return building.finish(
             outputs,
             normalizer_fn,
             normalizer_params,
@@ -144,13 +156,3 @@ def separable_conv2d(
             outputs_collections,
             sc.name,
         )
-
-
-def _depthwise(inputs, weights, stride, rates, padding, channels_first):
-    # TensorFlow has no depthwise kernel with channels second on CPUs.
-    if channels_first:
-        inputs = tf.transpose(inputs, [0, 2, 3, 1])
-    outputs = tf.nn.depthwise_conv2d(
-        inputs, weights, [1, stride, stride, 1], padding, dilations=list(rates)
-    )
-    return tf.transpose(outputs, [0, 3, 1, 2]) if channels_first else outputs

@@ -14,11 +14,12 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets import checkpoints, variables
+from slimnets import rules as layer_rules
 from slimnets.end_points import EndPoints
 from slimnets.features import features as features_of
-from slimnets.layers import common, native
+from slimnets.layers import building, conv_operations
 from slimnets.model import arguments
-from slimnets.model.notes import Notes
+from slimnets.model.network_state import Notes
 from slimnets.model.store import VariableStore
 from slimnets.scopes import arg_scope, current_arg_scope
 
@@ -41,8 +42,8 @@ class Model(VariableStore):
 
     It works eagerly, where it runs as a tf.function with one trace for each kind of
     input, inside the caller's own tf.function, and under the strategies of
-    tf.distribute. The arg scope that is open where a Model is made is opened again
-    whenever its network is built.
+    tf.distribute. The arg scope and the rules that are open where a Model is made are
+    opened again whenever its network is built.
 
     Args:
         network: a registered name, or a function `network(inputs, ...)` that returns
@@ -54,11 +55,13 @@ class Model(VariableStore):
             follow; None draws new ones.
         jit: whether XLA compiles what the Model runs as a tf.function of its own;
             inside the caller's tf.function that decides.
+        rules: other arguments for layers, by their places; see `slimnets.layer_rules`.
         **kwargs: further arguments of the network function.
 
     Raises:
         ValueError: for an unknown network or precision; when it is built, for `jit`
-            where XLA has only slow convolutions, see `native.check_compiled`.
+            where XLA has only slow convolutions, see `conv_operations.check_compiled`,
+            and for a rule that does nothing.
         TypeError: for a network that is neither a name nor a function, or an argument
             that it does not take.
     """
@@ -71,6 +74,7 @@ class Model(VariableStore):
         precision: str = "float32",
         seed: int | None = None,
         jit: bool = False,
+        rules: layer_rules.RuleValues = (),
         **kwargs: Any,
     ):
         network_name, function = arguments.named(network)
@@ -78,14 +82,16 @@ class Model(VariableStore):
             raise ValueError(
                 f"precision={precision!r}; allowed are {', '.join(_PRECISIONS)}."
             )
-        super().__init__(Notes(function, kwargs), seed)
+        self.rules = layer_rules.taken_over(rules)
+        ruled = layer_rules.ruled(function, self.rules)
+        super().__init__(Notes(ruled if self.rules else function, kwargs), seed)
         self.network_name = network_name
         self.num_classes = num_classes
         self.precision = precision
         self.jit = jit
         self.default_image_size = getattr(function, "default_image_size", None)
         self._open_arg_scope = functools.partial(arg_scope, dict(current_arg_scope()))
-        self._network = arguments.bound(function, network_name, num_classes, kwargs)
+        self._network = arguments.bound(ruled, network_name, num_classes, kwargs)
         self._forget_traces()
 
     def __repr__(self) -> str:
@@ -135,6 +141,19 @@ class Model(VariableStore):
         return self._notes.end_points.with_values(values)
 
     @_as_written
+    def with_end_points(
+        self, images: Any, training: bool | tf.Tensor = False
+    ) -> tuple[tf.Tensor, EndPoints]:
+        """Returns the outputs and every activation of one run, for a caller's own
+        tf.function: gradients of the ones with regard to the others are there.
+
+        Raises:
+            ValueError: if the network gives no end points.
+        """
+        self._ensure_built(images)
+        return self._outputs_and_end_points(images, training)
+
+    @_as_written
     def features(
         self,
         images: Any,
@@ -161,7 +180,7 @@ class Model(VariableStore):
 
     @property
     def network_function(self) -> Callable:
-        """The network function, without the arguments that the Model gives it."""
+        """The network function with the Model's rules, without its arguments."""
         return self._notes.function
 
     @property
@@ -241,7 +260,7 @@ class Model(VariableStore):
     def _must_give_losses(self, images, training) -> bool:
         """Whether an eager call runs without a function of its own, from which the
         losses of activations could not come out."""
-        if common.static_bool(training) is False:
+        if building.static_bool(training) is False:
             return False
         if not self._notes.built:
             self._forward.get_concrete_function(images, training)
@@ -251,12 +270,16 @@ class Model(VariableStore):
         return self._run(images, training)[0]
 
     def _end_point_values(self, images, training, levels, normalized=False):
-        _, end_points = self._run(images, training)
+        _, end_points = self._outputs_and_end_points(images, training)
+        if levels is None:
+            return {**end_points, **getattr(end_points, "further", {})}
+        return features_of(end_points, levels, normalized=normalized)
+
+    def _outputs_and_end_points(self, images, training):
+        outputs, end_points = self._run(images, training)
         if end_points is None:
             raise ValueError(f"The network {self.network_name!r} gives no end points.")
-        if levels is None:
-            return dict(end_points)
-        return features_of(end_points, levels, normalized=normalized)
+        return outputs, end_points
 
     def _run(self, images, training) -> tuple[Any, EndPoints | None]:
         dtype = _PRECISIONS[self.precision]
@@ -273,16 +296,18 @@ class Model(VariableStore):
             ):
                 result = self._network(images, training)
                 if self.jit and not tf.executing_eagerly():
-                    native.check_compiled(tf.compat.v1.get_default_graph())
+                    conv_operations.check_compiled(tf.compat.v1.get_default_graph())
             self._notes.has_losses |= bool(losses)
             self._notes.built = True
-        if common.static_bool(training) is not False:
+        if building.static_bool(training) is not False:
             self._notes.keep_losses(losses)
         outputs, end_points = result if isinstance(result, tuple) else (result, None)
         if end_points is not None and not isinstance(end_points, EndPoints):
             end_points = EndPoints(end_points)
         if end_points is not None:
-            self._notes.end_points = end_points.with_values(dict.fromkeys(end_points))
+            self._notes.end_points = end_points.with_values(
+                dict.fromkeys([*end_points, *end_points.further])
+            )
         return tf.nest.map_structure(_widened, outputs), end_points
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets import factory
+from slimnets.listing import did_you_mean
 
 _WEIGHTS = " Weights come afterwards: model.build(shape), then model.load(path)."
 # What Keras Applications and timm call what is done in another way here.
@@ -44,12 +44,12 @@ def bound(
     """Returns `network(images, training)` with all other arguments checked and set."""
     parameters = inspect.signature(function).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    if num_classes is not None:
+    # None asks a network of slimnets for features, whatever its own default.
+    if num_classes is not None or hasattr(function, "row"):
         kwargs = {"num_classes": num_classes, **kwargs}
     for keyword in kwargs:
         if keyword not in parameters and not takes_any:
-            near = difflib.get_close_matches(keyword, parameters, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(keyword, parameters)
             hint = _OF_OTHERS.get(keyword, hint)
             raise TypeError(
                 f"The network {name!r} does not take {keyword!r}.{hint} "

@@ -16,7 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets.layers import initializers
-from slimnets.model.notes import Notes
+from slimnets.model.network_state import Notes
 
 
 class VariableStore(tf.Module):

@@ -6,24 +6,25 @@ Source: Kolesnikov et al., arXiv:1912.11370; timm's resnetv2_50x1_bit and its ki
 from __future__ import annotations
 
 from slimnets import layers
-from slimnets.nets.arg_scopes import bit_arg_scope
-from slimnets.nets.roots import Root
-from slimnets.nets.rows import Row, network_of, stages
+from slimnets.rows.arg_scopes import bit_arg_scope
+from slimnets.rows.builder import network_of
+from slimnets.rows.residual import residual_row, root, stages
+from slimnets.rows.row import Row
 from slimnets.units import bottleneck_v2
 
 
 def _row(depth: int, width: int) -> Row:
-    return Row(
-        name=f"bit_r{depth}x{width}",
-        stages=stages(depth, width=width),
-        unit_fn=bottleneck_v2,
+    return residual_row(
+        f"bit_r{depth}x{width}",
+        stages(depth, bottleneck_v2, width=width),
+        f"BiT ResNet-{depth}, {width} times as wide.",
+        root=root((64 * width, 7, 2), pool="zeros", preactivation=True, biases=False),
         preactivation=True,
         unit_options=(("biases", False), ("normalizer_fn", layers.group_norm)),
-        root=Root(convs=((64 * width, 7, 2),), pool="zeros", biases=False),
         arg_scope=bit_arg_scope,
         depth_multiple=32,  # A group norm has 32 groups.
-        summary=f"BiT ResNet-{depth}, {width} times as wide.",
         weights="bit",
+        names=(("torch", ("torch_bit",)), ("npz", ("bit",))),
         preprocessing="tf",
     )
 

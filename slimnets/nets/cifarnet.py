@@ -6,16 +6,16 @@ research/slim's nets/cifarnet.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import tensorflow as tf
 
 from slimnets import layers
-from slimnets.nets.chain_layers import Conv, Pool
-from slimnets.nets.chains import Chain
-from slimnets.nets.heads import describe, network_scope, predict
+from slimnets.rows.builder import network_of
+from slimnets.rows.head_layers import Dense, Dropout, Flatten, Logits, Predictions
+from slimnets.rows.heads import Head
+from slimnets.rows.row import Row
+from slimnets.rows.stage import Depths
 from slimnets.scopes import Scope, arg_scope
+from slimnets.units import Conv, Pool
 
 
 def cifarnet_arg_scope(weight_decay: float = 0.004) -> Scope:
@@ -42,58 +42,62 @@ def _local_response(net: tf.Tensor) -> tf.Tensor:
     return tf.nn.local_response_normalization(net, 4, 1.0, 0.001 / 9.0, 0.75)
 
 
-CHAIN = Chain(
-    "cifarnet",
-    (
-        Conv("conv1", 64, 5, padding=None),
-        Pool("pool1", 2, padding=None),
-        Conv("conv2", 64, 5, padding=None, before=_local_response),
-        Pool("pool2", 2, padding=None, before=_local_response),
+_LOGITS = Logits(
+    "logits",
+    dense=True,
+    options=(
+        ("biases_initializer", tf.compat.v1.zeros_initializer()),
+        ("weights_initializer", layers.truncated_normal_initializer(1 / 192.0)),
+        ("weights_regularizer", None),
+        ("activation_fn", None),
     ),
-    cifarnet_arg_scope,
-    image_size=32,
-    normalized=False,
-    fixed_size=True,
-    root="conv1/weights",
-    logits="logits/biases",
+    plain=False,
 )
-
-
-def cifarnet(
-    images: tf.Tensor,
-    num_classes: int | None = 10,
-    is_training: bool | tf.Tensor | None = False,
-    dropout_keep_prob: float = 0.5,
-    prediction_fn: Callable | None = layers.softmax,
-    scope: Any = "CifarNet",
-    reuse: Any = None,
-):
-    """CifarNet of TF-Slim.
-
-    Arguments, result and errors as of `lenet`; without classes it gives the features
-    of `fc4`.
-    """
-    with network_scope(
-        images, scope, "CifarNet", cifarnet_arg_scope(), is_training, num_classes, reuse
-    ) as (end_points, name):
-        net = CHAIN.build(images, end_points, name, CHAIN.depth())
-        net = end_points["Flatten"] = layers.flatten(net)
-        net = end_points["fc3"] = layers.fully_connected(net, 384, scope="fc3")
-        net = layers.dropout(net, dropout_keep_prob, scope="dropout3")
-        net = end_points["fc4"] = layers.fully_connected(net, 192, scope="fc4")
-        if not num_classes:
-            return net, end_points
-        logits = layers.fully_connected(
-            net,
-            num_classes,
-            biases_initializer=tf.compat.v1.zeros_initializer(),
-            weights_initializer=layers.truncated_normal_initializer(1 / 192.0),
-            weights_regularizer=None,
-            activation_fn=None,
-            scope="logits",
+NETWORKS = (cifarnet,) = (
+    network_of(
+        Row(
+            "cifarnet",
+            root=(Conv("conv1", 64, 5, padding=None),),
+            stages=(
+                (
+                    Pool("pool1", 2, padding=None),
+                    Conv("conv2", 64, 5, padding=None, before=_local_response),
+                ),
+                (Pool("pool2", 2, padding=None, before=_local_response),),
+            ),
+            head=Head(
+                features=(
+                    Flatten("Flatten"),
+                    Dense("fc3", 384),
+                    Dropout("dropout3"),
+                    Dense("fc4", 192),
+                ),
+                logits=(_LOGITS,),
+                end=(Predictions("Predictions", "Logits", default=None),),
+            ),
+            scope="CifarNet",
+            arg_scope=cifarnet_arg_scope,
+            arguments=(
+                *(("images", None), ("num_classes", 10), ("is_training", False)),
+                *(("dropout_keep_prob", 0.5), ("prediction_fn", layers.softmax)),
+                *(("scope", "CifarNet"), ("reuse", None)),
+            ),
+            texts=(
+                (
+                    "images",
+                    "`[batch, height, width, channels]`, of known height and width.",
+                ),
+            ),
+            depths=Depths(least=8),
+            bare_keys=True,
+            normalized=False,
+            image_size=32,
+            fixed_size=True,
+            summary="CifarNet of TF-Slim.",
+            preprocessing="cifar",
+            weights="tf-slim",
+            first_variable="conv1/weights",
+            logits="logits/biases",
         )
-        predict(logits, prediction_fn, end_points)
-    return logits, end_points
-
-
-NETWORKS = (describe(cifarnet, CHAIN, "cifar"),)
+    ),
+)

@@ -1,6 +1,5 @@
 """Inception's networks under the module name research/slim gives them."""
 
-from slimnets.nets.arg_scopes import inception_arg_scope
 from slimnets.nets.inception_resnet_v2 import (
     inception_resnet_v2,
     inception_resnet_v2_arg_scope,
@@ -26,6 +25,7 @@ from slimnets.nets.inception_v4 import (
     inception_v4_arg_scope,
     inception_v4_base,
 )
+from slimnets.rows.arg_scopes import inception_arg_scope
 
 __all__ = [
     "inception_arg_scope",

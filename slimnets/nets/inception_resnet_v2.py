@@ -14,12 +14,14 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets import layers
-from slimnets.nets.arg_scopes import inception_arg_scope
-from slimnets.nets.chain_layers import Conv, Depth, Mixed, Pool
-from slimnets.nets.chains import Chain
-from slimnets.nets.heads import dense_aux_logits, dense_head, describe, network_scope
-from slimnets.nets.inception_v3 import NO_LEVELS
+from slimnets.rows.arg_scopes import inception_arg_scope
+from slimnets.rows.builder import base_of, network_of
+from slimnets.rows.inception import dense_auxiliary, dense_head
+from slimnets.rows.row import Row
+from slimnets.rows.stage import Depths, Stage
 from slimnets.scopes import Scope, arg_scope
+from slimnets.units import Conv, Mixed, Pool, mixed_residual
+from slimnets.units.mixed_residual import mixed_sum
 
 
 def inception_resnet_v2_arg_scope(
@@ -56,57 +58,6 @@ def inception_resnet_v2_arg_scope(
         return scope
 
 
-@dataclasses.dataclass(frozen=True)
-class Residuals:
-    """Blocks whose branches, scaled, are added to what comes in.
-
-    Attributes:
-        name: of its scope.
-        branches: as of `Mixed`.
-        scale: of the 1x1 convolution of the branches, before it is added.
-        blocks: names of the blocks' scopes in it; none for one block without.
-        activation_fn: of the sum; None for none.
-        rate: of the convolutions.
-        key: of its end point; empty for none.
-    """
-
-    name: str
-    branches: tuple[tuple[Conv, ...], ...]
-    scale: float
-    blocks: tuple[str, ...] = ()
-    activation_fn: Callable | None = tf.nn.relu
-    rate: int = 1
-    key: str = ""
-    stride = 1
-
-    @property
-    def hidden(self) -> bool:
-        return not self.key
-
-    def build(self, net: tf.Tensor, depth: Depth, stride: int, rate: int) -> tf.Tensor:
-        """Returns the outputs for `net`."""
-        with tf.compat.v1.variable_scope(self.name):
-            if not self.blocks:
-                return self._block(net, depth)
-            for block in self.blocks:
-                with tf.compat.v1.variable_scope(block):
-                    net = self._block(net, depth)
-        return net
-
-    def _block(self, net, depth):
-        mixed = Mixed(self.name, self.branches).concatenated(net, depth, self.rate)
-        residual = layers.conv2d(
-            mixed,
-            net.shape[3],
-            1,
-            normalizer_fn=None,
-            activation_fn=None,
-            scope="Conv2d_1x1",
-        )
-        net = net + self.scale * residual
-        return self.activation_fn(net) if self.activation_fn else net
-
-
 # Figures 16, 17 and 19 of [1].
 _BLOCK35 = (
     (Conv("Conv2d_1x1", 32, 1),),
@@ -135,192 +86,161 @@ _BLOCK8 = (
 )
 
 
-def _layers(
-    activation_fn: Callable | None = tf.nn.relu,
-    padding: str = "VALID",
-    stride: int = 2,
-    repeats: tuple[int, int, int] = (10, 20, 9),
-) -> tuple[Any, ...]:
-    """The layers, with a padding of the strided ones and a stride of `Mixed_6a`."""
+ROOT = (
+    Conv("Conv2d_1a_3x3", 32, 3, 2, "VALID"),
+    Conv("Conv2d_2a_3x3", 32, 3, 1, "VALID"),
+    Conv("Conv2d_2b_3x3", 64),
+    Pool("MaxPool_3a_3x3", padding="VALID"),
+    Conv("Conv2d_3b_1x1", 80, 1, 1, "VALID"),
+    Conv("Conv2d_4a_3x3", 192, 3, 1, "VALID"),
+    Pool("MaxPool_5a_3x3", padding="VALID"),
+)
+_MIXED_5B = Mixed(
+    "Mixed_5b",
+    (
+        (Conv("Conv2d_1x1", 96, 1),),
+        (Conv("Conv2d_0a_1x1", 48, 1), Conv("Conv2d_0b_5x5", 64, 5)),
+        (
+            Conv("Conv2d_0a_1x1", 64, 1),
+            Conv("Conv2d_0b_3x3", 96),
+            Conv("Conv2d_0c_3x3", 96),
+        ),
+        (Pool("AvgPool_0a_3x3", stride=1, kind="avg"), Conv("Conv2d_0b_1x1", 64, 1)),
+    ),
+)
+_MIXED_6A = Mixed(
+    "Mixed_6a",
+    (
+        (Conv("Conv2d_1a_3x3", 384, 3, 2, "VALID"),),
+        (
+            Conv("Conv2d_0a_1x1", 256, 1),
+            Conv("Conv2d_0b_3x3", 256),
+            Conv("Conv2d_1a_3x3", 384, 3, 2, "VALID"),
+        ),
+        (Pool("MaxPool_1a_3x3", padding="VALID"),),
+    ),
+)
+_MIXED_7A = Mixed(
+    "Mixed_7a",
+    (
+        (Conv("Conv2d_0a_1x1", 256, 1), Conv("Conv2d_1a_3x3", 384, 3, 2, "VALID")),
+        (Conv("Conv2d_0a_1x1", 256, 1), Conv("Conv2d_1a_3x3", 288, 3, 2, "VALID")),
+        (
+            Conv("Conv2d_0a_1x1", 256, 1),
+            Conv("Conv2d_0b_3x3", 288),
+            Conv("Conv2d_1a_3x3", 320, 3, 2, "VALID"),
+        ),
+        (Pool("MaxPool_1a_3x3", padding="VALID"),),
+    ),
+)
 
-    def blocks(block, count):
-        return tuple(f"{block}_{index}" for index in range(1, count + 1))
 
+def _residuals(scope, block, branches, scale, count, key="") -> Stage:
+    """Blocks in scopes of their numbers; the last one's key, if there is one."""
+    each = [(("scope", f"{scope}/{block}_{i}"),) for i in range(1, count + 1)]
+    each[-1] += (("key", key),)
+    options = (("branches", branches), ("scale", scale))
+    return Stage("", mixed_residual, count, options=options, each=tuple(each))
+
+
+def _stages(repeats: tuple[int, int, int]) -> tuple[Stage | tuple, ...]:
+    last = (("branches", _BLOCK8), ("scale", 1.0), ("activation_fn", None))
     return (
-        Conv("Conv2d_1a_3x3", 32, 3, 2, padding),
-        Conv("Conv2d_2a_3x3", 32, 3, 1, padding),
-        Conv("Conv2d_2b_3x3", 64),
-        Pool("MaxPool_3a_3x3", padding=padding),
-        Conv("Conv2d_3b_1x1", 80, 1, 1, padding),
-        Conv("Conv2d_4a_3x3", 192, 3, 1, padding),
-        Pool("MaxPool_5a_3x3", padding=padding),
-        Mixed(
-            "Mixed_5b",
-            (
-                (Conv("Conv2d_1x1", 96, 1),),
-                (Conv("Conv2d_0a_1x1", 48, 1), Conv("Conv2d_0b_5x5", 64, 5)),
-                (
-                    Conv("Conv2d_0a_1x1", 64, 1),
-                    Conv("Conv2d_0b_3x3", 96),
-                    Conv("Conv2d_0c_3x3", 96),
-                ),
-                (
-                    Pool("AvgPool_0a_3x3", stride=1, kind="avg"),
-                    Conv("Conv2d_0b_1x1", 64, 1),
-                ),
-            ),
-        ),
-        Residuals(
-            "Repeat", _BLOCK35, 0.17, blocks("block35", repeats[0]), activation_fn
-        ),
-        Mixed(
-            "Mixed_6a",
-            (
-                (Conv("Conv2d_1a_3x3", 384, 3, stride, padding),),
-                (
-                    Conv("Conv2d_0a_1x1", 256, 1),
-                    Conv("Conv2d_0b_3x3", 256),
-                    Conv("Conv2d_1a_3x3", 384, 3, stride, padding),
-                ),
-                (Pool("MaxPool_1a_3x3", 3, stride, padding),),
-            ),
-        ),
-        Residuals(
-            "Repeat_1",
-            _BLOCK17,
-            0.10,
-            blocks("block17", repeats[1]),
-            activation_fn,
-            rate=2 // stride,
-            key="PreAuxLogits",
-        ),
-        Mixed(
-            "Mixed_7a",
-            (
-                (
-                    Conv("Conv2d_0a_1x1", 256, 1),
-                    Conv("Conv2d_1a_3x3", 384, 3, 2, padding),
-                ),
-                (
-                    Conv("Conv2d_0a_1x1", 256, 1),
-                    Conv("Conv2d_1a_3x3", 288, 3, 2, padding),
-                ),
-                (
-                    Conv("Conv2d_0a_1x1", 256, 1),
-                    Conv("Conv2d_0b_3x3", 288),
-                    Conv("Conv2d_1a_3x3", 320, 3, 2, padding),
-                ),
-                (Pool("MaxPool_1a_3x3", padding=padding),),
-            ),
-        ),
-        Residuals(
-            "Repeat_2", _BLOCK8, 0.20, blocks("block8", repeats[2]), activation_fn
-        ),
-        Residuals("Block8", _BLOCK8, 1.0, activation_fn=None),
-        Conv("Conv2d_7b_1x1", 1536, 1),
+        (_MIXED_5B,),
+        _residuals("Repeat", "block35", _BLOCK35, 0.17, repeats[0]),
+        (_MIXED_6A,),
+        _residuals("Repeat_1", "block17", _BLOCK17, 0.10, repeats[1], "PreAuxLogits"),
+        (_MIXED_7A,),
+        _residuals("Repeat_2", "block8", _BLOCK8, 0.20, repeats[2]),
+        Stage("", mixed_residual, options=last, each=((("scope", "Block8"),),)),
+        (Conv("Conv2d_7b_1x1", 1536, 1),),
     )
 
 
-CHAIN = Chain(
+def _vary(row: Row, options: dict[str, Any], repeats: tuple[int, int, int]) -> Row:
+    return dataclasses.replace(row, stages=_stages(repeats))
+
+
+ROW = Row(
     "inception_resnet_v2",
-    _layers(),
-    inception_resnet_v2_arg_scope,
+    root=ROOT,
+    stages=_stages((10, 20, 9)),
+    head=dense_head("AvgPool_1a_8x8", "Dropout", flat=True),
+    auxiliary=dense_auxiliary(
+        "PreAuxLogits", "Conv2d_1a_3x3", "Conv2d_2a_5x5", "Logits"
+    ),
+    scope="InceptionResnetV2",
+    arg_scope=inception_resnet_v2_arg_scope,
+    arguments=(
+        *(("inputs", None), ("num_classes", 1001), ("is_training", True)),
+        *(("dropout_keep_prob", 0.8), ("reuse", None), ("scope", "InceptionResnetV2")),
+        *(("create_aux_logits", True), ("activation_fn", tf.nn.relu)),
+        *(("depth_multiplier", 1.0), ("repeats", (10, 20, 9))),
+    ),
+    texts=(("repeats", "number of blocks of each of the three kinds."),),
+    vary=_vary,
+    depths=Depths(least=1),
+    bare_keys=True,
+    reopens=True,
     image_size=299,
-    no_levels=NO_LEVELS,
-    sources=(("keras", ("keras_inception_resnet_v2",)),),
-    root="Conv2d_1a_3x3/weights",
+    summary="Inception-ResNet v2 of TF-Slim and Keras.",
+    preprocessing="inception",
+    weights="tf-slim",
+    names=(("keras", ("keras_inception_resnet_v2",)),),
+    first_variable="Conv2d_1a_3x3/weights",
     logits="Logits/Logits/biases",
 )
 
 
-def inception_resnet_v2_base(
-    inputs: tf.Tensor,
-    final_endpoint: str = "Conv2d_7b_1x1",
-    output_stride: int = 16,
-    align_feature_maps: bool = False,
-    scope: Any = None,
-    activation_fn: Callable | None = tf.nn.relu,
-):
-    """Builds the network up to an end point, without its head.
-
-    Args:
-        inputs: `[batch, height, width, channels]`.
-        final_endpoint: the last layer that is built.
-        output_stride: of `PreAuxLogits`, 16 or 8; 8 is by atrous convolution, and no
-            layers can come behind it then.
-        align_feature_maps: whether all layers pad (`SAME`), so that activations lie
-            over the pixels that they are of.
-        scope: name of the variable scope; `InceptionResnetV2` by default.
-        activation_fn: of the residual sums.
-
-    Returns:
-        `(net, end_points)`: that end point, and all by name.
-
-    Raises:
-        ValueError: for an unknown end point or output stride.
-    """
-    if output_stride not in (8, 16):
-        raise ValueError(f"output_stride={output_stride!r}; allowed: 8 and 16.")
-    padding = "SAME" if align_feature_maps else "VALID"
-    rows = _layers(activation_fn, padding, output_stride // 8)
-    if output_stride == 8:
-        rows = rows[:11]
-    chain = CHAIN.of(rows)
-    default = inception_resnet_v2_arg_scope()
-    with network_scope(inputs, scope, "InceptionResnetV2", default) as opened:
-        end_points, name = opened
-        net = chain.build(inputs, end_points, name, chain.depth(), final_endpoint)
-    return net, end_points
-
-
-def inception_resnet_v2(
-    inputs: tf.Tensor,
-    num_classes: int | None = 1001,
-    is_training: bool | tf.Tensor | None = True,
-    dropout_keep_prob: float = 0.8,
-    reuse: Any = None,
-    scope: Any = "InceptionResnetV2",
-    create_aux_logits: bool = True,
-    activation_fn: Callable | None = tf.nn.relu,
-    depth_multiplier: float = 1.0,
-    repeats: tuple[int, int, int] = (10, 20, 9),
-):
-    """Inception-ResNet v2 of TF-Slim and Keras.
-
-    Arguments, result and errors as of `inception_v4`, with logits of `PreAuxLogits` for
-    the second loss, and:
-
-    Args:
-        activation_fn: of the residual sums.
-        repeats: number of blocks of each of the three kinds.
-    """
-    chain = CHAIN.of(_layers(activation_fn, repeats=repeats))
-    depth = chain.depth(depth_multiplier, 1)
-    with network_scope(
-        inputs,
-        scope,
-        "InceptionResnetV2",
-        inception_resnet_v2_arg_scope(),
-        is_training,
-        num_classes,
-        reuse,
-    ) as (end_points, name):
-        net = chain.build(inputs, end_points, name, depth)
-        if create_aux_logits and num_classes:
-            end_points["AuxLogits"] = dense_aux_logits(
-                end_points["PreAuxLogits"],
-                num_classes,
-                ("Conv2d_1a_3x3", "Conv2d_2a_5x5", "Logits"),
-            )
-        net = dense_head(
-            net,
-            num_classes,
-            end_points,
-            pool="AvgPool_1a_8x8",
-            dropout="Dropout",
-            dropout_keep_prob=dropout_keep_prob,
+def _vary_base(row: Row, options: dict[str, Any], align_feature_maps: bool) -> Row:
+    if options["output_stride"] not in (8, 16):
+        raise ValueError(
+            f"output_stride={options['output_stride']!r}; allowed: 8 and 16."
         )
-    return net, end_points
+    if align_feature_maps:
+        options["padding"] = "SAME"
+    # Of `PreAuxLogits`, behind which layers go on with their own strides.
+    if options["output_stride"] == 16:
+        options["output_stride"] = None
+        return row
+    return dataclasses.replace(row, stages=row.stages[:4])
 
 
-NETWORKS = (describe(inception_resnet_v2, CHAIN, "inception"),)
+NETWORKS = (inception_resnet_v2,) = (network_of(ROW),)
+inception_resnet_v2_base = base_of(
+    dataclasses.replace(
+        ROW,
+        vary=_vary_base,
+        texts=(
+            ("output_stride", "of `PreAuxLogits`, 16 or 8; 8 is by atrous convolution, "
+             "and no layers can come behind it then."),
+            ("align_feature_maps", "whether all layers pad (`SAME`), so that "
+             "activations lie over the pixels that they are of."),
+        ),
+    ),
+    *(("final_endpoint", "Conv2d_7b_1x1"), ("output_stride", 16)),
+    *(("align_feature_maps", False), ("scope", None), ("activation_fn", tf.nn.relu)),
+)  # fmt: skip
+
+
+def _block(name: str, branches: tuple[tuple[Any, ...], ...]) -> Callable:
+    """Returns the function of one block, by research/slim's name."""
+
+    def block(
+        net: tf.Tensor,
+        scale: float = 1.0,
+        activation_fn: Callable | None = tf.nn.relu,
+        scope: str | None = None,
+        reuse: bool | None = None,
+    ) -> tf.Tensor:
+        """Builds one block of Inception-ResNet; see `units.mixed_residual`."""
+        with tf.compat.v1.variable_scope(scope, name, [net], reuse=reuse):
+            return mixed_sum(net, branches, scale, activation_fn=activation_fn)
+
+    block.__name__ = block.__qualname__ = name.lower()
+    return block
+
+
+block35 = _block("Block35", _BLOCK35)
+block17 = _block("Block17", _BLOCK17)
+block8 = _block("Block8", _BLOCK8)

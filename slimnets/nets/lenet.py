@@ -6,16 +6,16 @@ Source: after LeCun et al., Gradient-Based Learning Applied to Document Recognit
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import tensorflow as tf
 
 from slimnets import layers
-from slimnets.nets.chain_layers import Conv, Pool
-from slimnets.nets.chains import Chain
-from slimnets.nets.heads import describe, network_scope, predict
+from slimnets.rows.builder import network_of
+from slimnets.rows.head_layers import Dense, Dropout, Flatten, Logits, Predictions
+from slimnets.rows.heads import Head
+from slimnets.rows.row import Row
+from slimnets.rows.stage import Depths
 from slimnets.scopes import Scope, arg_scope
+from slimnets.units import Conv, Pool
 
 
 def lenet_arg_scope(weight_decay: float = 0.0) -> Scope:
@@ -29,65 +29,52 @@ def lenet_arg_scope(weight_decay: float = 0.0) -> Scope:
         return scope
 
 
-CHAIN = Chain(
-    "lenet",
-    (
-        Conv("conv1", 32, 5, padding=None),
-        Pool("pool1", 2, padding=None),
-        Conv("conv2", 64, 5, padding=None),
-        Pool("pool2", 2, padding=None),
-    ),
-    lenet_arg_scope,
-    image_size=28,
-    normalized=False,
-    fixed_size=True,
-    root="conv1/weights",
-    logits="fc4/biases",
-)
-
-
-def lenet(
-    images: tf.Tensor,
-    num_classes: int | None = 10,
-    is_training: bool | tf.Tensor | None = False,
-    dropout_keep_prob: float = 0.5,
-    prediction_fn: Callable | None = layers.softmax,
-    scope: Any = "LeNet",
-    reuse: Any = None,
-):
-    """LeNet of TF-Slim.
-
-    Args:
-        images: `[batch, height, width, channels]`, of known height and width.
-        num_classes: number of classes; None or 0 gives the features of `fc3`.
-        is_training: whether dropout drops: a bool, a scalar bool tensor, or None for
-            the open arg scopes'.
-        dropout_keep_prob: of the features of `fc3`.
-        prediction_fn: makes predictions of logits; None for none.
-        scope: name of the variable scope.
-        reuse: as in `tf.compat.v1.variable_scope`.
-
-    Returns:
-        `(net, end_points)`: logits or features, and every activation by name.
-
-    Raises:
-        ValueError: if the inputs are not images of known size and channels.
-    """
-    with network_scope(
-        images, scope, "LeNet", lenet_arg_scope(), is_training, num_classes, reuse
-    ) as (end_points, name):
-        net = CHAIN.build(images, end_points, name, CHAIN.depth())
-        net = end_points["Flatten"] = layers.flatten(net)
-        net = end_points["fc3"] = layers.fully_connected(net, 1024, scope="fc3")
-        if not num_classes:
-            return net, end_points
-        net = layers.dropout(net, dropout_keep_prob, scope="dropout3")
-        end_points["dropout3"] = net
-        logits = layers.fully_connected(
-            net, num_classes, activation_fn=None, scope="fc4"
+_PREDICTIONS = Predictions("Predictions", "Logits", default=None, outside=True)
+NETWORKS = (lenet,) = (
+    network_of(
+        Row(
+            "lenet",
+            root=(Conv("conv1", 32, 5, padding=None),),
+            stages=(
+                (Pool("pool1", 2, padding=None), Conv("conv2", 64, 5, padding=None)),
+                (Pool("pool2", 2, padding=None),),
+            ),
+            head=Head(
+                features=(Flatten("Flatten"), Dense("fc3", 1024)),
+                logits=(
+                    Dropout("dropout3", "dropout3"),
+                    Logits(
+                        "fc4",
+                        dense=True,
+                        options=(("activation_fn", None),),
+                        plain=False,
+                    ),
+                ),
+                end=(_PREDICTIONS,),
+            ),
+            scope="LeNet",
+            arg_scope=lenet_arg_scope,
+            arguments=(
+                *(("images", None), ("num_classes", 10), ("is_training", False)),
+                *(("dropout_keep_prob", 0.5), ("prediction_fn", layers.softmax)),
+                *(("scope", "LeNet"), ("reuse", None)),
+            ),
+            texts=(
+                (
+                    "images",
+                    "`[batch, height, width, channels]`, of known height and width.",
+                ),
+            ),
+            depths=Depths(least=8),
+            bare_keys=True,
+            normalized=False,
+            image_size=28,
+            fixed_size=True,
+            summary="LeNet of TF-Slim.",
+            preprocessing="plain",
+            weights="tf-slim",
+            first_variable="conv1/weights",
+            logits="fc4/biases",
         )
-        predict(logits, prediction_fn, end_points)
-    return logits, end_points
-
-
-NETWORKS = (describe(lenet, CHAIN, "plain"),)
+    ),
+)

@@ -6,16 +6,22 @@ research/slim's nets/mobilenet_v1.py. Keras Applications' network is the same on
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from slimnets import layers
-from slimnets.nets.chain_layers import Conv as ConvRow
-from slimnets.nets.chains import Chain
-from slimnets.nets.heads import convolved_head, describe, network_scope
+from slimnets.rows.arg_scopes import small_suffix
+from slimnets.rows.builder import base_of, network_of
+from slimnets.rows.changes import explicitly_padded
+from slimnets.rows.inception import convolved_head
+from slimnets.rows.row import Row
+from slimnets.rows.stage import Depths, by_stride
 from slimnets.scopes import Scope, arg_scope
+from slimnets.units.inverted import one_each
+from slimnets.units.single import Conv as ConvLayer
 
 
 class Conv(NamedTuple):
@@ -97,140 +103,84 @@ def mobilenet_v1_arg_scope(
         return scope
 
 
-def _rows(conv_defs: Sequence[Conv | DepthSepConv]) -> tuple[ConvRow, ...]:
-    rows = []
-    for index, (kernel, stride, depth) in enumerate(conv_defs):
-        name = f"Conv2d_{index}"
-        kernel = kernel if isinstance(kernel, int) else tuple(kernel)
-        if isinstance(conv_defs[index], DepthSepConv):
-            rows.append(
-                ConvRow(f"{name}_depthwise", None, kernel, stride, multiplier=_one)
+def _layers(conv_defs: Sequence[Conv | DepthSepConv]) -> list[ConvLayer]:
+    made = []
+    for index, row in enumerate(conv_defs):
+        name, (kernel, stride, depth) = f"Conv2d_{index}", row
+        if not isinstance(kernel, int):
+            kernel = kernel[0] if len(set(kernel)) == 1 else tuple(kernel)
+        if isinstance(row, DepthSepConv):
+            made.append(
+                ConvLayer(
+                    f"{name}_depthwise", None, kernel, stride, multiplier=one_each
+                )
             )
-            rows.append(ConvRow(f"{name}_pointwise", depth, 1))
+            made.append(ConvLayer(f"{name}_pointwise", depth, 1))
         else:
-            rows.append(ConvRow(name, depth, kernel, stride))
-    return tuple(rows)
+            made.append(ConvLayer(name, depth, kernel, stride))
+    return made
 
 
-def _one(_: Any) -> int:
-    return 1
+def _vary(
+    row: Row,
+    options: dict[str, Any],
+    conv_defs: Sequence | None = None,
+    use_explicit_padding: bool = False,
+) -> Row:
+    if conv_defs is not None:
+        first, *others = _layers(conv_defs)
+        row = dataclasses.replace(row, root=(first,), stages=by_stride(others))
+    return explicitly_padded(row) if use_explicit_padding else row
 
 
-def _chain(depth_multiplier: float = 1.0) -> Chain:
-    ending = "" if depth_multiplier == 1 else f"_{round(100 * depth_multiplier):03}"
-    return Chain(
-        f"mobilenet_v1{ending}",
-        _rows(MOBILENETV1_CONV_DEFS),
-        mobilenet_v1_arg_scope,
-        depth_multiplier=depth_multiplier,
-        min_depth=8,
-        strides=(8, 16, 32),
-        sources=(("keras", ("keras_mobilenet", "keras_mobilenet_legacy")),),
-        root="Conv2d_0/weights",
+def _row(depth_multiplier: float = 1.0) -> Row:
+    first, *others = _layers(MOBILENETV1_CONV_DEFS)
+    return Row(
+        f"mobilenet_v1{small_suffix(depth_multiplier)}",
+        root=(first,),
+        stages=by_stride(others),
+        head=convolved_head(7, "AvgPool_1a", "Dropout_1b", "Conv2d_1c_1x1"),
+        scope="MobilenetV1",
+        arg_scope=mobilenet_v1_arg_scope,
+        default_scope=lambda: mobilenet_v1_arg_scope(is_training=None),
+        arguments=(
+            *(("inputs", None), ("num_classes", 1000), ("dropout_keep_prob", 0.999)),
+            *(("is_training", True), ("min_depth", 8)),
+            *(("depth_multiplier", depth_multiplier), ("conv_defs", None)),
+            *(("prediction_fn", layers.softmax), ("spatial_squeeze", True)),
+            *(("reuse", None), ("scope", "MobilenetV1"), ("global_pool", False)),
+            ("output_stride", None),
+        ),
+        texts=(
+            ("conv_defs", "the layers; None for the paper's."),
+            ("use_explicit_padding", "whether to pad both sides of images alike before "
+             "strides, as most frameworks but TensorFlow do."),
+        ),
+        vary=_vary,
+        depths=Depths(least=8),
+        bare_keys=True,
+        reopens=True,
+        summary=f"MobileNet v1 of TF-Slim{_width(depth_multiplier)}.",
+        preprocessing="inception",
+        weights="tf-slim",
+        names=(("keras", ("keras_mobilenet", "keras_mobilenet_legacy")),),
+        first_variable="Conv2d_0/weights",
         logits="Logits/Conv2d_1c_1x1/biases",
-    )
+    )  # fmt: skip
 
 
-CHAIN = _chain()
+def _width(depth_multiplier: float) -> str:
+    return "" if depth_multiplier == 1 else f", {depth_multiplier} as wide"
 
 
-def mobilenet_v1_base(
-    inputs: tf.Tensor,
-    final_endpoint: str = "Conv2d_13_pointwise",
-    min_depth: int = 8,
-    depth_multiplier: float = 1.0,
-    conv_defs: Sequence[Conv | DepthSepConv] | None = None,
-    output_stride: int | None = None,
-    scope: Any = None,
-):
-    """Builds the network up to an end point, without its head.
-
-    Args:
-        inputs: `[batch, height, width, channels]`.
-        final_endpoint: the last layer that is built: `Conv2d_0`, or a number up to 13
-            as in `Conv2d_5_depthwise` and `Conv2d_5_pointwise`.
-        min_depth: a depth is never scaled below this.
-        depth_multiplier: scales the depths.
-        conv_defs: the layers; None for the paper's.
-        output_stride: 8, 16 or 32, from which on convolutions are atrous; None for the
-            layers' own strides.
-        scope: name of the variable scope; `MobilenetV1` by default.
-
-    Returns:
-        `(net, end_points)`: that end point, and all by name.
-
-    Raises:
-        ValueError: for an unknown end point or output stride, or a multiplier that is
-            not positive.
-    """
-    chain = CHAIN if conv_defs is None else CHAIN.of(_rows(conv_defs))
-    depth = chain.depth(depth_multiplier, min_depth)
-    default = mobilenet_v1_arg_scope(is_training=None)
-    with network_scope(inputs, scope, "MobilenetV1", default) as (end_points, name):
-        net = chain.build(
-            inputs, end_points, name, depth, final_endpoint, output_stride
-        )
-    return net, end_points
-
-
-def _network(chain: Chain) -> Callable:
-    def mobilenet_v1(
-        inputs: tf.Tensor,
-        num_classes: int | None = 1000,
-        dropout_keep_prob: float = 0.999,
-        is_training: bool | tf.Tensor | None = True,
-        min_depth: int = 8,
-        depth_multiplier: float = chain.depth_multiplier,
-        conv_defs: Sequence[Conv | DepthSepConv] | None = None,
-        prediction_fn: Callable | None = layers.softmax,
-        spatial_squeeze: bool = True,
-        reuse: Any = None,
-        scope: Any = "MobilenetV1",
-        global_pool: bool = False,
-        output_stride: int | None = None,
-    ):
-        depth = chain.depth(depth_multiplier, min_depth)
-        rows = chain if conv_defs is None else chain.of(_rows(conv_defs))
-        with network_scope(
-            inputs,
-            scope,
-            "MobilenetV1",
-            mobilenet_v1_arg_scope(is_training=None),
-            is_training,
-            num_classes,
-            reuse,
-        ) as (end_points, name):
-            net = rows.build(
-                inputs, end_points, name, depth, output_stride=output_stride
-            )
-            net = convolved_head(
-                net,
-                num_classes,
-                end_points,
-                size=7,
-                names=("AvgPool_1a", "Dropout_1b", "Conv2d_1c_1x1"),
-                global_pool=global_pool,
-                dropout_keep_prob=dropout_keep_prob,
-                prediction_fn=prediction_fn,
-                spatial_squeeze=spatial_squeeze,
-            )
-        return net, end_points
-
-    width = "" if chain.depth_multiplier == 1 else f", {chain.depth_multiplier} as wide"
-    mobilenet_v1.__doc__ = f"MobileNet v1 of TF-Slim{width}.\n\n{_ARGUMENTS}"
-    return describe(mobilenet_v1, chain, "inception")
-
-
-_ARGUMENTS = """Arguments, result and errors as of `inception_v1`, and:
-
-Args:
-    min_depth: a depth is never scaled below this.
-    depth_multiplier: scales the depths.
-    conv_defs: the layers; None for the paper's.
-    output_stride: 8, 16 or 32, from which on convolutions are atrous; None for the
-        layers' own strides.
-"""
-
+ROWS = tuple(map(_row, (1.0, 0.75, 0.5, 0.25)))
 NETWORKS = (mobilenet_v1, mobilenet_v1_075, mobilenet_v1_050, mobilenet_v1_025) = tuple(
-    _network(_chain(factor)) for factor in (1.0, 0.75, 0.5, 0.25)
+    map(network_of, ROWS)
+)
+mobilenet_v1_base = base_of(
+    ROWS[0],
+    *(("final_endpoint", "Conv2d_13_pointwise"), ("min_depth", 8)),
+    *(("depth_multiplier", 1.0), ("conv_defs", None), ("output_stride", None)),
+    ("scope", None),
+    use_explicit_padding=False,
 )

@@ -9,7 +9,8 @@ in this only.
 from __future__ import annotations
 
 from slimnets import layers
-from slimnets.nets.nasnet_network import Config, chain_of, network_of_cells
+from slimnets.rows.builder import network_of
+from slimnets.rows.cells import Config, row_of_cells
 from slimnets.scopes import Scope, arg_scope
 
 
@@ -87,23 +88,37 @@ def nasnet_large_arg_scope(
     return _arg_scope(weight_decay, batch_norm_decay, batch_norm_epsilon)
 
 
-nasnet_cifar = network_of_cells(
-    chain_of("nasnet_cifar", nasnet_cifar_arg_scope, 32),
-    cifar_config,
-    "NASNet-A for CIFAR of TF-Slim.",
-)
-nasnet_mobile = network_of_cells(
-    chain_of("nasnet_mobile", nasnet_mobile_arg_scope, 224, keras=True),
-    mobile_imagenet_config,
-    "NASNet-A (4 @ 1056) of TF-Slim.",
-)
-nasnet_large = network_of_cells(
-    chain_of("nasnet_large", nasnet_large_arg_scope, 331, keras=True),
-    large_imagenet_config,
-    "NASNet-A (6 @ 4032) of TF-Slim.",
+_KERAS = (("keras", ("keras_nasnet",)),)
+NETWORKS = (nasnet_cifar, nasnet_mobile, nasnet_large) = tuple(
+    map(
+        network_of,
+        (
+            row_of_cells(
+                "nasnet_cifar",
+                cifar_config,
+                arg_scope=nasnet_cifar_arg_scope,
+                image_size=32,
+                summary="NASNet-A for CIFAR of TF-Slim.",
+            ),
+            row_of_cells(
+                "nasnet_mobile",
+                mobile_imagenet_config,
+                arg_scope=nasnet_mobile_arg_scope,
+                image_size=224,
+                names=_KERAS,
+                summary="NASNet-A (4 @ 1056) of TF-Slim.",
+            ),
+            row_of_cells(
+                "nasnet_large",
+                large_imagenet_config,
+                arg_scope=nasnet_large_arg_scope,
+                image_size=331,
+                names=_KERAS,
+                summary="NASNet-A (6 @ 4032) of TF-Slim.",
+            ),
+        ),
+    )
 )
 build_nasnet_cifar = nasnet_cifar
 build_nasnet_mobile = nasnet_mobile
 build_nasnet_large = nasnet_large
-
-NETWORKS = (nasnet_cifar, nasnet_mobile, nasnet_large)

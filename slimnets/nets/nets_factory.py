@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 from slimnets import factory
 from slimnets.factory import get_network_fn
-from slimnets.nets.arg_scopes import resnet_arg_scope
+from slimnets.rows.arg_scopes import resnet_arg_scope
 
 __all__ = ["arg_scopes_map", "get_network_fn", "networks_map"]
 
 
-class _Map(Mapping):
+class NetworkMap(Mapping):
     """A value for every registered network that has one, later ones included."""
 
     def __init__(self, value_of: Callable[[factory.NetworkInfo], Callable | None]):
@@ -42,5 +42,5 @@ def _arg_scope_of(info: factory.NetworkInfo) -> Callable | None:
 
 
 # `{name: network function}`, and `{name: the function that makes its arg scope}`.
-networks_map: Mapping[str, Callable] = _Map(lambda info: info.network)
-arg_scopes_map: Mapping[str, Callable] = _Map(_arg_scope_of)
+networks_map: Mapping[str, Callable] = NetworkMap(lambda info: info.network)
+arg_scopes_map: Mapping[str, Callable] = NetworkMap(_arg_scope_of)

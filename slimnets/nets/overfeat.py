@@ -6,9 +6,10 @@ tf_slim/nets/overfeat.py and research/slim.
 
 from __future__ import annotations
 
-from slimnets.nets.alexnet import chain_of, network_of
-from slimnets.nets.arg_scopes import biased_arg_scope
-from slimnets.nets.chain_layers import Conv, Pool
+from slimnets.nets.alexnet import row_of
+from slimnets.rows.arg_scopes import biased_arg_scope
+from slimnets.rows.builder import network_of
+from slimnets.units import Conv, Pool
 
 
 def overfeat_arg_scope(weight_decay: float = 0.0005):
@@ -16,21 +17,26 @@ def overfeat_arg_scope(weight_decay: float = 0.0005):
     return biased_arg_scope(weight_decay)
 
 
-CHAIN = chain_of(
-    "overfeat",
-    overfeat_arg_scope,
-    231,
-    (
-        Conv("conv1", 64, 11, 4, "VALID"),
-        Pool("pool1", 2, padding=None),
-        Conv("conv2", 256, 5, 1, "VALID"),
-        Pool("pool2", 2, padding=None),
-        Conv("conv3", 512, padding=None),
-        Conv("conv4", 1024, padding=None),
-        Conv("conv5", 1024, padding=None),
-        Pool("pool5", 2, padding=None),
+NETWORKS = (overfeat,) = (
+    network_of(
+        row_of(
+            "overfeat",
+            overfeat_arg_scope,
+            (Conv("conv1", 64, 11, 4, "VALID"),),
+            (
+                (Pool("pool1", 2, padding=None), Conv("conv2", 256, 5, 1, "VALID")),
+                (
+                    Pool("pool2", 2, padding=None),
+                    Conv("conv3", 512, padding=None),
+                    Conv("conv4", 1024, padding=None),
+                    Conv("conv5", 1024, padding=None),
+                ),
+                (Pool("pool5", 2, padding=None),),
+            ),
+            (3072, 4096),
+            6,
+            image_size=231,
+            summary="OverFeat of TF-Slim.",
+        )
     ),
 )
-
-overfeat = network_of(CHAIN, "OverFeat of TF-Slim.", (3072, 4096), 6)
-NETWORKS = (overfeat,)

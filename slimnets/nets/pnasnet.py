@@ -7,9 +7,10 @@ layout of research/slim's nets/nasnet/pnasnet.py.
 from __future__ import annotations
 
 from slimnets.nets import nasnet
-from slimnets.nets.nasnet_cells import PNASNET
-from slimnets.nets.nasnet_network import Config, chain_of, network_of_cells
+from slimnets.rows.builder import network_of
+from slimnets.rows.cells import Config, row_of_cells
 from slimnets.scopes import Scope
+from slimnets.units.cells import PNASNET
 
 
 def mobile_imagenet_config() -> Config:
@@ -44,16 +45,25 @@ def pnasnet_large_arg_scope(
     )
 
 
-pnasnet_mobile = network_of_cells(
-    chain_of("pnasnet_mobile", pnasnet_mobile_arg_scope, 224),
-    mobile_imagenet_config,
-    "PNASNet-5 of TF-Slim, for mobile devices.",
-)
-pnasnet_large = network_of_cells(
-    chain_of("pnasnet_large", pnasnet_large_arg_scope, 331),
-    large_imagenet_config,
-    "PNASNet-5 of TF-Slim.",
+NETWORKS = (pnasnet_mobile, pnasnet_large) = tuple(
+    map(
+        network_of,
+        (
+            row_of_cells(
+                "pnasnet_mobile",
+                mobile_imagenet_config,
+                arg_scope=pnasnet_mobile_arg_scope,
+                image_size=224,
+                summary="PNASNet-5 of TF-Slim, for mobile devices.",
+            ),
+            row_of_cells(
+                "pnasnet_large",
+                large_imagenet_config,
+                arg_scope=pnasnet_large_arg_scope,
+                image_size=331,
+                summary="PNASNet-5 of TF-Slim.",
+            ),
+        ),
+    )
 )
 build_pnasnet_mobile, build_pnasnet_large = pnasnet_mobile, pnasnet_large
-
-NETWORKS = (pnasnet_mobile, pnasnet_large)

@@ -8,40 +8,39 @@ Source: keras.applications.resnet and resnet_v2 (Apache 2.0).
 
 from __future__ import annotations
 
-from slimnets.nets.arg_scopes import keras_arg_scope, keras_biased_arg_scope
-from slimnets.nets.roots import Root
-from slimnets.nets.rows import SLIM_STRIDES, Row, network_of, stages
+from slimnets.rows.arg_scopes import keras_arg_scope, keras_biased_arg_scope
+from slimnets.rows.builder import network_of
+from slimnets.rows.residual import SLIM_STRIDES, residual_row, root, stages
+from slimnets.rows.row import Row
 from slimnets.units import bottleneck_v1, bottleneck_v2
 
-ROOT = Root(pool="zeros")
+_NAMES = (("keras", ("keras",)),)
 
 
 def _v1_row(layers: int) -> Row:
-    return Row(
-        name=f"keras_resnet{layers}",
-        stages=stages(layers),
-        unit_fn=bottleneck_v1,
-        preactivation=False,
+    return residual_row(
+        f"keras_resnet{layers}",
+        stages(layers, bottleneck_v1),
+        f"keras.applications.ResNet{layers}.",
+        root=root(pool="zeros"),
         unit_options=(("stride_first", True),),
-        root=ROOT,
         arg_scope=keras_biased_arg_scope,
-        summary=f"keras.applications.ResNet{layers}.",
         weights="keras",
+        names=_NAMES,
         preprocessing="caffe",
     )
 
 
 def _v2_row(layers: int) -> Row:
-    return Row(
-        name=f"keras_resnet{layers}_v2",
-        stages=stages(layers, SLIM_STRIDES),
-        unit_fn=bottleneck_v2,
+    return residual_row(
+        f"keras_resnet{layers}_v2",
+        stages(layers, bottleneck_v2, SLIM_STRIDES, "last"),
+        f"keras.applications.ResNet{layers}V2.",
+        root=root(pool="zeros", preactivation=True),
         preactivation=True,
-        stride_in="last",
-        root=ROOT,
         arg_scope=keras_arg_scope,
-        summary=f"keras.applications.ResNet{layers}V2.",
         weights="keras",
+        names=_NAMES,
         preprocessing="tf",
     )
 

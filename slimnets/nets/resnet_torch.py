@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from slimnets.nets.arg_scopes import torch_arg_scope
-from slimnets.nets.roots import Root
-from slimnets.nets.rows import Row, network_of, stages
+from slimnets.rows.arg_scopes import torch_arg_scope
+from slimnets.rows.builder import network_of
+from slimnets.rows.residual import residual_row, root, stages
+from slimnets.rows.row import Row
 from slimnets.units import basic_v1, bottleneck_v1
 
-_PLAIN = Root(pool="symmetric")
 _DEEP_CONVS = ((32, 3, 2), (32, 3, 1), (64, 3, 1))
-_DEEP = Root(_DEEP_CONVS, pool="symmetric")
-_RS = Root(_DEEP_CONVS, pool="conv")
+_PLAIN = root(pool="lowest")
+_DEEP = root(*_DEEP_CONVS, pool="lowest")
+_RS = root(*_DEEP_CONVS, pool="conv")
 _SE = {"squeeze_ratio": 1 / 16}
 _D = {"average_shortcut": True}
 
@@ -34,7 +35,7 @@ ROWS: tuple[tuple[str, int, dict[str, Any]], ...] = (
     ("resnet50c", 50, {"root": _DEEP}),
     ("resnet50d", 50, {"root": _DEEP, "options": _D}),
     ("resnet101d", 101, {"root": _DEEP, "options": _D}),
-    ("resnetblur50", 50, {"root": Root(pool="blur"), "options": {"antialias": True}}),
+    ("resnetblur50", 50, {"root": root(pool="blur"), "options": {"antialias": True}}),
     ("resnext50_32x4d", 50, {"groups": 32, "base_width": 4}),
     ("resnext101_32x4d", 101, {"groups": 32, "base_width": 4}),
     ("resnext101_32x8d", 101, {"groups": 32, "base_width": 8}),
@@ -55,23 +56,23 @@ ROWS: tuple[tuple[str, int, dict[str, Any]], ...] = (
 def _row(
     name: str,
     layers: int,
-    root: Root = _PLAIN,
-    groups: int = 1,
-    base_width: int = 64,
+    root: tuple[Any, ...] = _PLAIN,
     options: dict[str, Any] | None = None,
+    **widths: int,
 ) -> Row:
-    return Row(
-        name=name,
-        stages=stages(layers),
-        unit_fn=basic_v1 if layers < 50 else bottleneck_v1,
-        preactivation=False,
-        groups=groups,
-        base_width=base_width,
-        unit_options=tuple((options or {}).items()),
+    options = dict(options or {})
+    if "groups" in widths:
+        options["groups"] = widths["groups"]
+    names = "torch_d" if "average_shortcut" in options else "torch"
+    return residual_row(
+        name,
+        stages(layers, basic_v1 if layers < 50 else bottleneck_v1, **widths),
+        f"{name} of torchvision and timm.",
         root=root,
+        unit_options=tuple(options.items()),
         arg_scope=torch_arg_scope,
-        summary=f"{name} of torchvision and timm.",
         weights="torch",
+        names=(("torch", (names,)),),
         preprocessing="torch",
     )
 

@@ -7,7 +7,7 @@ from slimnets.blocks import (
     stack_blocks_dense,
     subsample,
 )
-from slimnets.nets.arg_scopes import resnet_arg_scope
+from slimnets.rows.arg_scopes import resnet_arg_scope
 
 __all__ = [
     "Block",

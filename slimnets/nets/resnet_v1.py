@@ -12,8 +12,8 @@ block's last unit.
 
 from __future__ import annotations
 
-from slimnets.nets.arg_scopes import resnet_arg_scope
-from slimnets.nets.generators import block_maker, generator, named_networks
+from slimnets.rows.arg_scopes import resnet_arg_scope
+from slimnets.rows.residual import block_maker, generator, slim_networks
 from slimnets.units import basic_v1
 from slimnets.units import bottleneck_v1 as bottleneck
 
@@ -41,4 +41,4 @@ NETWORKS = (
     resnet_v1_101,
     resnet_v1_152,
     resnet_v1_200,
-) = named_networks("resnet_v1", basic_v1, bottleneck, preactivation=False)
+) = slim_networks("resnet_v1", basic_v1, bottleneck, preactivation=False)

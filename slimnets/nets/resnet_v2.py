@@ -12,8 +12,8 @@ block's last unit.
 
 from __future__ import annotations
 
-from slimnets.nets.arg_scopes import resnet_arg_scope
-from slimnets.nets.generators import block_maker, generator, named_networks
+from slimnets.rows.arg_scopes import resnet_arg_scope
+from slimnets.rows.residual import block_maker, generator, slim_networks
 from slimnets.units import basic_v2
 from slimnets.units import bottleneck_v2 as bottleneck
 
@@ -41,4 +41,4 @@ NETWORKS = (
     resnet_v2_101,
     resnet_v2_152,
     resnet_v2_200,
-) = named_networks("resnet_v2", basic_v2, bottleneck, preactivation=True)
+) = slim_networks("resnet_v2", basic_v2, bottleneck, preactivation=True)

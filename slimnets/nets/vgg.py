@@ -7,15 +7,15 @@ research/slim. Keras Applications' networks are the same ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
 from typing import Any
 
-import tensorflow as tf
-
-from slimnets.nets.arg_scopes import biased_arg_scope
-from slimnets.nets.chain_layers import Conv, Pool
-from slimnets.nets.chains import Chain
-from slimnets.nets.heads import convolved_dense_layers, describe, network_scope
+from slimnets.rows.arg_scopes import biased_arg_scope
+from slimnets.rows.builder import network_of
+from slimnets.rows.convolved_dense import convolved_dense_head
+from slimnets.rows.row import Row
+from slimnets.rows.stage import Depths
+from slimnets.units import Conv, Pool
 
 # Convolutions of each of the five blocks: table 1 of [1], columns A, D and E.
 CONVS = {
@@ -31,85 +31,50 @@ def vgg_arg_scope(weight_decay: float = 0.0005):
     return biased_arg_scope(weight_decay)
 
 
-def _chain(name: str) -> Chain:
-    rows: list[Any] = []
-    for block, (count, depth) in enumerate(
-        zip(CONVS[name], _DEPTHS, strict=True), start=1
-    ):
-        for index in range(1, count + 1):
-            rows.append(Conv(f"conv{block}/conv{block}_{index}", depth, padding=None))
-        rows.append(Pool(f"pool{block}", 2, padding=None))
-    return Chain(
+def _vary(row: Row, options: dict[str, Any], fc_conv_padding: str) -> Row:
+    head = convolved_dense_head((4096, 4096), 7, fc_conv_padding)
+    return dataclasses.replace(row, head=head)
+
+
+def _row(name: str) -> Row:
+    blocks = [
+        [
+            Conv(f"conv{block}/conv{block}_{i}", depth, padding=None)
+            for i in range(1, count + 1)
+        ]
+        for block, (count, depth) in enumerate(
+            zip(CONVS[name], _DEPTHS, strict=True), start=1
+        )
+    ]
+    pools = [Pool(f"pool{block}", 2, padding=None) for block in range(1, 6)]
+    return Row(
         name,
-        tuple(rows),
-        vgg_arg_scope,
-        scoped=True,
+        root=tuple(blocks[0]),
+        stages=(
+            *((pool, *block) for pool, block in zip(pools, blocks[1:], strict=False)),
+            (pools[-1],),
+        ),
+        arg_scope=vgg_arg_scope,
+        arguments=(
+            *(("inputs", None), ("num_classes", 1000), ("is_training", True)),
+            *(("dropout_keep_prob", 0.5), ("spatial_squeeze", True), ("reuse", None)),
+            *(("scope", name), ("fc_conv_padding", "VALID"), ("global_pool", False)),
+        ),
+        texts=(
+            ("fc_conv_padding", "of the first dense layer; `SAME` gives a position for "
+             "each 32x32 pixels of the images."),
+        ),
+        vary=_vary,
+        depths=Depths(least=8),
         normalized=False,
-        sources=() if name == "vgg_a" else (("keras", ("keras_vgg",)),),
-        root="conv1/conv1_1/weights",
+        summary=f"VGG of {sum(CONVS[name]) + 3} layers with weights.",
+        preprocessing="vgg",
+        weights="tf-slim",
+        names=() if name == "vgg_a" else (("keras", ("keras_vgg",)),),
+        first_variable="conv1/conv1_1/weights",
         logits="fc8/biases",
-    )
+    )  # fmt: skip
 
 
-def _network(name: str) -> Callable:
-    chain = _chain(name)
-
-    def vgg(
-        inputs: tf.Tensor,
-        num_classes: int | None = 1000,
-        is_training: bool | tf.Tensor | None = True,
-        dropout_keep_prob: float = 0.5,
-        spatial_squeeze: bool = True,
-        reuse: Any = None,
-        scope: Any = name,
-        fc_conv_padding: str = "VALID",
-        global_pool: bool = False,
-    ):
-        with network_scope(
-            inputs, scope, name, vgg_arg_scope(), is_training, num_classes, reuse
-        ) as (end_points, scope_name):
-            net = chain.build(inputs, end_points, scope_name, chain.depth())
-            net = convolved_dense_layers(
-                net,
-                num_classes,
-                end_points,
-                scope_name,
-                depths=(4096, 4096),
-                kernel=7,
-                padding=fc_conv_padding,
-                global_pool=global_pool,
-                dropout_keep_prob=dropout_keep_prob,
-                spatial_squeeze=spatial_squeeze,
-                options={},
-                logits_options={},
-            )
-        return net, end_points
-
-    count = sum(CONVS[name]) + 3
-    vgg.__doc__ = f"VGG of {count} layers with weights.\n\n{_ARGUMENTS}"
-    return describe(vgg, chain, "vgg")
-
-
-_ARGUMENTS = """Args:
-    inputs: `[batch, height, width, channels]`; 224x224 gives one position.
-    num_classes: number of classes; None or 0 gives the features before the logits.
-    is_training: whether dropout drops: a bool, a scalar bool tensor, or None for the
-        open arg scopes'.
-    dropout_keep_prob: of the features before and after `fc7`.
-    spatial_squeeze: whether logits are `[batch, num_classes]`, for images that give
-        one position.
-    reuse: as in `tf.compat.v1.variable_scope`.
-    scope: name of the variable scope.
-    fc_conv_padding: of the first dense layer; `SAME` gives a position for each 32x32
-        pixels of the images.
-    global_pool: whether to average over all positions before the logits.
-
-Returns:
-    `(net, end_points)`: logits or features, and every activation by name.
-
-Raises:
-    ValueError: if the inputs are not images of known channels.
-"""
-
-NETWORKS = (vgg_a, vgg_16, vgg_19) = tuple(map(_network, CONVS))
+NETWORKS = (vgg_a, vgg_16, vgg_19) = tuple(network_of(_row(name)) for name in CONVS)
 vgg_d, vgg_e = vgg_16, vgg_19

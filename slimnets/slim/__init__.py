@@ -13,21 +13,21 @@ object. The rest is made to work, in new modules that leave tf_slim as it is:
   the threads of `learning.train` and `assign_from_checkpoint` are slimnets'.
 - The data providers read by tf.data, and need no queue runners.
 
-`slim.nets` are slimnets' networks, by research/slim's module names. For code whose
-imports cannot change, `patch_tf_slim()` does the same to tf_slim itself, and can be
-undone.
+`slim.nets` are research/slim's networks to the letter, by its module names;
+`slim.contrib.nets` are tf_slim's own, which are older. For code whose imports cannot
+change, `patch_tf_slim()` does the same to tf_slim itself, and can be undone.
 """
 
 import functools
-import sys
+import importlib
 from collections.abc import Callable
 from typing import Any
 
+import tensorflow as tf
 import tf_slim
 
 from slimnets import layers, scopes
-from slimnets.slim import mirror, moved, reading, restore
-from slimnets.slim import nets as nets
+from slimnets.slim import moved, reading, restore, second_run
 from slimnets.slim.patch import Patch as Patch
 from slimnets.slim.patch import patch_tf_slim as patch_tf_slim
 
@@ -61,27 +61,43 @@ def _named(layer: Callable, name: str) -> Callable:
     return named
 
 
+_modules = second_run.SecondRun(__name__, {**moved.supplied(), **_own()}).modules
 # The networks, which `import tf_slim` does not import, are slimnets' here.
-_modules = mirror.Mirror(
-    mirror.loaded_modules(),
-    {**moved.supplied(), **_own()},
-    __name__,
-).modules
 _public = {
     name: value
     for name, value in vars(_modules["tf_slim"]).items()
     if not name.startswith("_") and name != "nets"
 }
 globals().update(_public)
-sys.modules.update(
-    {
-        __name__ + name.removeprefix("tf_slim"): module
-        for name, module in _modules.items()
-        if name != "tf_slim"
-    }
-)
 
-__all__ = sorted({*_public, "Patch", "nets", "patch_tf_slim"})
+# What tf.contrib.slim had by accident, from the layers' own imports; old code reads it.
+_leaked = _modules["tf_slim.layers.layers"]
+variable_scope, variables = _leaked.variable_scope, _leaked.tf_variables
+nn = tf.compat.v1.nn
+
+
+def zero_initializer(
+    ref: tf.Variable, use_locking: bool = True, name: str = "zero_initializer"
+) -> Any:
+    """Assigns zeros to a variable, and returns it: `tf.contrib.slim.zero_initializer`.
+
+    Args:
+        ref: the variable; it need not be initialized.
+        use_locking: whether the assignment is guarded by a lock.
+        name: of the operation.
+    """
+    zeros = tf.zeros(ref.shape, ref.dtype.base_dtype)
+    return tf.compat.v1.assign(ref, zeros, use_locking=use_locking, name=name)
+
+
+_OWN = "Patch", "nets", "nn", "patch_tf_slim", "variable_scope", "variables"
+__all__ = sorted({*_public, *_OWN, "zero_initializer"})
+
+
+def __getattr__(name: str) -> Any:
+    if name != "nets":  # Making the networks takes a while, and many need none.
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module(f"{__name__}.nets")
 
 
 def __dir__() -> list[str]:

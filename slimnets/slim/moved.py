@@ -1,51 +1,27 @@
 """What TensorFlow moved or dropped since tf_slim 1.1.0, found in public TensorFlow.
 
 tf_slim reads TensorFlow through private modules, `control_flow_ops.cond` for example.
-Most of these still stand; the names in `MOVED` have left theirs, those in `REPLACED`
-stand and fail. `supplied` gives such a module with names that work, as a new object:
-the module itself stays as it is.
+Most of these still stand; the names in `contrib_names.MOVED` have left theirs, those in
+`REPLACED` stand and fail. `supplied` gives such a module with names that work, as a new
+object: the module itself stays as it is.
 """
 
 from __future__ import annotations
 
+import operator
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import tensorflow as tf
 
+from slimnets import contrib_names
 from slimnets.slim import supervisor
 
 _ROOT = "tensorflow.python."
 
-# Private module -> {the name it had: where it is public today}.
-MOVED: dict[str, dict[str, Any]] = {
-    "framework.ops": {
-        "IndexedSlices": tf.IndexedSlices,
-        "Tensor": tf.Tensor,
-    },
-    "ops.array_ops": {
-        "stack": tf.stack,
-        "unstack": tf.unstack,
-    },
-    "ops.control_flow_ops": {
-        "Assert": tf.compat.v1.Assert,
-        "case": tf.compat.v1.case,
-        "cond": tf.compat.v1.cond,
-        "while_loop": tf.compat.v1.while_loop,
-    },
-    "ops.variable_scope": {
-        "disable_resource_variables": tf.compat.v1.disable_resource_variables,
-        "enable_resource_variables": tf.compat.v1.enable_resource_variables,
-        "resource_variables_enabled": tf.compat.v1.resource_variables_enabled,
-        "variable": tf.compat.v1.Variable,
-    },
-    "ops.variables": {
-        "VariableV1": tf.compat.v1.Variable,
-    },
-}
-
-# The same for names that are there and do not work beside eager execution.
+# Names that are there and do not work beside eager execution, by private module.
 REPLACED: dict[str, dict[str, Any]] = {
     "training.supervisor": {"Supervisor": supervisor.Supervisor},
 }
@@ -67,19 +43,25 @@ class SuppliedModule(types.ModuleType):
         return sorted({*dir(self._module), *self.supplied_names})
 
 
+def missing_names() -> Iterator[tuple[types.ModuleType, dict[str, Any]]]:
+    """Yields the loaded modules that have lost names, and these as they are today."""
+    for suffix, moved in contrib_names.MOVED.items():
+        module = sys.modules.get(_ROOT + suffix)
+        if module is not None:
+            lost = {
+                name: home for name, home in moved.items() if not hasattr(module, name)
+            }
+            v1 = tf.compat.v1
+            yield module, {n: operator.attrgetter(home)(v1) for n, home in lost.items()}
+
+
 def supplied() -> dict[int, SuppliedModule]:
     """Returns `{id of a module of TensorFlow: it, with names that work}`.
 
     Only modules that are loaded and that need it are in it.
     """
-    found = {}
-    for suffix in (*MOVED, *REPLACED):
-        module = sys.modules.get(_ROOT + suffix)
-        if module is None:
-            continue
-        moved = MOVED.get(suffix, {})
-        names = {name: new for name, new in moved.items() if not hasattr(module, name)}
-        names.update(REPLACED.get(suffix, {}))
-        if names:
-            found[id(module)] = SuppliedModule(module, names)
-    return found
+    found = [
+        *missing_names(),
+        *((sys.modules[_ROOT + suffix], names) for suffix, names in REPLACED.items()),
+    ]
+    return {id(m): SuppliedModule(m, names) for m, names in found if names}

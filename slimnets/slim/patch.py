@@ -11,7 +11,7 @@ from typing import Any
 import tf_slim
 
 from slimnets import layers
-from slimnets.slim import mirror, moved, restore
+from slimnets.slim import moved, restore, second_run
 
 # As they were when slimnets.slim was imported, whatever a patch has made of them since.
 _TF_SLIM_BATCH_NORM = tf_slim.batch_norm
@@ -105,7 +105,7 @@ def patch_tf_slim(*others: types.ModuleType) -> Patch:
     new[id(_TF_SLIM_ASSIGN)] = restore.assign_from_checkpoint
     changes = tuple(
         Replacement(module, name, value, new[id(value)])
-        for module in (*mirror.tf_slim_modules().values(), *others)
+        for module in (*second_run.tf_slim_modules().values(), *others)
         for name, value in vars(module).items()
         if id(value) in new
     )

@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from slimnets import factory
 from slimnets.end_points import EndPoints
-from slimnets.tasks.config import CompositionConfig
 
 
 def build_backbone(
@@ -37,13 +36,3 @@ def build_backbone(
         options["global_pool"] = False
     _, end_points = factory.build(name, images, is_training=is_training, **options)
     return end_points
-
-
-def options_from(config: CompositionConfig) -> dict[str, Any]:
-    """The arguments of the backbone that a config asks for beside the usual."""
-    usual = {"norm": "batch", "freeze_at": 0}
-    return {
-        option: getattr(config, option)
-        for option, value in usual.items()
-        if getattr(config, option) != value
-    }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
-from slimnets.data.config import InputConfig
-from slimnets.training.config import TrainingConfig
+from slimnets.data.input_config import InputConfig
+from slimnets.training.training_config import TrainingConfig
 
 FORMATS = ("npz", "tfrecord")
 ROW_FORMATS = ("csv", "jsonl")
@@ -14,6 +15,8 @@ ROW_FORMATS = ("csv", "jsonl")
 UNUSED = frozenset(
     {field.name for field in dataclasses.fields(InputConfig)} - {"train_image_size"}
     | {"loss", "label_smoothing", "auxiliary_loss_weight"}
+    | {"focal_gamma", "class_weights"}
+    | {"teacher", "teacher_weight", "teacher_temperature"}
     | {"number_of_epochs", "warmup_epochs", "decay_epochs"}
 )
 
@@ -29,8 +32,6 @@ class CompositionConfig(TrainingConfig):
             at least; more than test images have make training faster.
         min_digit_side, max_digit_side: of the digits' 8x8 squares, in pixels.
         digit_sharpness: how steep the digits' edges are; see `data.composed`.
-        norm: the backbone's: `batch`, `frozen`, `sync` or `group`.
-        freeze_at: how many of the backbone's stages do not train.
         num_eval_images: how many images of the test split are composed to measure.
     """
 
@@ -39,13 +40,9 @@ class CompositionConfig(TrainingConfig):
     min_digit_side: int = 24
     max_digit_side: int = 64
     digit_sharpness: float = 1.0
-    norm: str = "batch"
-    freeze_at: int = 0
     num_eval_images: int = 200
 
     def __post_init__(self) -> None:
-        from slimnets.nets.freezing import check_norm
-
         super().__post_init__()
         if self.strategy == "parameter_server":
             raise ValueError(
@@ -60,8 +57,7 @@ class CompositionConfig(TrainingConfig):
                     f"{field.name}={value!r} is of no effect here: the images are "
                     "composed as training goes, without end."
                 )
-        check_norm(self.norm)
-        _check_least(self, freeze_at=0, max_train_objects=2, num_eval_images=1)
+        _check_least(self, max_train_objects=2, num_eval_images=1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -126,37 +122,54 @@ class SegmentationConfig(CompositionConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EmbeddingConfig:
-    """What is written where. None is taken from the checkpoint's metadata.
+class InferenceConfig:
+    """How a trained network sees images. None is taken from its metadata.
+
+    Attributes:
+        model_name: a registered network.
+        eval_image_size: height and width of the network's input; without metadata the
+            network's default.
+        preprocessing_name: see `data.get_preprocessing`; without metadata the network's
+            own.
+        exif_orientation: whether photos are turned upright, as EXIF says; None for as
+            in training.
+        max_bad_records: how many images that cannot be decoded are left out before
+            the run stops.
+        averages, exclude: see `trained.open_trained`.
+        rename: texts PATTERN=REPLACEMENT, see the same.
+    """
+
+    model_name: str | None = None
+    eval_image_size: int | None = None
+    preprocessing_name: str | None = None
+    exif_orientation: bool | None = None
+    max_bad_records: int = 0
+    averages: bool | None = None
+    rename: Sequence[str] | None = None
+    exclude: Sequence[str] | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EmbeddingConfig(InferenceConfig):
+    """What is written where; other attributes as of InferenceConfig.
 
     Attributes:
         input: see `data.image_files.find_images`.
         output: the directory of the shards.
         checkpoint_path: the weights; see `checkpoints.read_checkpoint`.
-        model_name: a registered network.
         end_point: which activation; by any name that its end points answer to.
         format: `npz` or `tfrecord`.
         batch_size: images at a time.
         shard_size: images in a file.
-        eval_image_size: height and width of the network's input; without metadata the
-            network's default.
-        preprocessing_name: see `data.get_preprocessing`; without metadata the network's
-            own.
-        max_bad_records: how many images that cannot be decoded are left out before
-            the run stops.
     """
 
     input: str
     output: str
     checkpoint_path: str
-    model_name: str | None = None
     end_point: str = "global_pool"
     format: str = "npz"
     batch_size: int = 32
     shard_size: int = 1024
-    eval_image_size: int | None = None
-    preprocessing_name: str | None = None
-    max_bad_records: int = 0
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -167,8 +180,8 @@ class EmbeddingConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PredictionConfig:
-    """What is predicted. None is taken from the network's metadata.
+class PredictionConfig(InferenceConfig):
+    """What is predicted; other attributes as of InferenceConfig.
 
     Attributes:
         input: see `tasks.prediction.find_input`.
@@ -178,25 +191,16 @@ class PredictionConfig:
         output: the file of the rows; None for standard output.
         format: `csv` or `jsonl`.
         top: how many classes a row has.
-        model_name: a registered network.
         batch_size: images at a time; None for 32, or what an export was fixed to.
-        eval_image_size: height and width of the network's input.
-        preprocessing_name: see `data.get_preprocessing`.
-        max_bad_records: how many images that cannot be decoded are left out before
-            the run stops.
     """
 
-    input: str
+    input: str | Sequence[str]
     checkpoint_path: str | None = None
     exported_path: str | None = None
     output: str | None = None
     format: str = "csv"
     top: int = 1
-    model_name: str | None = None
     batch_size: int | None = None
-    eval_image_size: int | None = None
-    preprocessing_name: str | None = None
-    max_bad_records: int = 0
 
     def __post_init__(self) -> None:
         if self.format not in ROW_FORMATS:
@@ -205,9 +209,9 @@ class PredictionConfig:
             )
         if bool(self.checkpoint_path) == bool(self.exported_path):
             raise ValueError("Give one of checkpoint_path and exported_path.")
-        for name in ("model_name", "eval_image_size"):
+        for name in ("model_name", "eval_image_size", "averages", "rename", "exclude"):
             value = getattr(self, name)
-            if self.exported_path and value is not None:
+            if self.exported_path and value not in (None, []):
                 raise ValueError(
                     f"{name}={value!r} is of no effect with exported_path."
                 )

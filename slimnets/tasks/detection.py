@@ -7,8 +7,7 @@ A feature pyramid on the backbone's levels, two heads that all levels share, anc
 focal loss, and class-wise non-maximum suppression. It is meant to be copied: what
 belongs to the data is in `Detection`, everything else is functions.
 
-Source: [1] Lin et al., RetinaNet, arXiv:1708.02002; [2] Ren et al., Faster R-CNN,
-arXiv:1506.01497 (the code of boxes). Average precision is COCO's.
+Source: [1] Lin et al., RetinaNet, arXiv:1708.02002. Average precision is COCO's.
 """
 
 from __future__ import annotations
@@ -29,20 +28,19 @@ from slimnets.data import composed
 from slimnets.end_points import EndPoints
 from slimnets.model import Model
 from slimnets.scopes import arg_scope
-from slimnets.tasks.backbones import build_backbone, options_from
+from slimnets.tasks.backbones import build_backbone
+from slimnets.tasks.boxes import (
+    OCTAVES,
+    RATIOS,
+    decode_boxes,
+    encode_boxes,
+    make_anchors,
+    match_anchors,
+)
 from slimnets.tasks.compositions import CompositionTask
 from slimnets.tasks.config import DetectionConfig
 from slimnets.training.task import make_model
 
-# Anchors of a level of stride s have the heights s * 2 ** (1 + octave), and these
-# ratios of height to width: a digit is higher than wide.
-OCTAVES = (0.0, 0.5)
-RATIOS = (1.0, 1.7)
-# Share of intersection over union from which an anchor is an object's, and below which
-# it is background ([1], section 4).
-POSITIVE, NEGATIVE = 0.5, 0.4
-# The code's units, which bring its numbers near 1 (as in [2]'s implementations).
-CODE_SCALE = (0.1, 0.1, 0.2, 0.2)
 ALPHA, GAMMA, PRIOR = 0.25, 2.0, 0.01
 BOX_WEIGHT = 10.0
 
@@ -121,91 +119,6 @@ def _head(net: tf.Tensor, name: str, size: int, depth: int, convs: int) -> tf.Te
             scope="output",
         )
     return tf.reshape(net, [tf.shape(net)[0], -1, size])
-
-
-def make_anchors(height: int, width: int, strides: Sequence[int]) -> np.ndarray:
-    """Returns the anchors of an image: float32 `[anchors, 4]`.
-
-    Level by level, row by row: top, left, bottom, right, in pixels. Positions of a
-    level of stride s lie at multiples of s, as the networks' convolutions do.
-    """
-    levels = []
-    for stride in strides:
-        rows = np.arange(-(-height // stride)) * stride
-        columns = np.arange(-(-width // stride)) * stride
-        heights = np.repeat([stride * 2 ** (1 + octave) for octave in OCTAVES], 2)
-        widths = heights / np.tile(RATIOS, len(OCTAVES))
-        y, x = np.meshgrid(rows, columns, indexing="ij")
-        centres = np.stack([y, x], axis=-1)[:, :, np.newaxis]
-        half = np.stack([heights, widths], axis=-1) / 2
-        boxes = np.concatenate([centres - half, centres + half], axis=-1)
-        levels.append(boxes.reshape(-1, 4))
-    return np.concatenate(levels).astype(np.float32)
-
-
-def box_overlaps(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """Intersection over union: `[..., n, 4]` and `[..., m, 4]` to `[..., n, m]`."""
-    first, second = first[..., :, tf.newaxis, :], second[..., tf.newaxis, :, :]
-    sides = tf.minimum(first[..., 2:], second[..., 2:]) - tf.maximum(
-        first[..., :2], second[..., :2]
-    )
-    shared = tf.reduce_prod(tf.maximum(sides, 0.0), axis=-1)
-    areas = [tf.reduce_prod(box[..., 2:] - box[..., :2], -1) for box in (first, second)]
-    return shared / (areas[0] + areas[1] - shared + 1e-9)
-
-
-def encode_boxes(boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
-    """The code of boxes against anchors [2], both `[..., 4]`: shifts, log sizes."""
-    (centre, size), (at, of) = map(_centre_and_size, (boxes, anchors))
-    code = tf.concat([(centre - at) / of, tf.math.log(size / of)], axis=-1)
-    return code / CODE_SCALE
-
-
-def decode_boxes(codes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:
-    """The boxes that `encode_boxes` gave these codes."""
-    at, of = _centre_and_size(anchors)
-    codes = codes * tf.constant(CODE_SCALE, codes.dtype)
-    centre = codes[..., :2] * of + at
-    half = tf.exp(tf.minimum(codes[..., 2:], math.log(1000 / 16))) * of / 2
-    return tf.concat([centre - half, centre + half], axis=-1)
-
-
-def _centre_and_size(boxes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    low, high = boxes[..., :2], boxes[..., 2:]
-    return (low + high) / 2, tf.maximum(high - low, 1e-3)
-
-
-def match_anchors(
-    anchors: tf.Tensor, boxes: tf.Tensor, labels: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Which object each anchor is to find.
-
-    An anchor takes the object that it overlaps most, from `POSITIVE` on; and each
-    object the anchor that overlaps it most, however little.
-
-    Args:
-        anchors: `[anchors, 4]`.
-        boxes: `[batch, objects, 4]`.
-        labels: `[batch, objects]`, -1 where there is none.
-
-    Returns:
-        The objects' indices `[batch, anchors]`, and their labels: -1 for background,
-        -2 for an anchor that counts as neither.
-    """
-    real = labels >= 0
-    overlaps = box_overlaps(anchors[tf.newaxis], boxes)
-    overlaps = tf.where(real[:, tf.newaxis], overlaps, -1.0)
-    best = tf.reduce_max(overlaps, axis=-1)
-    objects = tf.argmax(overlaps, axis=-1, output_type=tf.int32)
-    # [batch, anchors, objects]: whether the anchor is the object's best.
-    champion = tf.equal(overlaps, tf.reduce_max(overlaps, axis=1, keepdims=True))
-    champion = champion & real[:, tf.newaxis]
-    forced = tf.reduce_any(champion, axis=-1)
-    champion_of = tf.argmax(tf.cast(champion, tf.int32), -1, output_type=tf.int32)
-    objects = tf.where(forced, champion_of, objects)
-    found = tf.gather(labels, objects, batch_dims=1)
-    background = tf.where(best < NEGATIVE, -1, -2)
-    return objects, tf.where(forced | (best >= POSITIVE), found, background)
 
 
 def detection_losses(
@@ -387,7 +300,7 @@ class Detection(CompositionTask):
             levels=config.levels,
             pyramid_depth=config.pyramid_depth,
             head_convs=config.head_convs,
-            **options_from(config),
+            **config.network_options,
         )
         model.build([None, config.image_size, config.image_size, 1])
         return model

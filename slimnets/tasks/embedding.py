@@ -13,14 +13,14 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from slimnets.data.image_files import BadImage, ImageFile, find_images
-from slimnets.inspection.observe import Observed
+from slimnets.tasks.classifiers import is_upright, open_configured
 from slimnets.tasks.config import EmbeddingConfig
 from slimnets.training.progress import show_progress
 
@@ -36,15 +36,22 @@ class EmbeddingResult:
         shards: the files.
         written: how many of these this run wrote.
         bad: what was wrong with each image that was left out.
+        others: files in the folder that are no images.
     """
 
     images: int
     shards: list[str]
     written: int
     bad: list[str]
+    others: list[str]
 
 
-def write_embeddings(config: EmbeddingConfig, *, show: bool = True) -> EmbeddingResult:
+def write_embeddings(
+    config: EmbeddingConfig,
+    *,
+    show: bool = True,
+    tell: Callable[[str], None] = lambda line: None,
+) -> EmbeddingResult:
     """Writes the embeddings of all images, or what of them is still missing.
 
     An npz shard has `embeddings` float32 `[images, ...]`, `names` and `index`, the
@@ -52,14 +59,21 @@ def write_embeddings(config: EmbeddingConfig, *, show: bool = True) -> Embedding
     with `embedding`, `shape`, `name` and `index`. A global pool's embedding is a
     vector; any other keeps its shape.
 
+    Args:
+        config: what is written.
+        show: whether progress goes to standard error.
+        tell: gets one line that says what was opened.
+
     Raises:
         FileNotFoundError: if there are no images or no checkpoint.
         ValueError: if the output holds something else, the checkpoint does not fit, or
             there are more bad images than allowed.
         KeyError: for an end point that the network does not have.
     """
-    images = find_images(config.input)
+    others: list[str] = []
+    images = find_images(config.input, others)
     network = _Network(config)
+    tell(network.trained.source)
     os.makedirs(config.output, exist_ok=True)
     _check_manifest(config, network, images)
     starts = range(0, len(images), config.shard_size)
@@ -86,23 +100,20 @@ def write_embeddings(config: EmbeddingConfig, *, show: bool = True) -> Embedding
             f"{len(bad)} bad images, of which max_bad_records={config.max_bad_records} "
             f"allows no more: {bad[-1]}"
         )
-    return EmbeddingResult(len(images), shards, written, bad)
+    return EmbeddingResult(len(images), shards, written, bad, others)
 
 
-class _Network(Observed):
+class _Network:
     """A network with its weights, from images of any size to one end point."""
 
     def __init__(self, config: EmbeddingConfig):
-        super().__init__(
-            config.checkpoint_path,
-            config.model_name,
-            config.eval_image_size,
-            config.preprocessing_name,
-        )
+        self.trained = open_configured(config)
+        self.model, self.channels = self.trained.network, self.trained.channels
         self.end_point = config.end_point
+        self.exif_orientation = is_upright(self.trained, config)
         # A wrong end point is known before anything is written.
-        shape = (config.batch_size, self.size, self.size, self.channels)
-        self(np.zeros(shape, np.float32))
+        size = self.trained.image_size
+        self(np.zeros((config.batch_size, size, size, self.channels), np.float32))
 
     @property
     def digest(self) -> str:
@@ -115,7 +126,8 @@ class _Network(Observed):
 
     def load(self, image: ImageFile) -> np.ndarray:
         """Decodes and resizes: float32 `[size, size, channels]`."""
-        return self.prepare(image.read(self.channels)).numpy()[0]
+        pixels = image.read(self.channels, self.exif_orientation)
+        return self.trained.prepare(pixels).numpy()[0]
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         values = self.model.features(batch, (self.end_point,))[self.end_point]
@@ -227,7 +239,7 @@ def _write(path: str, rows: dict[str, np.ndarray]) -> None:
 
 def _example(name: str, index: int, value: np.ndarray) -> bytes:
     feature = {
-        "name": tf.train.Feature(bytes_list={"value": [name.encode()]}),
+        "name": tf.train.Feature(bytes_list={"value": [os.fsencode(name)]}),
         "index": tf.train.Feature(int64_list={"value": [index]}),
         "shape": tf.train.Feature(int64_list={"value": list(value.shape)}),
         "embedding": tf.train.Feature(float_list={"value": value.ravel()}),
@@ -243,13 +255,14 @@ def _check_manifest(
     names = "\n".join(image.name for image in images)
     mine = {
         "images": len(images),
-        "names_sha256": hashlib.sha256(names.encode()).hexdigest(),
-        "checkpoint": os.path.basename(network.prefix),
+        "names_sha256": hashlib.sha256(os.fsencode(names)).hexdigest(),
+        "checkpoint": os.path.basename(network.trained.path),
         "weights_sha256": network.digest,
         "model_name": network.model.network_name,
         "end_point": config.end_point,
-        "image_size": network.size,
-        "preprocessing_name": network.preprocessing,
+        "image_size": network.trained.image_size,
+        "preprocessing_name": network.trained.preprocessing,
+        "exif_orientation": network.exif_orientation,
         "format": config.format,
         "batch_size": config.batch_size,
         "shard_size": config.shard_size,

@@ -5,25 +5,27 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import csv
-import glob
 import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
-from slimnets.data.image_files import SUFFIXES, BadImage, ImageFile, find_images
+from slimnets.data.image_files import BadImage, ImageFile, find_images
 from slimnets.data.labels import Prediction
-from slimnets.tasks.classifiers import Classifier, get_classifier
+from slimnets.tasks.classifiers import Classifier, open_configured
 from slimnets.tasks.config import PredictionConfig
 
 STDIN = "-"
 
 
 def write_predictions(
-    config: PredictionConfig, stdin: Iterable[str] = sys.stdin, stdout: Any = sys.stdout
-) -> tuple[int, list[str]]:
+    config: PredictionConfig,
+    stdin: Iterable[str] = sys.stdin,
+    stdout: Any = sys.stdout,
+    tell: Callable[[str], None] = lambda line: None,
+) -> tuple[int, list[str], list[str]]:
     """Writes a row for each image that can be decoded, in order.
 
     CSV has the columns `image`, `label`, `probability` and, for further classes,
@@ -34,9 +36,11 @@ def write_predictions(
         config: what is predicted and where it is written.
         stdin: lines with names of images, if the input is `-`.
         stdout: where rows go without an output.
+        tell: gets one line that says what was opened.
 
     Returns:
-        How many rows there are, and what was wrong with each image that was left out.
+        How many rows there are, what was wrong with each image that was left out, and
+        the names of files that are no images.
 
     Raises:
         FileNotFoundError: if there are no images or no network, or no directory for
@@ -48,19 +52,24 @@ def write_predictions(
     """
     if config.output is not None:
         _check_output(config.output)
-    images = find_input(config.input, stdin)
-    classifier = get_classifier(config)
+    others: list[str] = []
+    images = find_input(config.input, stdin, others)
+    trained = open_configured(config)
+    tell(trained.source)
+    classifier = Classifier(trained, config)
     if config.output is None:
-        return _write(config, classifier, images, stdout)
+        return *_write(config, classifier, images, stdout), others
     draft = f"{config.output}.part"
     try:
-        with open(draft, "w", encoding="utf-8", newline="") as file:
+        with open(
+            draft, "w", encoding="utf-8", errors="surrogateescape", newline=""
+        ) as file:
             result = _write(config, classifier, images, file)
         os.replace(draft, config.output)
     finally:
         if os.path.exists(draft):
             os.remove(draft)
-    return result
+    return *result, others
 
 
 def _check_output(path: str) -> None:
@@ -72,29 +81,38 @@ def _check_output(path: str) -> None:
         raise IsADirectoryError(f"output={path} is a directory; give a file.")
 
 
-def find_input(text: str, stdin: Iterable[str] = ()) -> Iterator[ImageFile]:
+def find_input(
+    given: str | Sequence[str],
+    stdin: Iterable[str] = (),
+    left_out: list[str] | None = None,
+) -> Iterator[ImageFile]:
     """Returns images, from what is separated by commas, or in a file named with one.
 
     Args:
-        text: image files, patterns of them, whatever `find_images` takes, or `-` for
-            one name a line of standard input.
+        given: image files, patterns of them, whatever `find_images` takes, or `-` for
+            one name a line of standard input; as one text, or each by itself.
         stdin: the lines.
+        left_out: see `find_images`.
 
     Raises:
         FileNotFoundError, ValueError: as `find_images`.
     """
-    parts = [text] if os.path.exists(text) else map(str.strip, text.split(","))
-    return itertools.chain.from_iterable([_find(part, stdin) for part in parts])
+    parts = given
+    if isinstance(given, str):
+        whole = os.path.exists(given)
+        parts = [given] if whole else map(str.strip, given.split(","))
+    return itertools.chain.from_iterable(
+        [_find(part, stdin, left_out) for part in parts]
+    )
 
 
-def _find(part: str, stdin: Iterable[str]) -> Iterable[ImageFile]:
+def _find(
+    part: str, stdin: Iterable[str], left_out: list[str] | None
+) -> Iterable[ImageFile]:
     if part == STDIN:
-        names = (line.strip() for line in stdin)
+        names = (line.strip("\ufeff \t\r\n") for line in stdin)
         return (ImageFile(name, name) for name in names if name)
-    matches = [part] if os.path.isfile(part) else sorted(glob.glob(part))
-    if matches and all(path.lower().endswith(SUFFIXES) for path in matches):
-        return [ImageFile(path, path) for path in matches]
-    return find_images(part)
+    return find_images(part, left_out)
 
 
 def _write(

@@ -24,7 +24,7 @@ from slimnets.data import composed
 from slimnets.end_points import EndPoints
 from slimnets.model import Model
 from slimnets.scopes import arg_scope
-from slimnets.tasks.backbones import build_backbone, options_from
+from slimnets.tasks.backbones import build_backbone
 from slimnets.tasks.compositions import CompositionTask
 from slimnets.tasks.config import SegmentationConfig
 from slimnets.training.task import make_model
@@ -155,7 +155,7 @@ class Segmentation(CompositionTask):
             output_stride=config.output_stride,
             pyramid_depth=config.pyramid_depth,
             decoder_levels=config.levels,
-            **options_from(config),
+            **config.network_options,
         )
         model.build([None, config.image_size, config.image_size, 1])
         return model

@@ -1,25 +1,21 @@
 """Trains and evaluates networks: losses, optimizers, schedules, the loop."""
 
-import importlib
-from typing import Any
+from slimnets.lazy_names import lazily
 
 # Imported when they are first asked for: `slimnets train --help` reads the defaults in
-# training.config, and should not wait for TensorFlow.
+# training.training_config, and should not wait for TensorFlow.
 _HOMES = {
     "Evaluation": "evaluation",
     "Evaluator": "evaluation",
-    "TrainingConfig": "config",
+    "TrainingConfig": "training_config",
     "TrainingInterrupted": "signals",
     "TrainingResult": "loop",
     "evaluate": "evaluation",
+    "register_loss": "losses",
+    "register_metric": "measures",
     "evaluate_checkpoint": "evaluation",
     "train": "loop",
 }
 
 __all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import tensorflow as tf
 
-ENDING = "/ExponentialMovingAverage"
+from slimnets.checkpoints.averaged import ENDING
 
 
 class Averages:

@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import os
 import time
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from slimnets.checkpoints import CheckpointReader, load_weights, read_checkpoint
 from slimnets.data import (
     BadRecords,
     Dataset,
     InputConfig,
     evaluation_batches,
-    get_dataset,
+    get_preprocessing,
 )
 from slimnets.data.bad_records import explained_errors
+from slimnets.data.class_names import are_names
+from slimnets.data.corruptions import STRENGTHS, Corruption
+from slimnets.data.input_config import FALLBACK
 from slimnets.model import Model
-from slimnets.training.averages import ENDING
+from slimnets.trained import Trained, open_trained
+from slimnets.training.evaluation_data import classes_of, dataset_for, scope_of
 from slimnets.training.measures import Evaluation, count
+from slimnets.training.scores import VIEWS, averaged_views, larger
 
-__all__ = ["Evaluation", "Evaluator", "evaluate", "evaluate_checkpoint"]
+__all__ = [
+    "Evaluation",
+    "Evaluator",
+    "evaluate",
+    "evaluate_checkpoint",
+    "evaluate_trained",
+]
+
+
+# What is not summed over batches, but put one after the other.
+_KEPT = ("logits", "labels")
 
 
 class Evaluator:
     """Classifies every image of a split once, as the network does in inference.
 
     Args:
-        model: its logits are `[batch, dataset.num_classes + labels_offset]`.
+        model: its logits are `[batch, classes]`.
         data: what to read; a config says the following too, where they are None.
         image_size: height and width of the network's input.
         split: the split; None for the dataset's own choice.
@@ -36,13 +54,18 @@ class Evaluator:
         preprocessing: a name; None for the dataset's own.
         crop_fraction: the share of an image's sides that is seen; None for the
             preprocessing's.
-        labels_offset: what is added to a label: 1 for a background before the classes.
+        logits_of_labels: for each label of the dataset, which logit is its class; None
+            for the same number.
+        logit_names: of the logits; None for the dataset's names of their classes.
         loss: that of training: `softmax`, or `sigmoid` for images of several classes.
         max_bad_records: how many examples that cannot be used may be left out; None
             for what a config says, else 0.
+        views: see `scores.averaged_views`; None for the one image.
+        keep: whether the evaluation has the logits and labels of every image, and the
+            dataset.
 
     Raises:
-        ValueError: for an unknown split or preprocessing.
+        ValueError: for an unknown split, preprocessing or kind of views.
     """
 
     def __init__(
@@ -55,18 +78,40 @@ class Evaluator:
         batch_size: int = 100,
         preprocessing: str | None = None,
         crop_fraction: float | None = None,
-        labels_offset: int = 0,
+        logits_of_labels: Sequence[int] | None = None,
+        logit_names: Sequence[str] | None = None,
         loss: str = "softmax",
         max_bad_records: int | None = None,
+        views: str | None = None,
+        keep: bool = False,
     ):
         config = data if isinstance(data, InputConfig) else None
         dataset = config.dataset if config else data
         if max_bad_records is None:
             max_bad_records = config.max_bad_records if config else 0
-        self._names = tuple(dataset.label_names)
+        if logits_of_labels is None:
+            logits_of_labels = range(dataset.num_classes)
+        self._names = logit_names or _names(dataset.label_names, logits_of_labels)
         self._split = split or dataset.test_split
+        self._dataset = dataset if keep else None
         self._bad = BadRecords(max_bad_records)
-        self._batches = evaluation_batches(
+        infer = functools.partial(model, training=False)
+        if views is not None:
+            size = image_size or config.evaluation_size
+            _check_views(views, dataset)
+            infer = averaged_views(infer, views, size, loss == "sigmoid")
+            if views == "ten_crop":
+                if crop_fraction is not None:
+                    raise ValueError(
+                        f"crop_fraction={crop_fraction} is of no effect with "
+                        "views=ten_crop, which crops the whole image."
+                    )
+                image_size = larger(size)
+                own = config.preprocessing if config else dataset.default_preprocessing
+                recipe = get_preprocessing(preprocessing or own or FALLBACK)
+                crop_fraction = recipe.view.crop_fraction and 1.0
+        self._corrupted_batches = functools.partial(
+            evaluation_batches,
             data,
             split=self._split,
             batch_size=batch_size,
@@ -76,11 +121,17 @@ class Evaluator:
             bad_records=self._bad,
         )
 
+        places = tf.constant(list(logits_of_labels), tf.int64)
+
         def counts(images: Any, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-            logits = model(images, training=False)
-            return count(logits, labels, labels_offset, several=loss == "sigmoid")
+            logits = infer(images)
+            labels = _in_order_of_logits(labels, places, logits.shape[-1])
+            counted = count(logits, labels, several=loss == "sigmoid")
+            kept = {"logits": tf.cast(logits, tf.float32), "labels": labels}
+            return {**counted, **(kept if keep else {})}
 
         # The last batch may be short, which is no reason for another trace.
+        self._batches = self._corrupted_batches()
         images, labels = self._batches.element_spec
         self._count = tf.function(
             counts,
@@ -90,23 +141,36 @@ class Evaluator:
             ],
         )
 
-    def __call__(self) -> Evaluation:
-        """Raises ValueError for more bad records than allowed, or no good ones."""
+    def __call__(self, corruption: Corruption | None = None) -> Evaluation:
+        """Raises ValueError for more bad records than allowed, or no good ones.
+
+        Args:
+            corruption: what happens to images before; None for nothing.
+        """
         started = time.monotonic()
         sums: dict[str, Any] = {}
+        kept: dict[str, list] = {}
         self._bad.found.clear()
+        batches = self._batches
+        if corruption is not None:
+            batches = self._corrupted_batches(corruption=corruption)
         with explained_errors():
-            for images, labels in self._batches:
+            for images, labels in batches:
                 for name, value in self._count(images, labels).items():
-                    sums[name] = sums.get(name, 0) + value.numpy()
+                    if name in _KEPT:
+                        kept.setdefault(name, []).append(value.numpy())
+                    else:
+                        sums[name] = sums.get(name, 0) + value.numpy()
         if not sums:
             raise ValueError(f"The split {self._split!r} has no examples to measure.")
         return Evaluation.of_counts(
             sums,
             split=self._split,
             seconds=time.monotonic() - started,
-            label_names=self._names,
+            label_names=tuple(self._names),
             bad_records=dict(self._bad.found),
+            dataset=self._dataset,
+            **{name: np.concatenate(parts) for name, parts in kept.items()},
         )
 
 
@@ -119,135 +183,129 @@ def evaluate_checkpoint(
     path: str | os.PathLike,
     *,
     model_name: str | None = None,
-    dataset_name: str | None = None,
-    dataset_dir: str | None = None,
-    split: str | None = None,
-    batch_size: int = 100,
     image_size: int | None = None,
     preprocessing: str | None = None,
-    crop_fraction: float | None = None,
     averages: bool | None = None,
-    max_bad_records: int = 0,
+    rename: Iterable[tuple[str, str]] = (),
+    exclude: Iterable[str] = (),
+    **kwargs: Any,
 ) -> tuple[Evaluation, str]:
     """Evaluates a checkpoint; what is None comes from its metadata.
 
     Args:
-        path: see `checkpoints.read_checkpoint`.
-        model_name: a registered network.
-        dataset_name: a name that `get_dataset` takes.
-        dataset_dir: where a dataset on disk lies.
-        split: the split; None for the dataset's own choice.
-        batch_size: examples at a time; it does not change the result.
-        image_size: height and width of the network's input; without metadata the
-            network's default.
-        preprocessing: a name; without metadata the dataset's own.
-        crop_fraction: see `Evaluator`.
-        max_bad_records: how many examples that cannot be used may be left out.
-        averages: whether the moving averages of the weights are measured; None for
-            yes where the checkpoint has them.
+        path: see `open_trained`, as for what is not listed here.
+        **kwargs: see `evaluate_trained`.
 
     Returns:
         The evaluation, and the prefix of the checkpoint that was found.
 
     Raises:
         FileNotFoundError: if there is no checkpoint.
-        ValueError: if it cannot be read, does not fit the network, or has no metadata
-            and a name is not given.
+        ValueError: if it cannot be read, does not fit the network or the dataset, or
+            has no metadata and a name is not given.
     """
-    reader = read_checkpoint(path)
-    if task := reader.metadata.get("task"):
-        raise ValueError(
-            f"{reader.prefix} is of a run of {task}, not of classification; the "
-            "command that trained it measures it again."
-        )
-    dataset = _dataset(reader, dataset_name, dataset_dir)
-    name = _known(model_name, reader, "model_name")
-    own = name == reader.metadata.get("model_name")
-    offset = reader.metadata.get("labels_offset", 0)
-    model = Model(
-        name,
-        num_classes=dataset.num_classes + offset,
-        precision=reader.metadata.get("precision", "float32"),
-        **(reader.metadata.get("network_options", {}) if own else {}),
+    trained = open_trained(
+        path,
+        averages=averages,
+        model_name=model_name,
+        image_size=image_size,
+        preprocessing=preprocessing,
+        precision=None,
+        rename=rename,
+        exclude=exclude,
     )
-    size = image_size or reader.metadata.get("image_size") or model.default_image_size
-    if size is None:
-        raise ValueError(f"{model.network_name} has no default image size; give one.")
-    model.build([None, *dataset.input_shape(size)])
-    load_trained(reader, model, averages)
-    evaluation = evaluate(
-        model,
-        dataset,
-        image_size=size,
-        split=split,
-        batch_size=batch_size,
-        preprocessing=preprocessing or reader.metadata.get("preprocessing_name"),
-        crop_fraction=crop_fraction,
-        labels_offset=offset,
-        loss=reader.metadata.get("loss", "softmax"),
-        max_bad_records=max_bad_records,
+    return evaluate_trained(trained, preprocessing=preprocessing, **kwargs), (
+        trained.path
     )
-    return evaluation, reader.prefix
 
 
-def load_trained(
-    reader: CheckpointReader, model: Model, averages: bool | None = None
-) -> None:
-    """Loads a network's weights, or the averages of them.
+def evaluate_trained(
+    trained: Trained,
+    *,
+    dataset_name: str | None = None,
+    dataset_dir: str | None = None,
+    split: str | None = None,
+    batch_size: int = 100,
+    preprocessing: str | None = None,
+    crop_fraction: float | None = None,
+    exif_orientation: bool | None = None,
+    max_bad_records: int = 0,
+    views: str | None = None,
+    keep: bool = False,
+    corruptions: Sequence[str] = (),
+    **of_records: Any,
+) -> Evaluation:
+    """Evaluates what `open_trained` gave.
 
     Args:
-        reader: what to read.
-        model: built; all of its variables are filled.
-        averages: whether to load averages; None for yes where there are all of them.
+        trained: the network.
+        dataset_name: a name that `get_dataset` takes; None for what it was trained on.
+        dataset_dir: where a dataset on disk lies; None for where it lay.
+        split: the split; None for the one that is held out of what it was trained on,
+            and for all of another dataset that has no splits of its own.
+        batch_size: examples at a time; it does not change the result.
+        preprocessing: a name; None for what it was trained with.
+        crop_fraction: see `Evaluator`.
+        exif_orientation: whether photos are turned upright, as EXIF says; None for as
+            in training.
+        max_bad_records: how many examples that cannot be used may be left out.
+        views, keep: see `Evaluator`.
+        corruptions: names of what may have happened to images, each of which is
+            measured too; see `slimnets.data.corruptions`.
+        **of_records: labels_offset and the other arguments of `get_dataset` for record
+            files; None for those of training.
 
     Raises:
-        ValueError: if the checkpoint does not fit, or has no averages.
+        FileNotFoundError: if the dataset is not there.
+        ValueError: if dataset and network do not fit, or a name is not known.
     """
-    averaged = {name + ENDING: v for name, v in model.variables_by_name.items()}
-    if averages is None:
-        averages = all(name in reader for name in averaged)
-    if not averages:
-        load_weights(reader.prefix, model)
-        return
-    missing = [name for name in averaged if name not in reader]
-    if missing:
-        raise ValueError(
-            f"{reader.prefix} has no moving averages such as {missing[0]}; "
-            "--moving_average_decay of training keeps them."
-        )
-    for name, variable in averaged.items():
-        variable.assign(reader[name])
+    dataset, whole = dataset_for(trained, dataset_name, dataset_dir, **of_records)
+    if exif_orientation is not None:
+        dataset = dataclasses.replace(dataset, exif_orientation=exif_orientation)
+    split = split or whole or dataset.test_split
+    evaluator = Evaluator(
+        trained.model,
+        dataset,
+        image_size=trained.image_size,
+        split=split,
+        batch_size=batch_size,
+        preprocessing=preprocessing
+        or trained.metadata.get("preprocessing_name")
+        or dataset.default_preprocessing
+        or trained.preprocessing,
+        crop_fraction=crop_fraction,
+        logits_of_labels=classes_of(trained, dataset),
+        logit_names=trained.label_names if are_names(trained.label_names) else None,
+        loss=trained.metadata.get("loss", "softmax"),
+        max_bad_records=max_bad_records,
+        views=views,
+        keep=keep,
+    )
+    return dataclasses.replace(
+        evaluator(),
+        scope=scope_of(trained, dataset, split),
+        corrupted={
+            name: [evaluator(Corruption(name, s)).accuracy for s in STRENGTHS]
+            for name in corruptions
+        },
+    )
 
 
-def _dataset(
-    reader: CheckpointReader, name: str | None, directory: str | None
-) -> Dataset:
-    """The dataset; one of the name that it was trained on lies where it lay."""
-    trained_with = reader.metadata.get("config", {})
-    name = _known(name, reader, "dataset_name")
-    offset = None
-    if name == trained_with.get("dataset_name"):
-        if not directory and (directory := trained_with.get("dataset_dir")):
-            _check_directory(directory, reader.prefix)
-        offset = trained_with.get("labels_offset")
-    return get_dataset(name, dataset_dir=directory, labels_offset=offset)
+def _names(label_names: Sequence[str], places: Sequence[int]) -> tuple[str, ...]:
+    """Names of logits, of which those that come before the classes are left out."""
+    by_place = dict(zip(places, label_names, strict=True))
+    return tuple(by_place[place] for place in sorted(by_place))
 
 
-def _check_directory(path: str, prefix: str) -> None:
-    """Raises FileNotFoundError if what a run was trained on is not there any more."""
-    if not os.path.exists(path):
-        where = "" if os.path.isabs(path) else f", seen from {os.getcwd()}"
-        raise FileNotFoundError(
-            f"{prefix} was trained on {path}, which is not there{where}: give "
-            "dataset_dir."
-        )
+def _check_views(views: str, dataset: Dataset) -> None:
+    if views not in VIEWS:
+        raise ValueError(f"views={views!r} is not one of {', '.join(VIEWS)}.")
+    if len(dataset.image_shape) != 3:
+        raise ValueError(f"views={views!r} is for images; {dataset.name} has none.")
 
 
-def _known(value: Any, reader: CheckpointReader, name: str) -> Any:
-    value = value or reader.metadata.get(name)
-    if value is None:
-        raise ValueError(
-            f"{reader.prefix} has no metadata beside it that tells its {name}: "
-            f"give {name}."
-        )
-    return value
+def _in_order_of_logits(labels: tf.Tensor, places: tf.Tensor, number: int) -> tf.Tensor:
+    """Labels as numbers of logits; those of several classes as `[batch, number]`."""
+    if not labels.dtype.is_floating:
+        return tf.gather(places, labels)
+    return tf.matmul(labels, tf.one_hot(places, number, dtype=labels.dtype))

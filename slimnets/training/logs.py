@@ -86,6 +86,14 @@ class Logs:
             with self._writing(0):
                 tf.summary.graph(forward.get_concrete_function(inputs).graph)
 
+    def history(self, name: str, interval: int) -> list[tuple[int, float]]:
+        """The values of one column at every `interval`-th step, with these steps."""
+        return [
+            (int(row["step"]), float(row[name]))
+            for row in self._rows
+            if name in row and int(row["step"]) % interval == 0
+        ]
+
     def go_back(self, step: int) -> None:
         """Drops the rows of later steps."""
         self._rows = [row for row in self._rows if int(row["step"]) <= step]
@@ -96,7 +104,8 @@ class Logs:
         from tensorboard.plugins.hparams import api
 
         if self._active:
-            plain = {k: v for k, v in config.items() if v is not None}
+            given = {k: v for k, v in config.items() if v is not None}
+            plain = {k: str(v) if isinstance(v, list) else v for k, v in given.items()}
             with self._writing(0):
                 api.hparams(plain, trial_id=os.path.basename(self._directory) or "run")
 

@@ -17,19 +17,20 @@ import time
 
 import tensorflow as tf
 
-from slimnets.checkpoints import read_checkpoint
 from slimnets.data.bad_records import explained_errors
 from slimnets.model import Model
-from slimnets.training.config import TrainingConfig
+from slimnets.training.early_stopping import reason_to_end
 from slimnets.training.logs import Logs
+from slimnets.training.measures import far_below
 from slimnets.training.parameter_server import telling_workers
 from slimnets.training.progress import show_progress
-from slimnets.training.run import Run
+from slimnets.training.run import Run, begin
 from slimnets.training.signals import StopRequest, TrainingInterrupted, stop_on_signals
 from slimnets.training.step import Totals
 from slimnets.training.strategies import explained_losses, is_chief, make_strategy
 from slimnets.training.task import Classification, Measured, Task
-from slimnets.training.train_dir import has_checkpoint, held
+from slimnets.training.train_dir import held, latest
+from slimnets.training.training_config import TrainingConfig
 from slimnets.version import __version__
 
 # The host looks for signals and shows progress between calls of about this length.
@@ -46,6 +47,7 @@ class TrainingResult:
         checkpoint: the prefix of the last checkpoint.
         first_step: where this run began: 0, or the step of what it went on from.
         seconds: how long it took, with building and evaluation.
+        hint: one line on what to try; empty where nothing is odd.
     """
 
     model: Model
@@ -53,6 +55,7 @@ class TrainingResult:
     checkpoint: str
     first_step: int
     seconds: float
+    hint: str = ""
 
 
 def train(
@@ -90,7 +93,7 @@ def train(
             if is_chief(strategy):
                 stack.enter_context(held(config.train_dir))
             stack.enter_context(telling_workers(strategy, config.train_dir))
-            run, first_step = _prepare(config, task or Classification(), strategy)
+            run, first_step = begin(config, task or Classification(), strategy)
         loop = _Loop(run, first_step, stop, show)
         evaluation = loop.run()
         if run.averages is not None:
@@ -98,29 +101,13 @@ def train(
         result = TrainingResult(
             model=run.model,
             evaluation=evaluation,
-            checkpoint=read_checkpoint(config.train_dir).prefix,
+            checkpoint=latest(config.train_dir).prefix,
             first_step=first_step,
             seconds=time.monotonic() - started,
+            hint=loop.hint(evaluation),
         )
         loop.finish(result)
         return result
-
-
-def _prepare(
-    config: TrainingConfig, task: Task, strategy: tf.distribute.Strategy
-) -> tuple[Run, int]:
-    """A run with its weights, and the step that it is at."""
-    # All processes look before the first of them, having built its network together
-    # with the others, writes anything.
-    if resuming := has_checkpoint(config.train_dir):
-        latest = read_checkpoint(config.train_dir)
-        config.check_continues(latest.metadata.get("config", {}), latest.prefix)
-    tf.random.set_seed(config.seed)
-    run = Run(config, task, strategy)
-    if resuming:
-        return run, run.restore()
-    run.load_initial()
-    return run, 0
 
 
 class _Loop:
@@ -135,6 +122,7 @@ class _Loop:
         self._steps_per_call = run.least_steps_per_call
         self._totals = Totals()
         self._evaluation: Measured | None = None
+        self._train_accuracy: float | None = None
 
     def run(self) -> Measured:
         """Takes all steps, and measures the result."""
@@ -145,19 +133,27 @@ class _Loop:
             explained_losses(self._run.strategy, self._config.train_dir),
         ):
             self._progress = progress
+            if self._run.beginning:
+                progress.say(f"{title}: {self._run.beginning}")
             if self._step < self._last:
                 with self._stop.at_once(f"at step {self._step}, where it began"):
                     self._begin()
                 if self._step and self._is_due(self._config.eval_interval_steps):
                     # It may have been stopped before it had measured this.
-                    self._evaluate()
+                    self._evaluation = self._evaluate()
                     self._end_if_stopped()
+                    self._end_if_no_better()
             while self._step < self._last:
                 self._take_steps()
             evaluation = self._evaluation or self._evaluate()
             # No worker leaves before the chief has written everything.
             self._run.agree([0.0])
             return evaluation
+
+    def hint(self, evaluation: Measured) -> str:
+        """What to try where training and evaluation do not agree; see `far_below`."""
+        measured = evaluation.summaries.get("test_accuracy")
+        return far_below(self._train_accuracy, measured)
 
     def finish(self, result: TrainingResult) -> None:
         """Writes the summary."""
@@ -196,6 +192,8 @@ class _Loop:
         self._progress.say(
             f"{config.model_name}: {config.batch_size} images a step, {shares}, "
             f"learning rate {config.peak_learning_rate:.4g}"
+            + (" by default" if config.learning_rate is None else "")
+            + (f", {run.training_share}" if run.training_share else "")
         )
         self._logs.settings(config.to_json())
         if config.graph_summary or config.image_summaries:
@@ -244,6 +242,7 @@ class _Loop:
             self._evaluation = self._evaluate()
             if not ended:
                 self._end_if_stopped()
+                self._end_if_no_better()
         if stops and not ended:
             # No worker leaves before the chief has written everything.
             run.agree([0.0])
@@ -257,12 +256,23 @@ class _Loop:
             self._run.save(self._step)
             raise TrainingInterrupted(f"stopped {self._here}", self._stop.signum)
 
+    def _end_if_no_better(self) -> None:
+        """Makes this step the last where evaluations say that it is time."""
+        summaries, history = self._evaluation.summaries, self._logs.history
+        if reason := reason_to_end(self._config, summaries, history):
+            self._progress.say(
+                f"{self._config.model_name}: ends early at step {self._step}: {reason}"
+            )
+            self._run.save(self._step)
+            self._last = self._step
+
     def _report(self, ended: bool) -> None:
         values = None
         if ended or self._is_due(self._config.log_every_n_steps):
             values = self._totals.means(self._config.batch_size)
             values["learning_rate"] = float(self._run.optimizer.learning_rate)
             self._logs.scalars(self._step, values)
+            self._train_accuracy = values.get("train_accuracy")
             self._totals = Totals()
         self._progress.update(self._step, values)
 
@@ -283,8 +293,9 @@ class _Loop:
         if self._config.keep_best:
             self._run.save_best(self._step, next(iter(values.values())))
         if not ended:
+            odd = ", far below training's" if self.hint(evaluation) else ""
             self._progress.say(
-                f"{self._config.model_name}: step {self._step}, {evaluation}"
+                f"{self._config.model_name}: step {self._step}, {evaluation}{odd}"
             )
         return evaluation
 

@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+# Of focal loss: how much less a loss counts that is small already.
+FOCAL_GAMMA = 2.0
+
 
 def softmax_cross_entropy(
     labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float = 0.0
@@ -54,20 +57,67 @@ def sigmoid_cross_entropy(
     """
     _check_smoothing(label_smoothing)
     logits = tf.cast(logits, tf.float32)
-    targets = class_weights(labels, logits.shape[-1])
+    targets = shares_of_classes(labels, logits.shape[-1])
     targets = targets * (1.0 - label_smoothing) + 0.5 * label_smoothing
     losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
     return tf.reduce_sum(losses, axis=-1)
 
 
+def focal_cross_entropy(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    label_smoothing: float = 0.0,
+    gamma: float = FOCAL_GAMMA,
+) -> tf.Tensor:
+    """Cross entropy of softmax(logits), less of what is known well, `[batch]`.
+
+    The term of a class with probability p is scaled by `(1 - p) ** gamma` (Lin et al.,
+    arXiv:1708.02002, equation 4); with gamma 0 it is `softmax_cross_entropy`.
+
+    Args:
+        labels: as above.
+        logits: `[batch, classes]`.
+        label_smoothing: as above.
+        gamma: how much less.
+
+    Raises:
+        ValueError: for a label_smoothing outside of [0, 1).
+    """
+    _check_smoothing(label_smoothing)
+    log_p = tf.nn.log_softmax(tf.cast(logits, tf.float32))
+    targets = shares_of_classes(labels, logits.shape[-1])
+    even = 1.0 / logits.shape[-1]
+    targets = targets * (1.0 - label_smoothing) + even * label_smoothing
+    # 1 - p, whose power has a gradient at p = 1 too.
+    rest = tf.maximum(-tf.math.expm1(log_p), 1e-7)
+    return -tf.reduce_sum(targets * tf.pow(rest, gamma) * log_p, axis=-1)
+
+
 # By the name that --loss takes.
-LOSSES: dict[str, Callable[[tf.Tensor, tf.Tensor, float], tf.Tensor]] = {
+LOSSES: dict[str, Callable[..., tf.Tensor]] = {
     "softmax": softmax_cross_entropy,
     "sigmoid": sigmoid_cross_entropy,
+    "focal": focal_cross_entropy,
 }
 
 
-def class_weights(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
+def register_loss(name: str, loss: Callable[..., tf.Tensor]) -> None:
+    """Adds a loss under a name that `--loss` takes.
+
+    Args:
+        name: a new one.
+        loss: a function of labels, logits and label_smoothing that gives `[batch]`, as
+            those above.
+
+    Raises:
+        ValueError: if the name is taken.
+    """
+    if name in LOSSES:
+        raise ValueError(f"A loss named {name!r} is already registered.")
+    LOSSES[name] = loss
+
+
+def shares_of_classes(labels: tf.Tensor, num_classes: int) -> tf.Tensor:
     """Labels of either kind as float32 `[batch, classes]`."""
     labels = tf.convert_to_tensor(labels)
     if labels.dtype.is_floating:
@@ -80,7 +130,7 @@ def hits(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
     For class numbers this is 1 where they are met, else 0.
     """
-    weights = class_weights(labels, logits.shape[-1])
+    weights = shares_of_classes(labels, logits.shape[-1])
     return tf.gather(weights, tf.argmax(logits, axis=-1), batch_dims=1)
 
 

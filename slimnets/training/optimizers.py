@@ -13,9 +13,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from slimnets.training.choices import Entry, find
 from slimnets.training.lars import Lars
 from slimnets.training.schedules import Schedule
-from slimnets.training.tables import Entry, find
 
 _BETAS = {"adam_beta1": 0.9, "adam_beta2": 0.999}
 _ADAM = {**_BETAS, "opt_epsilon": 1e-8}

@@ -35,6 +35,8 @@ SECONDS_WITHOUT_STEP = 600
 STEPS_PER_WORKER = 4
 _SECONDS_TO_CONNECT = 5
 _SECONDS_BETWEEN_LOOKS = 1.0
+# Ends what a process is told; a file without it is still being written.
+_END = "\n"
 _LONGEST_NAP = 0.02
 
 
@@ -155,7 +157,7 @@ class Workers:
             device = f"/job:{kind}/task:{index}/device:CPU:0"
             # One that is lost waits for nothing.
             with contextlib.suppress(tf.errors.OpError), tf.device(device):
-                tf.io.write_file(_mark(train_dir, kind, index), message)
+                tf.io.write_file(_mark(train_dir, kind, index), message + _END)
 
     def _join(self) -> None:
         """Waits until the workers have taken all steps.
@@ -252,7 +254,7 @@ def serve(cluster: dict[str, Any], train_dir: str) -> str:
             reason = " ".join((error.message or "").split())[:160]
             raise ConnectionError(f"Cannot listen at {own}: {reason}.") from error
         seen = time.monotonic()
-        while not os.path.exists(mark):
+        while not (message := _text_of(mark)).endswith(_END):
             if _listens(chief):
                 seen = time.monotonic()
             elif time.monotonic() - seen > SECONDS_WITHOUT_CHIEF:
@@ -262,15 +264,21 @@ def serve(cluster: dict[str, Any], train_dir: str) -> str:
                     "ended; the run goes on from its last checkpoint."
                 )
             time.sleep(_SECONDS_BETWEEN_LOOKS)
-        with open(mark, encoding="utf-8") as file:
-            message = file.read()
         os.remove(mark)
-    return message
+    return message.removesuffix(_END)
 
 
 def _mark(train_dir: str, kind: str, index: int) -> str:
     """The file that tells one process of a run that the run has ended."""
     return os.path.join(train_dir, f".ended-{kind}-{index}")
+
+
+def _text_of(mark: str) -> str:
+    try:
+        with open(mark, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def _listens(address: str) -> bool:

@@ -1,14 +1,20 @@
 """How far a run is: a bar on a terminal, plain lines elsewhere."""
 
 import contextlib
+import functools
+import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TextIO
 
 import tqdm
 
 SECONDS_BETWEEN_LINES = 10.0
+# Of a terminal that does not tell; below _WIDE only loss and accuracy have room.
+WIDTH, _WIDE, _NARROWEST = 80, 130, 20
+_BAR = "{desc}: {n_fmt}/{total_fmt} |{bar}| {remaining} left{postfix}"
+_LONGEST_TITLE = 18
 # What a bar calls these, to have room for all.
 _SHORT = {
     "train_accuracy": "accuracy",
@@ -29,22 +35,23 @@ class Progress:
         self._bar = None
         if stream.isatty():
             self._bar = tqdm.tqdm(
-                desc=title,
+                desc=title[:_LONGEST_TITLE],
                 initial=first,
                 total=last,
                 file=stream,
                 unit=unit,
-                dynamic_ncols=True,
+                ncols=self._width,
+                bar_format=_BAR,
             )
 
     def update(self, step: int, values: Mapping[str, float] | None = None) -> None:
         """Shows `step`, and `values` from now on."""
         if values:
-            short = _SHORT if self._bar is not None else {}
             self._values = ", ".join(
-                f"{short.get(name, name)} {value:.4g}" for name, value in values.items()
+                f"{name} {value:.4g}" for name, value in self._shown(values).items()
             )
         if self._bar is not None:
+            self._bar.ncols = self._width
             self._bar.set_postfix_str(self._values, refresh=False)
             self._bar.update(step - self._bar.n)
         elif step == self._last or (values and time.monotonic() >= self._next_line):
@@ -63,6 +70,22 @@ class Progress:
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+
+    @property
+    def _width(self) -> int:
+        """Of the terminal, in which the line must end before the last column."""
+        try:
+            return max(_NARROWEST, os.get_terminal_size(self._stream.fileno())[0] - 1)
+        except (OSError, ValueError):
+            return WIDTH - 1
+
+    def _shown(self, values: Mapping[str, float]) -> dict[str, float]:
+        """The values for which there is room, by the names that there is room for."""
+        if self._bar is None:
+            return dict(values)
+        first = ("loss", "train_accuracy") if self._width < _WIDE else tuple(values)
+        kept = [name for name in first if name in values] or list(values)[:2]
+        return {_SHORT.get(name, name): values[name] for name in kept}
 
     def _left(self, step: int) -> str:
         """How much longer it takes, if the rest goes as what was done."""
@@ -97,3 +120,14 @@ def show_progress(
         yield progress
     finally:
         progress.close()
+
+
+@contextlib.contextmanager
+def show_images(title: str) -> Iterator[Callable[[int], Progress]]:
+    """Gives a Progress of images, which begins when their number is known."""
+    with contextlib.ExitStack() as stack:
+        yield functools.cache(
+            lambda total: stack.enter_context(
+                show_progress(title, 0, total, unit="image")
+            )
+        )

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 import tensorflow as tf
 
-from slimnets.layers import replay
+from slimnets.layers import recomputing
 from slimnets.model import Model
 
 _STATISTICS = ("moving_mean", "moving_variance")
@@ -42,19 +42,11 @@ def recalibrate(
 
     Returns:
         The moving averages that were replaced, by name.
-
-    Raises:
-        ValueError: if the network has no batch norm.
     """
     statistics = statistics_of(model)
-    if not statistics:
-        raise ValueError(
-            "recalibrate_batches is of no effect: the network has no batch norm with "
-            "moving averages."
-        )
 
     def forward(inputs, targets):
-        with replay.batch_statistics():
+        with recomputing.batch_statistics():
             model(inputs, training=True)
 
     @tf.function

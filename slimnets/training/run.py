@@ -11,24 +11,24 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from slimnets.checkpoints import read_checkpoint
-from slimnets.layers import replay
+from slimnets.layers import recomputing
 from slimnets.training import feeding, optimizers
 from slimnets.training.averages import Averages
 from slimnets.training.cluster import check_asynchronous
-from slimnets.training.config import TrainingConfig
+from slimnets.training.continuing import changes
 from slimnets.training.parameter_server import (
     STEPS_PER_WORKER,
     Workers,
     is_asynchronous,
 )
-from slimnets.training.recalibration import recalibrate
-from slimnets.training.schedules import make_schedule
+from slimnets.training.recalibration import recalibrate, statistics_of
+from slimnets.training.schedules import Schedule, make_schedule
 from slimnets.training.starting import load_initial_weights, variables_to_train
 from slimnets.training.step import Sums, Training, make_step_function
 from slimnets.training.strategies import is_chief, number_of_workers
 from slimnets.training.task import Measured, Task
-from slimnets.training.train_dir import TrainDir
+from slimnets.training.train_dir import TrainDir, has_checkpoint, latest
+from slimnets.training.training_config import TrainingConfig
 from slimnets.version import __version__
 
 # By how much a recovery changes the seed of the data's order.
@@ -38,15 +38,25 @@ _OTHER_ORDER = 1_000_003
 class Run:
     """What a run computes with, under a strategy.
 
+    Args:
+        config, task, strategy: as of `train`.
+        schedule: of the learning rate; None for what the config says.
+
     Attributes:
         model, optimizer: as they are called.
         trained: the variables that the optimizer changes, by name.
         averages: of the model's variables, or None.
         recoveries: how often the run has gone back to a checkpoint.
+        beginning: one line on how it begins: from which step or whose weights; empty
+            for a new run with new weights.
     """
 
     def __init__(
-        self, config: TrainingConfig, task: Task, strategy: tf.distribute.Strategy
+        self,
+        config: TrainingConfig,
+        task: Task,
+        strategy: tf.distribute.Strategy,
+        schedule: Schedule | None = None,
     ):
         feeding.check_divides(
             config.batch_size, strategy.num_replicas_in_sync, config.accumulation_steps
@@ -58,8 +68,8 @@ class Run:
         if is_asynchronous(strategy):
             check_asynchronous(config)
             self._workers = Workers(strategy)
-        self.recoveries = 0
-        with strategy.scope(), replay.counting() as recomputed:
+        self.recoveries, self.beginning = 0, ""
+        with strategy.scope(), recomputing.counting() as recomputed:
             self.model = task.make_network(config)
         if config.recompute and not recomputed:
             raise ValueError(
@@ -67,9 +77,15 @@ class Run:
                 "stack_blocks builds."
             )
         named = self.model.variables_by_name
+        for name in ("batch_norm_decay", "recalibrate_batches"):
+            if getattr(config, name) and not statistics_of(self.model):
+                raise ValueError(
+                    f"{name} is of no effect: the network has no batch norm with "
+                    "moving averages."
+                )
         self.trained = variables_to_train(named, config.trainable_scopes)
         with strategy.scope():
-            self.optimizer = _make_optimizer(config, self.trained)
+            self.optimizer = _make_optimizer(config, self.trained, schedule)
         self.averages = None
         if config.moving_average_decay is not None:
             self.averages = Averages(strategy, named, config.moving_average_decay)
@@ -101,12 +117,22 @@ class Run:
             variables=tuple(self.trained.values()),
             optimizer=self.optimizer,
             losses=functools.partial(self.task.losses, config),
+            targets=getattr(self.task, "targets", lambda inputs, targets: targets),
             batch_size=config.batch_size,
             parts=config.accumulation_steps,
             clip_norm=config.gradient_clip_norm,
             averages=self.averages,
             seed=config.seed,
         )
+
+    @property
+    def training_share(self) -> str:
+        """How many of the weights train, for people; empty if all do."""
+        statistics = statistics_of(self.model)
+        weights = [n for n in self.model.variables_by_name if n not in statistics]
+        if len(self.trained) == len(weights):
+            return ""
+        return f"{len(self.trained)} of {len(weights)} variables train"
 
     @property
     def asynchronous_workers(self) -> int:
@@ -128,19 +154,16 @@ class Run:
         """Fills a new run's weights from the checkpoint that its settings name."""
         if self.config.checkpoint_path is None:
             return
-        load_initial_weights(
-            self.config.checkpoint_path,
-            self.model,
-            self.config.checkpoint_exclude_scopes,
-        )
+        label_names = self.task.metadata(self.config).get("label_names")
+        loaded = load_initial_weights(self.config, self.model, label_names)
+        self.beginning = f"begins with {loaded}"
         if self.averages is not None:
             self.averages.restart()
 
     def restore(self) -> int:
         """Loads the latest checkpoint of train_dir; returns its step."""
         step = self._train_dir.restore()
-        metadata = read_checkpoint(self.config.train_dir).metadata
-        self.recoveries = metadata.get("recoveries", 0)
+        self.recoveries = latest(self.config.train_dir).metadata.get("recoveries", 0)
         return step
 
     def save(self, step: int) -> None:
@@ -206,16 +229,44 @@ class Run:
         return self.averages.in_place() if self.averages else contextlib.nullcontext()
 
     def _metadata(self, step: int) -> dict[str, Any]:
-        config = self.config
+        config, rules = self.config, self.model.rules.to_json()
         return {
             "slimnets_version": __version__,
             "model_name": config.model_name,
+            **({"rules": rules} if rules else {}),
             "precision": config.precision,
             **self.task.metadata(config),
             "step": step,
             "recoveries": self.recoveries,
             "config": config.to_json(),
         }
+
+
+def begin(
+    config: TrainingConfig, task: Task, strategy: tf.distribute.Strategy
+) -> tuple[Run, int]:
+    """A run with its weights, and the step that it is at.
+
+    Raises:
+        ValueError: if train_dir holds another run; and as Run.
+    """
+    # All processes look before the first of them, having built its network together
+    # with the others, writes anything.
+    if resuming := has_checkpoint(config.train_dir):
+        reader = latest(config.train_dir)
+        known, at = reader.metadata, int(reader.metadata.get("step", 0))
+        changed = changes(config, known.get("config", {}), reader.prefix, at)
+    tf.random.set_seed(config.seed)
+    run = Run(config, task, strategy)
+    if resuming:
+        step = run.restore()
+        run.beginning = f"goes on from step {step} of {reader.prefix}"
+        if step == config.number_of_steps:
+            run.beginning = f"has ended at step {step} already, and is measured alone"
+        run.beginning += f"; from here on {changed}" if changed else ""
+        return run, step
+    run.load_initial()
+    return run, 0
 
 
 @tf.function
@@ -226,10 +277,12 @@ def _all_finite(variables: list[tf.Variable]) -> tf.Tensor:
 
 
 def _make_optimizer(
-    config: TrainingConfig, trained: dict[str, tf.Variable]
+    config: TrainingConfig,
+    trained: dict[str, tf.Variable],
+    schedule: Schedule | None = None,
 ) -> keras.optimizers.Optimizer:
     """The optimizer, built of the variables; in the scope of their strategy."""
-    schedule = make_schedule(
+    schedule = schedule or make_schedule(
         config.learning_rate_decay_type,
         config.peak_learning_rate,
         warmup_steps=config.number_of_warmup_steps,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from slimnets.training.tables import Entry, find
+from slimnets.training.choices import Entry, find
 
 
 class Moment(NamedTuple):

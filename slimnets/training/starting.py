@@ -7,29 +7,44 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from slimnets.checkpoints import LoadReport, load_weights, read_checkpoint
 from slimnets.model import Model
+from slimnets.trained import load_into, rename_pairs
 from slimnets.training.optimizers import in_scope, top_scopes
+from slimnets.training.training_config import TrainingConfig
 
 
 def load_initial_weights(
-    path: str, model: Model, exclude_scopes: str | None
-) -> LoadReport:
-    """Fills a new run's network from a checkpoint of any framework.
+    config: TrainingConfig, model: Model, label_names: Sequence[str] | None = None
+) -> str:
+    """Fills a new run's network from the checkpoint, of any framework, of its config.
 
     Args:
-        path: see `load_weights`.
+        config: what is taken from where, and what is left out.
         model: built.
-        exclude_scopes: scopes, separated by commas, whose variables keep their initial
-            values.
+        label_names: of its classes, if they have names; see `load_into`.
+
+    Returns:
+        One line: what was opened.
 
     Raises:
-        FileNotFoundError, ValueError: as `load_weights`; and if a scope holds nothing.
+        FileNotFoundError, ValueError: as `load_into`; and if a scope holds nothing.
     """
-    names = [*model.variables_by_name, *read_checkpoint(path)]
-    scopes = _scopes("checkpoint_exclude_scopes", exclude_scopes, names)
-    patterns = [f"{re.escape(scope.rstrip('/'))}(/.*)?" for scope in scopes]
-    return load_weights(path, model, exclude=patterns)
+
+    def exclude(tensors: Sequence[str]) -> list[str]:
+        names = [*model.variables_by_name, *tensors]
+        text = config.checkpoint_exclude_scopes
+        scopes = _scopes("checkpoint_exclude_scopes", text, names)
+        patterns = [f"{re.escape(scope.rstrip('/'))}(/.*)?" for scope in scopes]
+        return [*patterns, *(config.exclude or ())]
+
+    return load_into(
+        model,
+        config.checkpoint_path,
+        averages=config.averages,
+        rename=rename_pairs(config.rename or ()),
+        exclude=exclude,
+        label_names=label_names,
+    )
 
 
 def variables_to_train(
@@ -53,8 +68,13 @@ def variables_to_train(
     return trainable
 
 
+def scopes_of(text: str | None) -> list[str]:
+    """The scopes that a setting names, separated by commas."""
+    return [scope.strip() for scope in (text or "").split(",") if scope.strip()]
+
+
 def _scopes(flag: str, text: str | None, names: Sequence[str]) -> list[str]:
-    scopes = [scope.strip() for scope in (text or "").split(",") if scope.strip()]
+    scopes = scopes_of(text)
     for scope in scopes:
         if not any(in_scope(name, scope) for name in names):
             raise ValueError(

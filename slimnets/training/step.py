@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from slimnets.layers import replay
+from slimnets.layers import recomputing
 from slimnets.model import Model
 from slimnets.training.averages import Averages
 
@@ -31,6 +31,7 @@ class Training:
         losses: a function of targets and outputs that gives the losses `[batch]` and
             more values by name, `[batch]` each.
         batch_size: images per step over all replicas and parts.
+        targets: a function of inputs and targets that gives what the losses take.
         parts: into how many parts a step is divided, one after the other.
         clip_norm: the largest norm of the gradients of all variables; None for any.
         averages: of the model's variables; None for none.
@@ -43,6 +44,7 @@ class Training:
     optimizer: keras.optimizers.Optimizer
     losses: Losses
     batch_size: int
+    targets: Callable[[Any, Any], Any] = lambda inputs, targets: targets
     parts: int = 1
     clip_norm: float | None = None
     averages: Averages | None = None
@@ -164,8 +166,14 @@ def _gradients(
     # The gradients of replicas and parts are summed, so each gives its share.
     share = 1.0 / (training.strategy.num_replicas_in_sync * training.parts)
     scale = 1.0 if training.loss_scale is None else training.loss_scale
+    targets = training.targets(inputs, targets)
     with tf.GradientTape() as tape:
-        with replay.noise_from(_noise_seed(training, part)):
+        with (
+            recomputing.noise_from(_noise_seed(training, part)),
+            recomputing.after_updates(
+                tf.convert_to_tensor(training.optimizer.iterations)
+            ),
+        ):
             outputs = training.model(inputs, training=True)
         losses, shown = training.losses(targets, outputs)
         loss = tf.reduce_sum(losses) / training.batch_size

@@ -11,18 +11,27 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import numpy as np
 import tensorflow as tf
 
 from slimnets import factory, layers
 from slimnets.blocks import stack_blocks
 from slimnets.data import training_batches
-from slimnets.layers import common
+from slimnets.data.label_check import check_labels
+from slimnets.layers import building
 from slimnets.model import Model
-from slimnets.nets.roots import build_root
 from slimnets.scopes import arg_scope
-from slimnets.training.config import TrainingConfig
+from slimnets.training.class_weights import class_weights
+from slimnets.training.distillation import (
+    TEMPERATURE,
+    WEIGHT,
+    Teacher,
+    distillation_loss,
+)
 from slimnets.training.evaluation import Evaluation, Evaluator
-from slimnets.training.losses import LOSSES, hits
+from slimnets.training.losses import LOSSES, hits, shares_of_classes
+from slimnets.training.starting import scopes_of
+from slimnets.training.training_config import TrainingConfig
 
 AUXILIARY = "AuxLogits"
 
@@ -38,7 +47,11 @@ class Measured(Protocol):
 
 
 class Task(Protocol):
-    """What the training loop asks for."""
+    """What the training loop asks for.
+
+    A task may have a function `targets` of inputs and targets, too, which gives what
+    `losses` takes for the targets, on the device.
+    """
 
     def make_network(self, config: TrainingConfig) -> Model:
         """Returns the model, built."""
@@ -67,23 +80,31 @@ class Task(Protocol):
 
 
 def make_model(config: TrainingConfig, network: Any, **kwargs: Any) -> Model:
-    """Returns a model, not yet built, with the config's L2 loss, recomputing and seed.
+    """Returns a model, not yet built, with the config's rules, L2 loss, batch norms'
+    decay and where they are frozen, recomputing and seed.
 
     Decoupled weight decay is the optimizer's.
     """
+    batch_norm: dict[str, Any] = {}
+    if config.batch_norm_decay is not None:
+        batch_norm["decay"] = config.batch_norm_decay
+    if config.trainable_scopes and not config.update_frozen_statistics:
+        batch_norm["only_in"] = scopes_of(config.trainable_scopes)
     l2 = 0.0 if config.decouples_weight_decay else config.weight_decay
     with (
         arg_scope(
             [layers.conv1d, layers.conv2d, layers.fully_connected],
             weights_regularizer=layers.l2_regularizer(l2),
         ),
-        arg_scope([stack_blocks, build_root], recompute=config.recompute),
+        arg_scope([stack_blocks], recompute=config.recompute),
+        arg_scope([layers.batch_norm], **batch_norm),
     ):
         return Model(
             network,
             precision=config.precision,
             seed=config.seed,
             jit=config.jit,
+            rules=config.layer_rules,
             **kwargs,
         )
 
@@ -93,14 +114,34 @@ class Classification:
 
     def __init__(self) -> None:
         self._evaluator: tuple[Model, Evaluator] | None = None
+        self._weights: np.ndarray | None = None
+        self._teacher: Teacher | None = None
 
     def make_network(self, config: TrainingConfig) -> Model:
         dataset = config.dataset
         network: Any = config.model_name
         if config.auxiliary_loss_weight is not None:
             network = _with_auxiliary(factory.network_info(network).network)
-        model = make_model(config, network, num_classes=dataset.num_classes)
+        model = make_model(
+            config, network, num_classes=dataset.num_classes, **config.network_options
+        )
         model.build([None, *dataset.input_shape(config.image_size)])
+        if config.teacher:
+            self._teacher = Teacher(config)
+        if config.class_weights:
+            self._weights = class_weights(
+                config.class_weights, dataset, config.train_split
+            )
+        several = dataset.on_disk and dataset.source(config.train_split).multi_label
+        if several and config.loss in ("softmax", "focal"):
+            raise ValueError(
+                f"loss={config.loss!r} is for images of one class each, and those of "
+                f"{dataset.name} have several: give loss=sigmoid."
+            )
+        # What only the end would find.
+        check_labels(dataset, dataset.test_split, config.max_bad_records)
+        if config.evaluation_size != config.image_size:
+            model.output_shape([None, *dataset.input_shape(config.evaluation_size)])
         return model
 
     def batches(self, config, first_step, input_context):
@@ -112,15 +153,32 @@ class Classification:
             input_context=input_context,
         )
 
+    def targets(self, inputs: Any, targets: Any) -> Any:
+        """The labels, with the logits of the teacher if there is one."""
+        return (targets, self._teacher(inputs)) if self._teacher else targets
+
     def losses(self, config, targets, outputs):
-        loss = functools.partial(
-            LOSSES[config.loss], targets, label_smoothing=config.label_smoothing
-        )
+        targets, taught = targets if self._teacher else (targets, None)
+        loss = self._loss(config, targets)
+        if taught is not None:
+            loss = _taught(config, loss, taught)
         if config.auxiliary_loss_weight is None:
             return loss(outputs), {"train_accuracy": hits(targets, outputs)}
         logits, auxiliary = outputs["logits"], outputs[AUXILIARY]
         losses = loss(logits) + config.auxiliary_loss_weight * loss(auxiliary)
         return losses, {"train_accuracy": hits(targets, logits)}
+
+    def _loss(self, config: TrainingConfig, targets: Any) -> Callable:
+        """The loss of logits, each class with its weight."""
+        options = {"label_smoothing": config.label_smoothing}
+        if config.focal_gamma is not None:
+            options["gamma"] = config.focal_gamma
+        loss = functools.partial(LOSSES[config.loss], targets, **options)
+        if self._weights is None:
+            return loss
+        by_class = shares_of_classes(targets, len(self._weights))
+        weights = tf.linalg.matvec(by_class, self._weights)
+        return lambda logits: weights * loss(logits)
 
     def evaluate(self, config: TrainingConfig, model: Model) -> Evaluation:
         # Kept, so that evaluations while training trace the network once.
@@ -133,7 +191,10 @@ class Classification:
 
     def metadata(self, config: TrainingConfig) -> dict[str, Any]:
         dataset = config.dataset
+        # The other norms are the same network to whoever does not train it.
+        options = {"norm": config.norm} if config.norm == "group" else {}
         return {
+            **({"network_options": options} if options else {}),
             "num_classes": dataset.num_classes,
             "labels_offset": 0,
             "image_size": config.evaluation_size,
@@ -141,8 +202,21 @@ class Classification:
             "preprocessing_name": config.preprocessing,
             "dataset_name": dataset.name,
             "label_names": list(dataset.label_names),
+            "dataset_fingerprint": dataset.fingerprint,
             "loss": config.loss,
         }
+
+
+def _taught(config: TrainingConfig, loss: Callable, teacher: tf.Tensor) -> Callable:
+    """The mean of a loss of logits and of how far they are from a teacher's."""
+    weight = WEIGHT if config.teacher_weight is None else config.teacher_weight
+    temperature = config.teacher_temperature or TEMPERATURE
+
+    def both(logits: tf.Tensor) -> tf.Tensor:
+        far = distillation_loss(teacher, logits, temperature)
+        return (1.0 - weight) * loss(logits) + weight * far
+
+    return both
 
 
 def _with_auxiliary(network: Callable) -> Callable:
@@ -159,7 +233,7 @@ def _with_auxiliary(network: Callable) -> Callable:
                 "auxiliary_loss_weight is of no effect: the network "
                 f"{network.__name__} has no end point {AUXILIARY}."
             )
-        if common.static_bool(is_training) is False:
+        if building.static_bool(is_training) is False:
             return logits, end_points
         return {"logits": logits, AUXILIARY: end_points[AUXILIARY]}, end_points
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import socket
 import tempfile
 import time
@@ -15,14 +16,22 @@ from typing import Any, TextIO
 import numpy as np
 import tensorflow as tf
 
-from slimnets.checkpoints import load_weights, read_checkpoint, save_weights
+from slimnets.checkpoints import (
+    CheckpointReader,
+    load_weights,
+    read_checkpoint,
+    save_weights,
+)
 from slimnets.checkpoints.base import clear_drafts, move_into_place
+from slimnets.training.continuing import STATE
 
-STATE = "checkpoint"
 STEP = "global_step"
 BEST = "best"
 LOCK = ".lock"
 _CHECKPOINT = re.compile(r"model\.ckpt-\d+")
+_BEFORE_STEPS = re.compile(
+    rf"{re.escape(LOCK)}|{STATE}|model\.ckpt-0\..*|events\.out\.tfevents\..*"
+)
 
 
 class TrainDir:
@@ -96,7 +105,7 @@ class TrainDir:
         directory = os.path.join(self.path, BEST)
         if not has_checkpoint(directory):
             return float("-inf")
-        return read_checkpoint(directory).metadata.get("score", float("-inf"))
+        return latest(directory).metadata.get("score", float("-inf"))
 
     @contextlib.contextmanager
     def _explained(self, what: str) -> Iterator[None]:
@@ -122,7 +131,7 @@ class TrainDir:
         Raises:
             FileNotFoundError, ValueError: as `load_weights`.
         """
-        reader = read_checkpoint(self.path)
+        reader = latest(self.path)
         if STEP not in reader:
             raise ValueError(f"{reader.prefix} has no {STEP}: no run wrote it.")
         load_weights(reader.prefix, self._variables)
@@ -139,11 +148,13 @@ def held(path: str) -> Iterator[None]:
     """Makes the directory of a run, if need be, and keeps other processes out of it.
 
     That ends with the process, however the process does. What a process that was
-    killed had half written is removed.
+    killed had half written is removed; and the whole directory, if it was made for a
+    run that fails before it has a log or a checkpoint of any step.
 
     Raises:
         OSError: if nothing can be written there, or another process trains there.
     """
+    made = _missing(path)
     try:
         file = _locked(path)
     except BlockingIOError:
@@ -156,7 +167,37 @@ def held(path: str) -> Iterator[None]:
     with file:
         for directory in (path, os.path.join(path, BEST)):
             clear_drafts(directory)
-        yield
+        try:
+            yield
+        except Exception:  # Who stops a run by a signal goes on with it.
+            if made and _is_of_no_use(path):
+                _remove_directories(path, made)
+            raise
+
+
+def _missing(path: str) -> str:
+    """The outermost directory of a path that is not there; empty if all are."""
+    missing, parent = "", os.path.abspath(path)
+    while not os.path.exists(parent):
+        missing, parent = parent, os.path.dirname(parent)
+    return missing
+
+
+def _is_of_no_use(path: str) -> bool:
+    """Whether a directory has nothing but what a run makes before its first step."""
+    return os.path.isdir(path) and all(
+        _BEFORE_STEPS.fullmatch(name) for name in os.listdir(path)
+    )
+
+
+def _remove_directories(path: str, outermost: str) -> None:
+    """Removes a directory, and those above it that this leaves empty."""
+    shutil.rmtree(path, ignore_errors=True)
+    parent = os.path.abspath(path)
+    while parent != outermost:
+        parent = os.path.dirname(parent)
+        with contextlib.suppress(OSError):
+            os.rmdir(parent)
 
 
 def _locked(path: str) -> TextIO:
@@ -196,6 +237,11 @@ def _lock(file: TextIO) -> bool:
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
             raise
     return True
+
+
+def latest(path: str) -> CheckpointReader:
+    """The latest checkpoint of a run's directory, as the run itself wrote it."""
+    return read_checkpoint(path)
 
 
 def has_checkpoint(path: str) -> bool:

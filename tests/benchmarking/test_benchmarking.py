@@ -8,11 +8,17 @@ import pytest
 
 import slimnets
 from slimnets import export
-from slimnets.benchmarking import report
+from slimnets.benchmarking import comparison_table
+from slimnets.benchmarking.comparison_table import (
+    Result,
+    percentile,
+    result_of,
+    table,
+    write,
+)
 from slimnets.benchmarking.measuring import measure
 from slimnets.benchmarking.prepare import as_trained
-from slimnets.benchmarking.report import Result, percentile, result_of, table, write
-from slimnets.benchmarking.work import FORMS, MODEL, Work, file_of
+from slimnets.benchmarking.workload import FORMS, MODEL, Work, file_of
 from slimnets.cli.main import BAD_USAGE, OK, main
 
 WORK = Work("lenet", batch_size=4, image_size=28)
@@ -91,15 +97,21 @@ def test_the_table_tells_who_is_missing(results):
 
 @pytest.mark.parametrize("width", [1, 40, 80, 101, 102, None])
 def test_a_narrow_terminal_gets_more_lines(results, width):
-    for text in (report.header, lambda width: report.row(results[1], width)):
+    for text in (
+        comparison_table.header,
+        lambda width: comparison_table.row(results[1], width),
+    ):
         lines = text(width).split("\n")
         fits = max(map(len, lines)) <= (width or 1000)
         assert fits or width == 1, "one column a line is the least"
         assert " ".join(lines).split() == text(None).split()
         assert {line[:12].strip() for line in lines[1:]} <= {""}
-    assert len(report.header(width).split("\n")) == {1: 11, 40: 4, 80: 2, 101: 2}.get(
-        width, 1
-    )
+    assert len(comparison_table.header(width).split("\n")) == {
+        1: 11,
+        40: 4,
+        80: 2,
+        101: 2,
+    }.get(width, 1)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@
 
 resnet_v2_152 is built in graph code, against making Keras's ResNet152V2; and a Model
 of resnet_v2_50 is made and called once, against the same of Keras's ResNet50V2. Each
-happens in a process of its own, as a user's first one does, and the two take turns.
-Imports are not counted, and printed separately. Prints medians, their ratio pair by
-pair, and what machine it was.
+happens in a process of its own, as a user's first one does, and the two take turns;
+`warm` is the same work a second time in that process. Imports are not counted, and
+printed separately. Prints medians, their ratio pair by pair, and what machine it was.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ imported = time.perf_counter()
 ready = time.perf_counter()
 {work}
 done = time.perf_counter()
-print(imported - start, ready - imported, done - ready, tf.__version__)
+{work}
+again = time.perf_counter()
+print(ready - imported, done - ready, again - done, tf.__version__)
 """
 _CALL = "model(tf.zeros([1, 224, 224, 3]))"
 
@@ -71,6 +73,16 @@ with tf.Graph().as_default():
         "ResNet152V2(weights=None)",
     ),
     Comparison(
+        "inception_v3 in graph code",
+        """
+with tf.Graph().as_default():
+    images = tf.compat.v1.placeholder(tf.float32, [None, 299, 299, 3])
+    slimnets.build("inception_v3", images, num_classes=1000, is_training=True)
+""",
+        "InceptionV3",
+        "InceptionV3(weights=None)",
+    ),
+    Comparison(
         "a Model of resnet_v2_50, made and called",
         f'model = slimnets.Model("resnet_v2_50", num_classes=1000); {_CALL}',
         "ResNet50V2",
@@ -79,30 +91,35 @@ with tf.Graph().as_default():
 )
 
 
-def measure(program: str) -> tuple[float, float, str]:
-    """Returns the seconds of importing and of working, and TensorFlow's version."""
+def measure(program: str) -> tuple[list[float], str]:
+    """Returns seconds of importing, working and working again, and the version."""
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    _, import_, work, version = result.stdout.split()
-    return float(import_), float(work), version
+    *seconds, version = result.stdout.split()
+    return [float(value) for value in seconds], version
 
 
 def compare(comparison: Comparison, runs: int) -> str:
     """Times both sides in turns and prints it. Returns TensorFlow's version."""
     results = {name: [] for name in comparison.programs()}
-    ratios = []
     for _ in range(runs):
         for name, program in comparison.programs().items():
-            results[name].append(measure(program))
-        ratios.append(results["slimnets"][-1][1] / results["keras"][-1][1])
+            seconds, version = measure(program)
+            results[name].append(seconds)
     print(f"{comparison.title}, against {comparison.network}")
     for name, values in results.items():
-        import_, work = (statistics.median(v[i] for v in values) for i in (0, 1))
-        print(f"  {name:9}{work:.2f} s   import after TensorFlow {import_:.3f} s")
-    low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
-    print(f"  slimnets / keras: {middle:.2f} (pair by pair {low:.2f} to {high:.2f})")
-    return results["slimnets"][0][2]
+        import_, work, warm = map(statistics.median, zip(*values, strict=True))
+        print(
+            f"  {name:9}{work:.2f} s, warm {warm:.2f} s   import after TensorFlow "
+            f"{import_:.3f} s"
+        )
+    for index, form in ((1, "slimnets / keras"), (2, "            warm")):
+        pairs = zip(results["slimnets"], results["keras"], strict=True)
+        ratios = [ours[index] / theirs[index] for ours, theirs in pairs]
+        low, middle, high = min(ratios), statistics.median(ratios), max(ratios)
+        print(f"  {form}: {middle:.2f} (pair by pair {low:.2f} to {high:.2f})")
+    return version
 
 
 def main() -> None:

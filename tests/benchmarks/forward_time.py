@@ -16,9 +16,9 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from slimnets.benchmarking.comparison_table import table
 from slimnets.benchmarking.measuring import measure
-from slimnets.benchmarking.report import table
-from slimnets.benchmarking.work import Work
+from slimnets.benchmarking.workload import Work
 
 # What is measured: precision, form, and whether at batch 1 alone.
 _KINDS = (

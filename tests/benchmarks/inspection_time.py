@@ -21,7 +21,8 @@ import json, sys, tempfile, time
 import tensorflow as tf
 from slimnets.inspection import plot_network
 from slimnets.inspection.layers import layers_of
-from slimnets.inspection.summary import Summary, graph_of
+from slimnets.inspection.graphs import graph_of
+from slimnets.inspection.summary import Summary
 
 def now():
     return time.perf_counter(), time.process_time()

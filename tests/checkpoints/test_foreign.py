@@ -11,7 +11,7 @@ from slimnets.checkpoints import (
     read_checkpoint,
     save_weights,
 )
-from slimnets.nets.rows import network_of
+from slimnets.rows.builder import network_of
 from tests.checkpoints.test_checkpoints import assert_equal
 from tests.checkpoints.test_readers import write_arrays
 from tests.helpers import assert_close, v1
@@ -102,12 +102,26 @@ def test_another_number_of_classes_is_said_and_excluded(path, model):
 
 
 def test_a_prefix_is_renamed_before_names_are_mapped(tmp_path, path, model):
-    state = {f"backbone.{n}": a for n, a in read_checkpoint(path).items()}
+    state = {f"tower.{n}": a for n, a in read_checkpoint(path).items()}
     renamed = write_arrays(tmp_path / "y.safetensors", state)
     other = build(seed=1)
     assert "missing" in refusal(renamed, other)
-    load_weights(renamed, other, rename=[(r"backbone\.(.*)", r"\1")])
+    load_weights(renamed, other, rename=[(r"tower\.(.*)", r"\1")])
     assert_equal(values(other), values(model))
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "backbone.model._orig_mod."])
+def test_names_in_wrappers_are_mapped_without_them(tmp_path, path, model, wrapper):
+    state = {wrapper + n: a for n, a in read_checkpoint(path).items()}
+    state["n_averaged"] = np.int64(7)  # As torch's AveragedModel has it.
+    wrapped = write_arrays(tmp_path / "y.safetensors", state)
+    assert set(read_checkpoint(wrapped)) - {"n_averaged"} == set(read_checkpoint(path))
+    other = build(seed=1)
+    assert load_weights(wrapped, other).complete
+    assert_equal(values(other), values(model))
+    # A pattern may be of the whole name.
+    pattern = wrapper.replace(".", r"\.") + "(.*)"
+    assert load_weights(wrapped, other, rename=[(pattern, r"\1")]).complete
 
 
 # The wrong network.

@@ -9,7 +9,7 @@ import pytest
 import slimnets
 from slimnets.checkpoints import convert_weights
 from slimnets.training import evaluate_checkpoint, train
-from slimnets.training.config import TrainingConfig
+from slimnets.training.training_config import TrainingConfig
 
 # A 20-layer network of arXiv:1512.03385, section 4.2, written out by hand.
 PLAIN = """

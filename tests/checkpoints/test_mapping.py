@@ -1,5 +1,6 @@
 """Names and layouts of other frameworks, both ways, for every network."""
 
+import dataclasses
 import functools
 import json
 import lzma
@@ -17,20 +18,16 @@ from slimnets.checkpoints import (
     read_checkpoint,
     save_weights,
 )
-from slimnets.nets.rows import Row, network_of
+from slimnets.rows.builder import network_of
+from slimnets.rows.row import Row
 from tests.checkpoints.test_checkpoints import assert_equal
-from tests.helpers import GOLDEN, assert_close
+from tests.helpers import GOLDEN, assert_close, of_each_kind
 from tests.nets import slim_networks
 from tests.nets.test_torch_fixtures import ROWS as FIXTURES
 
 NETWORKS = slimnets.list_networks()
 _FILE = GOLDEN / "timm_state_dicts.json.xz"
 TIMM = json.loads(lzma.decompress(_FILE.read_bytes()))
-DEEP = ("200", "270", "350", "420")
-CASES = [
-    pytest.param(name, marks=pytest.mark.slow if name.endswith(DEEP) else ())
-    for name in TIMM
-]
 
 
 def function_of(name):
@@ -60,8 +57,7 @@ def random_values(specs, rng):
 
 def thin_values(name, rng, channels=3):
     function, options = thin(name)
-    is_chain = networks.chain_of(function) is not None
-    if not is_chain and not isinstance(getattr(function, "row", None), Row):
+    if not isinstance(getattr(function, "row", None), Row):
         return cloud_values(function, rng)
     specs = networks.variable_specs(function, 5, channels, options)
     return random_values(specs, rng)
@@ -79,14 +75,15 @@ def cloud_values(function, rng):
 
 
 def test_every_network_of_others_is_in_the_golden_names():
-    assert set(TIMM) == {*of("torch"), *of("bit")}
+    with_names = [n for n in NETWORKS if networks.sources_of(function_of(n), "torch")]
+    assert set(TIMM) == set(with_names)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", of_each_kind(TIMM))
 def test_names_and_shapes_are_timms(name):
     specs = networks.variable_specs(function_of(name), 1000)
-    (source,) = networks.sources_of(function_of(name), "torch")
-    foreign = networks.foreign_names(specs, source)
+    source, *_ = networks.sources_of(function_of(name), "torch")
+    foreign = networks.foreign_names(specs, source, function_of(name))
     ours = {
         tensor.name: tensor.from_slimnets(
             np.broadcast_to(np.float32(0), specs[key].shape)
@@ -97,20 +94,30 @@ def test_names_and_shapes_are_timms(name):
     assert ours == theirs and len(foreign) == len(specs)
 
 
+def test_efficientnet_pytorch_numbers_units_through_all_stages():
+    function = function_of("tf_efficientnet_b0")
+    specs = networks.variable_specs(function, 1000)
+    foreign = networks.foreign_names(specs, "torch_efficientnet_pytorch", function)
+    names = {tensor.name for tensor in foreign.values()}
+    assert len(names) == len(foreign) == len(specs)
+    units = {name.split(".")[1] for name in names if name.startswith("_blocks.")}
+    assert units == set(map(str, range(16)))
+    assert {"_conv_stem.weight", "_bn0.running_var", "_blocks.0._depthwise_conv.weight",
+            "_blocks.1._expand_conv.weight", "_blocks.15._se_expand.bias",
+            "_blocks.15._bn2.weight", "_bn1.bias", "_fc.weight"} <= names  # fmt: skip
+    assert "_blocks.0._expand_conv.weight" not in names
+
+
 # Round trips.
 
 
-def takes_long(name):
-    return name in slim_networks.NAMES and name not in ("lenet", "mobilenet_v3_small")
+# In every format once: those that are thin, or small.
+THIN = ["resnet_v1_50", "resnet_v2_18", "resnet18", "seresnext50_32x4d", "bit_r50x1"]
+THIN += ["tf_efficientnet_b0", "densenet121", "convnext_tiny", "lenet"]
+THIN += ["mobilenet_v3_small", "pointnet_small"]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if takes_long(name) else ())
-        for name in NETWORKS
-    ],
-)
+@pytest.mark.parametrize("name", of_each_kind(NETWORKS, THIN))
 def test_round_trips_are_exact(name, tmp_path, rng):
     """Through every format that the network has, by way of files."""
     values = thin_values(name, rng)
@@ -123,8 +130,7 @@ def test_round_trips_are_exact(name, tmp_path, rng):
     function, options = thin(name)
     kinds = {"torch": ".safetensors", "keras": ".weights.h5"}
     for kind, ending in kinds.items():
-        read_only = networks.chain_of(function) is not None
-        if read_only or not networks.sources_of(function, kind):
+        if not networks.written_sources(function, kind):
             continue
         there, back = tmp_path / f"there{ending}", tmp_path / f"back_{kind}"
         convert_weights(path, there, network=function, options=options)
@@ -167,8 +173,8 @@ def test_other_numbers_of_channels_are_recognized(channels, tmp_path, rng):
 def test_state_dicts_load_and_come_back_tensor_for_tensor(name, tmp_path):
     path = GOLDEN / "torch" / f"{name}.safetensors"
     expected = dict(np.load(GOLDEN / "torch" / f"{name}.npz"))
-    row = FIXTURES[name]
-    network = network_of(Row(**{**vars(row), "weights": "torch"}))
+    names = (("torch", ("torch",)),)
+    network = network_of(dataclasses.replace(FIXTURES[name], names=names))
     state = read_checkpoint(path)
     model = slimnets.Model(network, num_classes=len(state["fc.bias"]))
     images = tf.transpose(expected["images_nchw"], [0, 2, 3, 1])

@@ -1,6 +1,7 @@
 """Every kind of file: what is in it is read, and what is damaged or unsafe is not."""
 
 import io
+import json
 import os
 import pathlib
 import pickle
@@ -56,6 +57,42 @@ def test_safetensors_are_those_of_the_library(tmp_path):
     assert_equal(library.load_file(ours), plain)
     library.save_file(plain, tmp_path / "theirs.safetensors")
     assert_equal(dict(read_checkpoint(tmp_path / "theirs.safetensors")), plain)
+
+
+# Lengths of a header whose bytes are what other kinds of files begin with.
+_AS_OTHERS = [
+    int.from_bytes(start, "little")
+    for start in (b"\x80\x02", b"\x80\x05", b"PK", b"\x1f\x8b", b"\x89H", b"\x93N")
+]
+
+
+@pytest.mark.parametrize("lengths", [range(128, 400), _AS_OTHERS], ids=["all", "as"])
+def test_safetensors_are_known_whatever_the_length_of_their_header(tmp_path, lengths):
+    """Under any name, too."""
+    header = json.dumps(
+        {"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
+    ).encode()
+    for length in lengths:
+        path = tmp_path / "weights.bin"
+        start = struct.pack("<Q", length) + header.ljust(length)
+        path.write_bytes(start + np.float32([2]).tobytes())
+        reader = read_checkpoint(path)
+        assert (reader.kind, reader["w"].tolist()) == ("torch", [2.0]), length
+        reader.close()
+
+
+def test_bytes_like_an_archives_at_the_end_make_no_archive(tmp_path):
+    """zipfile looks for its own mark in the last 64 KiB of any file."""
+    values = np.frombuffer(b"PK\x05\x06" + bytes(60), np.float32)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.attrs["layer_names"] = [b"fc"]
+        file.create_group("fc").attrs["weight_names"] = [b"fc/kernel:0"]
+        file["fc"]["fc/kernel:0"] = values
+    assert zipfile.is_zipfile(tmp_path / "x.h5")
+    np.testing.assert_array_equal(
+        read_checkpoint(tmp_path / "x.h5")["fc/kernel"].view(np.uint8),
+        values.view(np.uint8),
+    )
 
 
 @pytest.mark.parametrize("keep", [0, 4, 8, 40, -1])

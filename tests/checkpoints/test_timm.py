@@ -21,6 +21,10 @@ SIZE = 65
 BIT = {"bit_r50x1": "resnetv2_50x1_bit"}
 NAMES = ("resnet18", "resnet50", "resnet50c", "resnet50d", "resnetblur50", "seresnet50")
 NAMES += ("resnext50_32x4d", "resnetrs50", "wide_resnet50_2", *BIT)
+NAMES += ("regnetx_004", "regnety_032", "densenet121", "densenet161", "convnext_tiny")
+NAMES += ("convnextv2_atto", "convnextv2_tiny", "efficientnet_b1", "tf_efficientnet_b1")
+NAMES += ("tf_efficientnet_lite0", "tf_efficientnetv2_b0", "tf_efficientnetv2_b3")
+NAMES += ("mnasnet_small", "mobilenetv4_conv_small", "mobilenetv4_conv_medium")
 
 
 def randomized(name):

@@ -42,10 +42,11 @@ def test_overview_names_every_command(call, arguments):
 def test_help_fits_80_columns_and_names_its_own_flags_only(call, name):
     code, out, _ = call(name, "--help")
     assert code == 0 and max(map(len, out.splitlines())) <= 80
-    assert "--[no]debug" in out
+    assert ("--[no]debug" in out) == (name != "run")  # Its errors are its own.
     assert ("--train_dir" in out) == name.startswith("train")
     of_checkpoints = (
         "evaluate", "predict", "convert", "features", "plot", "export",
+        "summary", "find-lr", "diagnose", "explain",
     )  # fmt: skip
     trains = name.startswith("train")
     assert ("--checkpoint_path" in out) == (trains or name in of_checkpoints)
@@ -93,7 +94,7 @@ def test_help_does_not_wait_for_tensorflow():
         (["list", "xyzzy"], "no network is called 'xyzzy'; list names all"),
         (["list", "--format=xml"], "text|markdown|json"),
         (["train", "--flagfile=none"], "comes with cifar10_resnet_v2_164, cifar10"),
-        (["train", *QUICK, "--adam_beta1=0.5"], "belongs to optimizer=adam"),
+        (["train", *QUICK, "--adam_beta1=0.5"], "belongs to --optimizer=adam"),
         (["train", *QUICK, "--model_name=resnet"], "Unknown network 'resnet'"),
         (["train", *QUICK, "--batch_size=0"], "batch_size=0 must be at least 1."),
         (["train", "--flagfile="], "there is no file ''; slimnets comes with"),
@@ -102,7 +103,7 @@ def test_help_does_not_wait_for_tensorflow():
         (["make-records", "--dataset_dir=/none", "--output=x"],
          "No such file or directory: /none"),
         (["predict", "--input=x", "--checkpoint_path=x", "--output=/none/x.csv"],
-         "There is no directory /none for output=/none/x.csv"),
+         "There is no directory /none for --output=/none/x.csv"),
         (["predict", "--input=x", "--checkpoint_path=x", "--output=/"],
          "output=/ is a directory"),
     ],
@@ -181,7 +182,9 @@ def test_train_stops_on_ctrl_c_and_evaluate_needs_no_more_flags(tmp_path):
     # Nothing of what TensorFlow's C++ code prints at its start.
     assert all(line.startswith(("resnet_v2", "slimnets:")) for line in err.splitlines())
     done = slimnets("evaluate", "--checkpoint_path=run", cwd=tmp_path)
-    assert done.returncode == 0 and done.stderr == ""
+    # One line says what was opened.
+    assert done.returncode == 0 and done.stderr.count("\n") == 1
+    assert "of run/model.ckpt-" in done.stderr and "without averages" in done.stderr
     last = done.stdout.splitlines()[-1]
     assert last.startswith("accuracy ") and "of 360 test examples" in last
     assert str(tmp_path / "run") in last

@@ -8,7 +8,8 @@ from PIL import Image, ImageEnhance, ImageOps
 from slimnets import data
 from slimnets.data import colors, geometry, mixing, motion, operations, policies
 from slimnets.data.augmentation import Augmentation
-from slimnets.data.config import AugmentationOptions
+from slimnets.data.input_config import AugmentationOptions
+from slimnets.data.pixel_limit import Decoding, decode_image
 from slimnets.data.preprocessing import get_preprocessing
 
 
@@ -236,7 +237,7 @@ def test_decoding_a_crop_equals_cropping(kind, crop):
     made = geometry.decode_crop(
         encoded, lambda *_: tf.constant(crop), tf.zeros([0, 4]), tf.zeros([22]), 32, 3
     )
-    image = tf.io.decode_image(encoded).numpy()
+    image = decode_image(encoded, 3).numpy()
     top, left, height, width = crop
     crop = image[top : top + height, left : left + width]
     expected = tf.image.resize(crop, [32, 32])
@@ -352,12 +353,12 @@ def test_with_all_off_training_sees_what_evaluation_sees(name, rng):
     recipe = get_preprocessing(name)
     augmentation = Augmentation(recipe, OFF, 24)
     encoded = encoded_picture(40, 52)
-    image = tf.io.decode_image(encoded)[tf.newaxis]
+    image = Decoding(3)(encoded)[tf.newaxis]
     expected = recipe.prepare(image, 24, (0, 255))
     numbers = draws(rng, 1, augmentation.draws)
     stored = augmentation.stored(image, numbers, (0, 255))
     np.testing.assert_array_equal(stored, expected)
-    made = augmentation.encoded(encoded, tf.zeros([0, 4]), numbers[0], 3)
+    made = augmentation.encoded(encoded, tf.zeros([0, 4]), numbers[0], Decoding(3))
     np.testing.assert_array_equal(made, expected[0])
     # And by default it does not, but for the recipe that has nothing of its own.
     own = Augmentation(recipe, AugmentationOptions(), 24)
@@ -371,10 +372,10 @@ def test_stored_and_encoded_images_are_cropped_alike(name, rng):
     augmentation = Augmentation(get_preprocessing(name), options, 24)
     encoded = encoded_picture(40, 52, "png")
     numbers = draws(rng, 3, augmentation.draws)
-    image = np.stack([tf.io.decode_image(encoded)] * 3)
+    image = np.stack([Decoding(3)(encoded)] * 3)
     stored = augmentation.stored(image, numbers, (0, 255)).numpy()
     for one, row in zip(stored, numbers, strict=True):
-        made = augmentation.encoded(encoded, tf.zeros([0, 4]), row, 3).numpy()
+        made = augmentation.encoded(encoded, tf.zeros([0, 4]), row, Decoding(3)).numpy()
         inner = np.s_[2:-2, 2:-2]
         scale = 127 if name == "vgg" else 1
         np.testing.assert_allclose(made[inner], one[inner], atol=0.05 * scale)

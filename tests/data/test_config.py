@@ -2,12 +2,14 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
+import tensorflow as tf
 from absl import flags
 
 from slimnets import data
 from slimnets.cli import data_flags
-from slimnets.data.config import AugmentationOptions, InputConfig
+from slimnets.data.input_config import AugmentationOptions, InputConfig
 
 
 def test_flags_are_the_fields_with_their_defaults():
@@ -30,7 +32,8 @@ def test_the_network_decides_what_nothing_else_does(tmp_path):
     assert run.evaluation_size == 224 and run.train_split == "train"
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "1.png").write_bytes(b"")
+        image = tf.io.encode_png(np.zeros((2, 2, 3), np.uint8)).numpy()
+        (tmp_path / name / "1.png").write_bytes(image)
     options = {"dataset_name": "folder", "dataset_dir": str(tmp_path)}
     for model, own in (
         ("resnet_v2_50", "inception"), ("keras_resnet50", "caffe"),
@@ -49,6 +52,7 @@ WRONG = [
     ({"dataset_split_name": "val"}, "has no split 'val'"),
     ({"labels_offset": 1}, "labels_offset=1 is of no effect with dataset_name=digits"),
     ({"max_bad_records": 1}, "max_bad_records=1 is of no effect with.*digits"),
+    ({"exif_orientation": False}, "exif_orientation=False is of no effect with.*digit"),
     ({"max_bad_records": -1}, "max_bad_records=-1 must be at least 0"),
     ({"train_image_size": 0}, "train_image_size=0 must be at least 1"),
     ({"preprocessing_name": "vgh"}, "Unknown preprocessing 'vgh'"),

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from slimnets.checkpoints import save_weights
-from slimnets.data import labels
+from slimnets.data import get_dataset, labels
+from slimnets.data.labels import read_labels
+from tests.reliability.kinds_of_records import example, write_records
 
 
 def test_imagenet_has_a_thousand_names_in_order():
@@ -67,3 +69,54 @@ def test_a_checkpoint_has_its_labels(tmp_path):
     assert labels.labels_of(prefix) == ("x", "y")
     labels.write_labels(f"{prefix}.labels.txt", ["p", "q"])
     assert labels.labels_of(prefix) == ("p", "q")
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        (b"\xef\xbb\xbf1:owls\r\n0:cats\r\n", ("cats", "owls")),
+        (b"\xef\xbb\xbfcats\rb\xc3\xbccher\r", ("cats", "b\u00fccher")),
+        ("a\u2028b\nc\x0cd\n".encode(), ("a\u2028b", "c\x0cd")),
+    ],
+)
+def test_text_of_any_system_is_read(content, names, tmp_path):
+    (tmp_path / "labels.txt").write_bytes(content)
+    assert read_labels(tmp_path / "labels.txt") == names
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("cats\nb\u00fccher".encode("latin-1"), "line 2 has the byte 0xFC, as in Wind"),
+        ("0:caf\u00e9\n".encode("cp1252"), "line 1 has the byte 0xE9"),
+        ("cats".encode("utf-16"), "but UTF-16; save it as UTF-8"),
+        ("cats".encode("utf-16-le"), "but UTF-16, or no text"),
+        ("cats".encode("utf-32"), "but UTF-32; save it as UTF-8"),
+        (b"0:cats\ndogs\n2:owls\n", "2 are numbered and others are not, such as 'dog"),
+        (b"1:cats\n2:dogs\n", "they are from 1 to 2"),
+        (b"0:cats\n0:dogs\n", "not numbered from 0 to 1, each once"),
+        (b"\xef\xbb\xbf\r\n", "holds no names"),
+    ],
+)
+def test_text_that_would_be_read_wrongly_is_refused(content, message, tmp_path):
+    (tmp_path / "labels.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_labels(tmp_path / "labels.txt")
+
+
+@pytest.mark.parametrize(
+    ("content", "offset", "names"),
+    [
+        ("cat\ndog\nowl\n", 0, ("cat", "dog", "owl")),
+        ("cat\ndog\nowl\n", 1, ("cat", "dog", "owl")),
+        ("0:cat\n1:dog\n2:owl\n", 1, ("cat", "dog", "owl")),
+        ("1:cat\n2:dog\n3:owl\n", 1, ("cat", "dog", "owl")),
+        ("background\ncat\ndog\nowl\n", 1, ("cat", "dog", "owl")),
+        ("background\ncat\ndog\nowl\n", 0, ("background", "cat", "dog", "owl")),
+    ],
+)
+def test_an_offset_shifts_numbers_and_never_names(content, offset, names, tmp_path):
+    write_records(str(tmp_path), [example()])
+    (tmp_path / "labels.txt").write_text(content)
+    options = {"dataset_dir": str(tmp_path), "labels_offset": offset}
+    assert get_dataset("records", **options).label_names == names

@@ -86,6 +86,23 @@ def test_the_command_writes_a_model_its_labels_and_accuracies(
 
 
 @onnx_needed
+def test_images_of_any_classes_calibrate(checkpoint, tmp_path, rng, capsys):
+    for index in range(30):
+        photo = tmp_path / "photos" / "abc"[index % 3] / f"{index}.png"
+        photo.parent.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (16, 16, 3)).astype(np.uint8)
+        photo.write_bytes(tf.io.encode_png(pixels).numpy())
+    flags = [
+        f"--checkpoint_path={checkpoint(with_averages=False)}",
+        f"--output={tmp_path}/small.onnx", "--precision=int8", "--calibration_images=8",
+        "--dataset_name=folder", f"--dataset_dir={tmp_path}/photos",
+    ]  # fmt: skip
+    assert main(["export", *flags, "--nomeasure"]) == OK
+    assert main(["export", *flags]) == BAD_USAGE
+    assert "not in the dataset folder" in capsys.readouterr().err
+
+
+@onnx_needed
 def test_int8_tells_and_stores_how_the_accuracy_changes(checkpoint, tmp_path, capsys):
     path, output = checkpoint(with_averages=False), tmp_path / "small.onnx"
     arguments = [f"--checkpoint_path={path}", f"--output={output}", "--format=onnx"]
@@ -115,7 +132,7 @@ def test_full_integer_tflite(checkpoint, tmp_path, rng):
         (["--format=onnx", "--calibration_images=8"], "no effect without --precision"),
         (["--format=onnx", "--dataset_name=digits"], "no effect without --precision"),
         (["--format=onyx"], "onyx"),
-        ([], "export needs --format"),
+        (["--output=out.exe"], "which is of no format; it may end in"),
     ],
 )
 def test_wrong_flags_are_told_before_anything_is_read(flags, message, capsys):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import slimnets
 from slimnets.data import get_preprocessing
-from slimnets.export import FORMATS, export_model, freeze, load
+from slimnets.export import FORMATS, export_model, exporting, freeze, load
 from slimnets.export.agreement import TOLERANCES
 from tests.export.networks import CLASSES, randomize, small_model
 from tests.export.test_fold import BEFORE, single_layer
@@ -21,10 +21,14 @@ onnx_needed = pytest.mark.skipif(
     or importlib.util.find_spec("onnxruntime") is None,
     reason="onnx or onnxruntime is not installed",
 )
+openvino_needed = pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None
+    or importlib.util.find_spec("onnx") is None,
+    reason="openvino or onnx is not installed",
+)
+MARKS = {"onnx": onnx_needed, "openvino": openvino_needed}
 ALL = [
-    pytest.param(name, marks=onnx_needed if name == "onnx" else ())
-    for name in FORMATS
-    if name != "keras"
+    pytest.param(name, marks=MARKS.get(name, ())) for name in FORMATS if name != "keras"
 ]
 SHAPE = [None, 17, 17, 3]
 # Together they have every operation that the ONNX writer knows from networks.
@@ -145,6 +149,24 @@ def test_int8_is_written_with_calibration(model, tmp_path, rng):
     assert sum(node.op_type == "QuantizeLinear" for node in nodes) > 20
 
 
+@openvino_needed
+@pytest.mark.parametrize("precision", FORMATS["openvino"].precisions)
+def test_openvino_has_two_files(precision, model, images, tmp_path):
+    batches = [images] * 4 if precision == "int8" else ()
+    for _ in range(2):  # The second takes the place of the first.
+        report = export(
+            model, tmp_path, "openvino", precision=precision, calibration=batches
+        )
+    files = [tmp_path / "exported.xml", tmp_path / "exported.bin"]
+    assert sorted(tmp_path.iterdir()) == sorted(
+        [*files, tmp_path / "exported.xml.json"]
+    )
+    assert report.size == sum(file.stat().st_size for file in files)
+    found = load(report.path, threads=1)(images)["logits"]
+    assert found.dtype == np.float32
+    assert (found.argmax(1) == model(images).numpy().argmax(1)).all()
+
+
 def test_a_free_batch_takes_any_and_a_fixed_one_its_own(model, tmp_path, rng):
     report = export(model, tmp_path, "saved_model", [3, *SHAPE[1:]])
     exported = load(report.path)
@@ -204,6 +226,71 @@ def test_what_disagrees_is_not_written_and_what_was_there_stays(model, tmp_path)
         export(model, tmp_path, "frozen_graph", precision="bfloat16", tolerance=1e-6)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert report.size == len(before[tmp_path / "exported.pb"])
+
+
+@pytest.mark.parametrize(("error", "passes"), [(1.3e-4, True), (3e-2, False)])
+def test_the_bound_of_float32_is_the_networks_own_spread(
+    monkeypatch, tmp_path, error, passes
+):
+    """As of a processor that multiplies float32 in parts of 16 bits."""
+    model, shape = small_model("resnet_v2_50")
+
+    def inexact(path):
+        def run(samples):
+            outputs = load(path)(samples)
+            return {k: v + error * np.abs(v).max() for k, v in outputs.items()}
+
+        return run
+
+    monkeypatch.setattr(exporting, "load", inexact)
+    if passes:
+        report = export(model, tmp_path, "frozen_graph", shape)
+        assert TOLERANCES["float32"] < report.difference <= report.tolerance < 1e-2
+    else:
+        with pytest.raises(ValueError, match=r"by 0\.03, .* outputs change by \d"):
+            export(model, tmp_path, "frozen_graph", shape)
+    with pytest.raises(ValueError, match=r"where 0\.0001 is allowed: nothing"):
+        export(model, tmp_path, "frozen_graph", shape, tolerance=1e-4)
+
+
+@onnx_needed
+@pytest.mark.parametrize("size", [(17, 17), (None, None)])
+@pytest.mark.parametrize("name", ["tflite", "onnx"])
+@pytest.mark.parametrize("kind", ["dilated", "dilated depthwise"])
+def test_dilated_convolutions_convert(name, size, kind, tmp_path, rng):
+    """As they stand in DeepLab's backbones; of any size, odd ones too."""
+    build = BEFORE[kind]
+    model = single_layer(lambda x: build(build(x)))
+    report = export(model, tmp_path, name, [None, *size, 8])
+    for height, width in ((17, 17), (18, 21)) if None in size else (size,):
+        images = rng.normal(size=[1, height, width, 8]).astype(np.float32)
+        outputs = load(report.path)(images)
+        np.testing.assert_allclose(outputs["features"], model(images), atol=1e-4)
+
+
+@onnx_needed
+def test_what_free_sizes_stand_in_the_way_of_is_said(tmp_path):
+    def network(inputs):
+        return tf.image.resize(inputs, 2 * tf.shape(inputs)[1:3])
+
+    model = slimnets.Model(lambda x: network(slimnets.layers.conv2d(x, 2, 3)))
+    model.build([None, 8, 8, 3])
+    with pytest.raises(ValueError, match="sizes of images are free: with an input_sha"):
+        export(model, tmp_path, "onnx", [None, None, None, 3])
+
+
+@pytest.mark.parametrize("name", ["tflite", "saved_model"])
+def test_a_converters_exception_is_told_in_words(name, model, tmp_path, monkeypatch):
+    class Refusal(Exception):
+        pass
+
+    def refuse(*args, **kwargs):
+        raise Refusal("no\nsuch kernel")
+
+    monkeypatch.setattr(tf.saved_model, "save", refuse)
+    with pytest.raises(ValueError, match=r"refuses .*: no such kernel\.$"):
+        export(model, tmp_path, name)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

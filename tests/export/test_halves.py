@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from slimnets.export import export_model, load
-from slimnets.export.halves import in_halves
+from slimnets.export.split_batches import in_halves
 from tests.export.networks import small_model
 
 FREE = [tf.TensorSpec([None, 3]), tf.TensorSpec([None, 2, 2])]

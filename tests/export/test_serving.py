@@ -72,7 +72,8 @@ def test_the_client_gets_what_the_network_gives(client_module, model, exported, 
     images = rng.normal(size=[3, SIZE, SIZE, 3]).astype(np.float32)
     pixels = [rng.integers(0, 255, [n, 20, 3], np.uint8) for n in (9, 30)]
     recipe = get_preprocessing("plain")
-    decoded = [tf.io.decode_image(tf.io.encode_jpeg(each)) for each in pixels]
+    exact = {"dct_method": "INTEGER_ACCURATE"}
+    decoded = [tf.io.decode_jpeg(tf.io.encode_jpeg(p), **exact) for p in pixels]
     prepared = [recipe.prepare(each[tf.newaxis], SIZE, (0, 255))[0] for each in decoded]
     with serving(exported) as url:
         client = client_module.Client(url)

@@ -7,8 +7,10 @@ import pytest
 import tensorflow as tf
 
 import slimnets
+from slimnets.checkpoints import convert_weights, read_checkpoint
 from slimnets.cli import main
 from slimnets.inspection import diff, write_graph
+from tests.checkpoints.test_readers import write_arrays
 from tests.helpers import v1
 
 CIFAR = "resnet_v2_cifar_20"
@@ -69,6 +71,51 @@ def test_scopes_that_differ_do_not_count(tmp_path):
         tmp_path / "b", **{"two/conv/weights": [1.0], "two/fc/biases": [2.0]}
     )
     assert not diff(a, b) and diff(a, b).compared == 2
+
+
+@pytest.fixture(scope="module")
+def two_formats(tmp_path_factory):
+    """A network, its checkpoint, and the same as torch has it."""
+    directory = tmp_path_factory.mktemp("formats")
+    model = slimnets.Model("resnet18", num_classes=3, depth_multiplier=0.125, seed=0)
+    model.build([None, 32, 32, 3])
+    ours = model.save(directory / "model.ckpt")
+    convert_weights(ours, directory / "x.safetensors")
+    return model, ours, directory / "x.safetensors"
+
+
+def test_one_network_in_two_formats_is_the_same(two_formats, tmp_path):
+    model, ours, theirs = two_formats
+    for a, b in ((ours, theirs), (theirs, ours), (model, theirs)):
+        found = diff(a, b)
+        assert not found and found.compared == len(model.variables_by_name)
+        assert "names: those of resnet18" in str(found)
+    # With the network known on one side only, wrapped, and one value changed.
+    values = dict(read_checkpoint(theirs))
+    values["fc.bias"] = values["fc.bias"] + np.float32([0, 1, 0])
+    values = {f"module.{name}": value for name, value in values.items()}
+    other = write_arrays(tmp_path / "x.safetensors", values)
+    found = diff(ours, other)
+    assert [c.name for c in found.values] == ["resnet18/logits/biases"]
+    assert not found.variables
+    # With steps and slots of training beside it.
+    more = {n: v.numpy() for n, v in model.variables_by_name.items()}
+    more |= {"global_step": np.int64(3), "resnet18/conv1/weights/Momentum": 0.0}
+    assert not diff(checkpoint(tmp_path / "run", **more), theirs)
+
+
+def test_two_naming_schemes_of_equal_values_are_the_same(two_formats, tmp_path, rng):
+    _, ours, theirs = two_formats
+    bare = [tmp_path / "a.ckpt", tmp_path / "b.safetensors"]
+    checkpoint(bare[0], **dict(read_checkpoint(ours)), global_step=[3])
+    write_arrays(bare[1], dict(read_checkpoint(theirs)))
+    found = diff(*bare)
+    assert not found and found.compared == len(read_checkpoint(ours))
+    assert "of the variables of A of equal values" in str(found)
+    # Of another network nothing is the same.
+    other = {f"x/{i}": rng.normal(size=[3, i + 1]) for i in range(4)}
+    found = diff(bare[0], checkpoint(tmp_path / "other", **other))
+    assert len(found.variables.only_b) == 4 and not found.names
 
 
 def test_networks_graphs_and_checkpoints_compare_with_each_other(tmp_path):

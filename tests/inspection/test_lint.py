@@ -76,6 +76,86 @@ def test_the_learning_phase_in_the_first_batch_norm_is_found():
     assert not slimnets.lint_graph(keras_of_tf1("keras_learning_phase"))
 
 
+def norms_in_branches(own_phase, outside, made_of_parts=False, name=None):
+    """Norms that choose by tf.cond, whose functions If holds; a phase for all."""
+    with tf.Graph().as_default() as graph:
+        net = layers.conv2d(images(), 4, 3, scope="conv")
+        phase = v1.placeholder_with_default(False, [], "phase")
+        for index in range(3):
+            layer = f"norm_{index}"
+            with v1.variable_scope(f"kept/{layer}" if outside else layer):
+                variables = [
+                    v1.get_variable(part, [4], use_resource=True)
+                    for part in ("gamma", "beta", "mean", "variance")
+                ]
+            with v1.name_scope(f"{layer}/"):
+                if own_phase and index == 0:
+                    phase = v1.placeholder_with_default(False, [], "phase")
+                net = v1.cond(
+                    phase,
+                    lambda net=net, v=variables: normalized(net, v, made_of_parts),
+                    lambda net=net, v=variables: fixed(net, v),
+                    name=name,
+                )
+    return graph
+
+
+def normalized(net, variables, made_of_parts):
+    gamma, beta, _, _ = variables
+    if made_of_parts:
+        mean, variance = tf.nn.moments(net, [0, 1, 2])
+        return tf.nn.batch_normalization(net, mean, variance, beta, gamma, 1e-3)
+    return v1.nn.fused_batch_norm(net, gamma, beta)[0]
+
+
+def fixed(net, variables):
+    gamma, beta, mean, variance = variables
+    return tf.nn.batch_normalization(net, mean, variance, beta, gamma, 1e-3)
+
+
+@pytest.fixture(params=["functions", "switches"])
+def control_flow(request):
+    """tf.cond as either version of TensorFlow makes it."""
+    was = v1.control_flow_v2_enabled()
+    (v1.enable_control_flow_v2 if request.param == "functions" else
+     v1.disable_control_flow_v2)()  # fmt: skip
+    yield request.param
+    (v1.enable_control_flow_v2 if was else v1.disable_control_flow_v2)()
+
+
+@pytest.mark.parametrize("outside", [False, True])
+@pytest.mark.parametrize("made_of_parts", [False, True])
+@pytest.mark.parametrize("name", [None, "by_phase"])
+def test_a_phase_inside_of_norms_with_branches_is_found(
+    control_flow, outside, made_of_parts, name
+):
+    graph = norms_in_branches(True, outside, made_of_parts, name)
+    (finding,) = slimnets.lint_graph(graph)
+    assert (finding.kind, finding.name) == ("shared tensor", "norm_0/phase")
+    assert finding.readers == ("norm_1", "norm_2")
+    assert not slimnets.lint_graph(norms_in_branches(False, outside, made_of_parts))
+
+
+@pytest.mark.parametrize("made_of_parts", [False, True])
+@pytest.mark.parametrize("phase", ["true", "false", "fed"])
+def test_training_mode_in_a_branch_is_found(made_of_parts, phase):
+    with tf.Graph().as_default() as graph, v1.name_scope("norm"):
+        net, variables = images(), [tf.ones([3])] * 4
+        predicate = {
+            "true": lambda: v1.placeholder_with_default(True, []),
+            "false": lambda: v1.placeholder_with_default(False, []),
+            "fed": lambda: v1.placeholder(tf.bool, []),
+        }[phase]()
+        v1.cond(
+            predicate,
+            lambda: tf.nn.dropout(normalized(net, variables, made_of_parts), 0.5),
+            lambda: fixed(net, variables),
+        )
+    report = slimnets.lint_graph(graph, inference=True)
+    assert len(report) == (0 if phase == "false" else 2)
+    assert all(f.name.startswith("norm/cond/") and f.name in str(f) for f in report)
+
+
 def test_of_many_readers_three_are_shown():
     (finding,) = slimnets.lint_graph(keras_of_tf1(count=50))
     assert len(finding.readers) == 49
@@ -137,7 +217,9 @@ def test_what_a_training_step_forgets_is_found(what):
 @pytest.mark.parametrize("fault", ["norm", "plain norm", "dropout", None])
 def test_training_mode_for_inference_is_found(fault):
     with tf.Graph().as_default() as graph:
-        net = layers.conv2d(images(), 32, 3, standardize_epsilon=1e-5)
+        net = layers.conv2d(
+            images(), 32, 3, weight_transform=layers.weight_standardization
+        )
         net = layers.batch_norm(net, is_training=fault == "norm")
         net = layers.group_norm(net)
         net = layers.batch_norm(net, is_training=fault == "plain norm", sync=True)

@@ -83,7 +83,7 @@ def test_strides_and_receptive_fields_are_the_gradients(name, rng):
     Of several images, since a max pool passes the gradient to one pixel alone.
     """
     row = slimnets.network_info(name).network.row.thin()
-    from slimnets.nets.rows import network_of
+    from slimnets.rows.builder import network_of
 
     size = 65 if "cifar" in name else 201
     with tf.Graph().as_default() as graph:

@@ -17,9 +17,9 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 from slimnets.inspection import write_graph
+from slimnets.inspection.graphs import graph_of
 from slimnets.inspection.nodes import read_nodes
-from slimnets.inspection.summary import graph_of
-from tests.helpers import v1
+from tests.helpers import of_each_kind, v1
 from tests.inspection.browser import CHROMIUM, browser, fetch, free_port, wait_for
 
 NETWORKS = ("resnet_v1_50", "resnet_v2_50", "seresnext50_32x4d", "keras_resnet50")
@@ -52,7 +52,10 @@ def assert_is_wired_well(graph_def, scope):
     assert readers and len(read) == 1, read
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    of_each_kind(NETWORKS, ("resnet_v2_50", "resnet_v2_cifar_20", "pointnet_small")),
+)
 def test_name_scopes_are_variable_scopes_and_nothing_is_stray(name):
     graph = build(name)
     operations = graph.get_operations()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slimnets.layers import native
+from slimnets.layers import conv_operations
 from tests.helpers import assert_close
 
 
@@ -44,7 +44,9 @@ def test_every_way_gives_the_same_values_and_gradients(groups, stride, rng):
     w = tf.constant(rng.normal(size=(3, 3, 16 // groups, 24)), tf.float32)
     strides = (stride, stride)
     chosen = value_and_gradients(
-        lambda x, w: native.convolve(x, w, strides, (1, 1), "SAME", groups), x, w
+        lambda x, w: conv_operations.convolve(x, w, strides, (1, 1), "SAME", groups),
+        x,
+        w,
     )
     for way in (split_by_hand, block_diagonal):
         other = value_and_gradients(lambda x, w: way(x, w, groups, stride), x, w)  # noqa: B023
@@ -52,7 +54,7 @@ def test_every_way_gives_the_same_values_and_gradients(groups, stride, rng):
             assert_close(actual, desired)
 
 
-@pytest.mark.parametrize("onednn", ["0", "1"])
+@pytest.mark.parametrize("onednn", [pytest.param("0", marks=pytest.mark.slow), "1"])
 def test_it_trains_with_and_without_onednn(onednn):
     """In a process of its own: the setting is read when TensorFlow starts."""
     tests = ["tests/layers/test_grouped.py", "tests/layers/test_layers.py"]
@@ -71,8 +73,10 @@ def test_it_trains_with_and_without_onednn(onednn):
 
 
 def test_the_machine_is_tried_once():
-    assert isinstance(native.trains_natively("groups"), bool)
-    hits = native.trains_natively.cache_info().hits
-    native.trains_natively("groups")
-    assert native.trains_natively.cache_info().hits == hits + 1
-    np.testing.assert_equal(native.trains_natively.cache_info().misses <= 2, True)
+    assert isinstance(conv_operations.trains_natively("groups"), bool)
+    hits = conv_operations.trains_natively.cache_info().hits
+    conv_operations.trains_natively("groups")
+    assert conv_operations.trains_natively.cache_info().hits == hits + 1
+    np.testing.assert_equal(
+        conv_operations.trains_natively.cache_info().misses <= 2, True
+    )

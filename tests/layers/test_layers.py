@@ -9,18 +9,23 @@ import tf_slim
 
 import slimnets
 from slimnets import layers
-from slimnets.layers import initializers, native
+from slimnets.layers import conv_operations, initializers
 from tests.helpers import assert_close, run_graph, v1
 
 NAMES = (
     "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "conv1d",
     "conv2d",
+    "conv2d_transpose",
+    "conv3d",
     "dropout",
     "flatten",
     "fully_connected",
+    "instance_norm",
     "max_pool2d",
+    "max_pool3d",
     "softmax",
 )
 
@@ -54,6 +59,8 @@ def names_and_collections(build):
 WEIGHT_LAYERS = {
     "conv1d": ([2, 9, 3], (4, 3), "Conv"),
     "conv2d": ([2, 9, 8, 3], (4, 3), "Conv"),
+    "conv2d_transpose": ([2, 9, 8, 3], (4, 3), "Conv2d_transpose"),
+    "conv3d": ([2, 5, 9, 8, 3], (4, 3), "Conv"),
     "fully_connected": ([2, 3], (4,), "fully_connected"),
 }
 
@@ -123,6 +130,80 @@ def test_conv1d_equals_the_plain_operation(stride, rate, rng):
     assert_close(*run_graph(build))
 
 
+@pytest.mark.parametrize("stride", [1, (1, 2, 2)])
+def test_conv3d_adds_up_frames(stride, rng):
+    """A kernel of two frames is the sum of two convolutions, one of the next frame."""
+    x = rng.normal(size=(2, 4, 9, 8, 3)).astype(np.float32)
+
+    def build():
+        options = {"activation_fn": None, "padding": "VALID", "scope": "conv"}
+        net = layers.conv3d(x, 4, (2, 3, 3), stride, **options)
+        weights = v1.trainable_variables()[0]
+        second = layers.conv3d(
+            np.moveaxis(x, -1, 1), 4, (2, 3, 3), stride, data_format="NCDHW",
+            reuse=True, **options,
+        )  # fmt: skip
+        step = stride if stride == 1 else 2
+        frames = [
+            sum(tf.nn.conv2d(x[:, i + k], weights[k], step, "VALID") for k in (0, 1))
+            for i in range(3)
+        ]
+        return net, tf.transpose(second, [0, 2, 3, 4, 1]), tf.stack(frames, 1)
+
+    first, second, expected = run_graph(build)
+    assert_close(first, expected)
+    assert_close(second, expected)
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+@pytest.mark.parametrize("size,kernel,stride", [(4, 3, 2), (5, 4, 2), (3, 2, 3)])
+def test_a_transposed_convolution_is_the_transpose(padding, size, kernel, stride, rng):
+    """<spread(y), x> = <y, convolve(x)> for all x and y."""
+    y = rng.normal(size=(2, size, size + 1, 3)).astype(np.float32)
+
+    def build():
+        options = {"activation_fn": None, "biases_initializer": None, "scope": "conv"}
+        net = layers.conv2d_transpose(y, 4, kernel, stride, padding, **options)
+        second = layers.conv2d_transpose(
+            np.moveaxis(y, -1, 1), 4, kernel, stride, padding, "NCHW", reuse=True,
+            **options,
+        )  # fmt: skip
+        more = max(kernel - stride, 0) if padding == "VALID" else 0
+        sides = [side * stride + more for side in (size, size + 1)]
+        assert net.shape == (2, *sides, 4)
+        x = tf.random.stateless_normal(net.shape, [1, 2])
+        back = tf.nn.conv2d(x, v1.trainable_variables()[0], stride, padding)
+        products = tf.reduce_sum(net * x), tf.reduce_sum(y * back)
+        return *products, net, tf.transpose(second, [0, 2, 3, 1])
+
+    spread, convolved, first, second = run_graph(build)
+    assert_close(spread, convolved, 1e-4)
+    assert_close(first, second)
+
+
+def test_instance_norm_is_group_norm_of_single_channels(rng):
+    x = rng.normal(3.0, 2.0, size=(2, 5, 6, 4)).astype(np.float32)
+
+    def build():
+        inits = {
+            name: v1.constant_initializer(rng.normal(size=4))
+            for name in ("beta", "gamma")
+        }
+        net = layers.instance_norm(x, param_initializers=inits, scope="norm")
+        assert [v.op.name for v in v1.trainable_variables()] == [
+            "norm/beta", "norm/gamma",
+        ]  # fmt: skip
+        first = layers.instance_norm(
+            np.moveaxis(x, -1, 1), data_format="NCHW", scope="norm", reuse=True
+        )
+        grouped = layers.group_norm(x, groups=4, scope="norm", reuse=True)
+        return net, tf.transpose(first, [0, 2, 3, 1]), grouped
+
+    net, first, grouped = run_graph(build)
+    assert_close(net, grouped)
+    assert_close(first, grouped)
+
+
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 @pytest.mark.parametrize("size,stride,rate", [(9, 1, 2), (10, 2, 3), (11, 3, 2)])
 def test_space_to_batch_equals_the_native_dilation(padding, size, stride, rate, rng):
@@ -130,7 +211,9 @@ def test_space_to_batch_equals_the_native_dilation(padding, size, stride, rate, 
     w = tf.constant(rng.normal(size=(3, 3, 3, 4)), tf.float32)
     args = (x, w, (stride, stride), (rate, rate), padding)
     expected = tf.nn.conv2d(x, w, stride, padding, dilations=rate)
-    assert_close(native._by_space_to_batch(*args, channels_first=False), expected)
+    assert_close(
+        conv_operations._by_space_to_batch(*args, channels_first=False), expected
+    )
 
 
 @pytest.mark.parametrize("what", ["rate", "groups"])
@@ -141,10 +224,10 @@ def test_fallbacks_have_the_same_values_and_gradients(what, rng, monkeypatch):
     rate = (2, 2) if what == "rate" else (1, 1)
     results = []
     for native_works in (True, False):
-        monkeypatch.setattr(native, "trains_natively", lambda _: native_works)  # noqa: B023
+        monkeypatch.setattr(conv_operations, "trains_natively", lambda _: native_works)  # noqa: B023
         with tf.GradientTape() as tape:
             tape.watch([x, w])
-            y = native.convolve(x, w, (1, 1), rate, "SAME", groups)
+            y = conv_operations.convolve(x, w, (1, 1), rate, "SAME", groups)
             loss = tf.reduce_sum(y**2)
         try:
             results.append((y, *tape.gradient(loss, [x, w])))
@@ -167,6 +250,21 @@ def test_pools_equal_numpy(rng):
     largest, mean = run_graph(build)
     assert_close(largest, windows.max((-1, -2)))
     assert_close(mean, windows.mean((-1, -2)))
+
+
+def test_pools_over_frames_equal_numpy(rng):
+    x = rng.normal(size=(1, 4, 5, 6, 2)).astype(np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (2, 3, 2), axis=(1, 2, 3))
+    windows = windows[:, ::2, ::2, ::2]
+
+    def build():
+        first = tf.transpose(x, [0, 4, 1, 2, 3])
+        largest = layers.max_pool3d(first, [2, 3, 2], data_format="NCDHW")
+        return tf.transpose(largest, [0, 2, 3, 4, 1]), layers.avg_pool3d(x, [2, 3, 2])
+
+    largest, mean = run_graph(build)
+    assert_close(largest, windows.max((-1, -2, -3)))
+    assert_close(mean, windows.mean((-1, -2, -3)))
 
 
 def test_fully_connected_keeps_leading_dimensions(rng):
@@ -241,6 +339,30 @@ def test_initial_values_must_have_the_variables_shape(reuse):
             )
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_each_variable_has_an_initial_value_of_its_own(parts):
+    """Programs feed `initializer.inputs[1]` of many variables in one run."""
+    partitioner = v1.fixed_size_partitioner(parts) if parts > 1 else None
+    with tf.Graph().as_default(), v1.variable_scope("", partitioner=partitioner):
+        net = tf.zeros([1, 9, 9, 4])
+        for norm in (layers.batch_norm, layers.group_norm):
+            params = {"scale": True} if norm is layers.batch_norm else {"groups": 2}
+            net = layers.conv2d(net, 4, 3, normalizer_fn=norm, normalizer_params=params)
+        net = layers.batch_norm(net, sync=True, zero_debias_moving_mean=True)
+        net = layers.separable_conv2d(net, 4, 3, normalizer_fn=layers.batch_norm)
+        layers.fully_connected(layers.flatten(net), 4)
+        variables = v1.global_variables()
+        feed = {
+            variable.initializer.inputs[1]: np.full(variable.shape, number)
+            for number, variable in enumerate(variables)
+        }
+        assert len(feed) == len(variables) > 15
+        with v1.Session() as session:
+            session.run([variable.initializer for variable in variables], feed)
+            for number, variable in enumerate(variables):
+                assert (session.run(variable) == number).all()
+
+
 BAD = {
     "rank": (lambda x: layers.conv2d(x[0], 3, 3), "rank 4"),
     "padding": (lambda x: layers.conv2d(x, 3, 3, padding="SOME"), "SOME"),
@@ -249,6 +371,11 @@ BAD = {
     "stride": (lambda x: layers.conv2d(x, 3, 3, stride=0), "stride=0"),
     "groups": (lambda x: layers.conv2d(x, 3, 3, groups=2), "groups=2"),
     "pool": (lambda x: layers.max_pool2d(x[0], 3), "rank 4"),
+    "pool of frames": (lambda x: layers.max_pool3d(x, 3), "rank 5"),
+    "pool format": (lambda x: layers.max_pool3d(x, 3, data_format="NHWC"), "NCDHW"),
+    "spread rank": (lambda x: layers.conv2d_transpose(x[0], 3, 3), "rank 4"),
+    "spread padding": (lambda x: layers.conv2d_transpose(x, 3, 3, 1, "SOME"), "SOME"),
+    "instances": (lambda x: layers.instance_norm(x, data_format="NWC"), "NWC"),
     "dense": (lambda x: layers.fully_connected(x[0, 0, 0], 3), "rank 2"),
     "decay": (lambda x: layers.l2_regularizer(-1.0), "-1.0"),
     "mode": (lambda x: layers.variance_scaling_initializer(mode="FAN"), "FAN_IN"),

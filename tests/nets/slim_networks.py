@@ -4,12 +4,20 @@ import dataclasses
 
 import slimnets
 from slimnets.nets import nasnet, pnasnet
-from slimnets.nets.chains import Chain
+from slimnets.rows.row import Row
 
+
+def row_of(name):
+    """The row of a network of images; None for a network of points."""
+    row = getattr(slimnets.network_info(name).network, "row", None)
+    return row if isinstance(row, Row) else None
+
+
+# Of single layers and branches, whose convolutions are no end points of their own.
 NAMES = [
     name
     for name in slimnets.list_networks()
-    if isinstance(getattr(slimnets.network_info(name).network, "row", None), Chain)
+    if row_of(name) and not row_of(name).collects_layers
 ]
 
 
@@ -26,6 +34,7 @@ _THIN = {
     "mobilenet_v1": {"depth_multiplier": 0.125, "min_depth": 4},
     "mobilenet_v2": {"depth_multiplier": 0.125},
     "mobilenet_v3": {"depth_multiplier": 0.25},
+    "mobilenet_edgetpu": {"depth_multiplier": 0.25},
     "nasnet_cifar": _cells(nasnet.cifar_config()),
     "nasnet_mobile": _cells(nasnet.mobile_imagenet_config()),
     "nasnet_large": _cells(nasnet.large_imagenet_config()),

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import slimnets
 from slimnets import layers
-from slimnets.nets.rows import network_of
+from slimnets.rows.builder import network_of
 from slimnets.training.optimizers import make_optimizer
 from tests.helpers import assert_close, v1
 
@@ -48,7 +48,16 @@ def train(model, steps=10, batch=2, size=33, optimizer="momentum", rate=0.02):
 
 @pytest.mark.parametrize(
     ("name", "freeze_at"),
-    [("resnet18", 0), ("resnet18", 1), *itertools.product(NETWORKS, (2, 5))],
+    [
+        ("resnet18", 0),
+        ("resnet18", 1),
+        ("resnet_v2_50", 2),
+        ("bit_r50x1", 5),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in itertools.product(NETWORKS, (2, 5))
+        ),
+    ],
 )
 def test_frozen_stages_are_bit_identical_after_ten_steps(name, freeze_at):
     # With at most two units a block, all kinds of layers are still there.
@@ -101,7 +110,7 @@ def test_a_number_of_stages_that_is_not_there_raises():
                 slimnets.build("resnet18", images, freeze_at=freeze_at)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet_v2_50"])
+@pytest.mark.parametrize("name", ["resnet18"])
 def test_with_one_image_and_frozen_norm_the_loss_still_falls(name):
     model = slimnets.Model(name, seed=0, norm="frozen", **THIN)
     model.build([None, 33, 33, 3])

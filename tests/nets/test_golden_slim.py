@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import slimnets
 from slimnets.nets import resnet_v1, resnet_v2
-from tests.helpers import GOLDEN, assert_close, run_graph, v1
+from tests.helpers import GOLDEN, assert_close, of_each_kind, run_graph, v1
 
 MANIFEST = json.loads((GOLDEN / "slim_resnets.json").read_text())
 ROWS = ((4, 3, 2), (6, 2, 2), (8, 2, 2), (10, 2, 1))
@@ -52,7 +52,9 @@ def shape_of(tensor):
     return tensor.shape.as_list()
 
 
-@pytest.mark.parametrize("name", MANIFEST)
+@pytest.mark.parametrize(
+    "name", of_each_kind(MANIFEST, ("resnet_v1_50", "resnet_v2_50"))
+)
 def test_names_shapes_and_order_equal_tf_slims(name):
     expected = MANIFEST[name]
     with tf.Graph().as_default():
@@ -95,16 +97,19 @@ def test_graph_code_restores_and_computes_what_tf_slim_does(name):
         reg = tf.add_n(v1.get_collection(v1.GraphKeys.REGULARIZATION_LOSSES))
         return {"logits": logits, "reg": reg, "ep": dict(end_points)}
 
-    check_outputs(run_graph(build, checkpoint), expected)
+    check_outputs(run_graph(build, checkpoint), expected, training)
 
 
-def check_outputs(values, expected):
-    assert_close(values["logits"], expected["logits"])
+def check_outputs(values, expected, training):
+    # Statistics of a batch of few positions pass on the rounding of sums, which differs
+    # from processor to processor.
+    rtol = 1e-4 if training else 1e-5
+    assert_close(values["logits"], expected["logits"], rtol)
     assert_close(values["reg"], expected["reg"])
     keys = [key[3:] for key in expected if key.startswith("ep:")]
     assert len(keys) > 40
     for key in keys:
-        assert_close(values["ep"][key], expected["ep:" + key])
+        assert_close(values["ep"][key], expected["ep:" + key], rtol)
 
 
 def test_graph_code_updates_moving_averages_as_tf_slim_does():
@@ -147,7 +152,7 @@ def test_a_model_loads_by_name_and_computes_what_tf_slim_does(name):
         check_averages(model.variables_by_name, expected)
         model.load(str(checkpoint))  # The averages as they were.
     values["ep"] = model.end_points(images, training=training)
-    check_outputs(values, expected)
+    check_outputs(values, expected, training)
 
 
 @pytest.mark.parametrize("is_training", [False, True])

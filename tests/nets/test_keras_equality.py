@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import slimnets
-from slimnets.checkpoints import mapping
+from slimnets.checkpoints import networks
 from tests.helpers import assert_close
 
 PAIRS = {
@@ -38,8 +38,11 @@ def randomize(model, rng):
                     value = 0.2 * value
             elif variable.name in ("beta", "moving_mean", "bias"):
                 value = 0.1 * noise
+            elif layer.name == "normalization":
+                continue
             else:
-                fan_in = np.prod(variable.shape[:-1])
+                alone = len(variable.shape) == 4 and variable.shape[-1] == 1
+                fan_in = np.prod(variable.shape[: 2 if alone else -1])
                 value = noise * np.sqrt(1.0 / fan_in)
             variable.assign(value)
 
@@ -64,7 +67,7 @@ def test_outputs_equal_keras(name, size, rng):
     variables = {
         key.removeprefix(f"{name}/"): v for key, v in model.variables_by_name.items()
     }
-    foreign = mapping.foreign_names(variables, "keras")
+    foreign = networks.foreign_of(variables, "keras")
     assert {entry.name for entry in foreign.values()} == set(values)
     for key, variable in variables.items():
         value = values[foreign[key].name].numpy()

@@ -6,30 +6,27 @@ import json
 import pytest
 
 import slimnets
+from slimnets.inspection.summary import committed
+from tests.helpers import KINDS, of_each_kind
 from tests.make_manifests import COUNTS, MANIFEST, describe
-from tests.nets import slim_networks
 
 WANTED = json.loads(gzip.decompress(MANIFEST.read_bytes()))
 COUNTED = json.loads(COUNTS.read_text())
-SHALLOW = 600  # Variables; deeper networks take seconds each.
-
-
-def takes_long(name):
-    least = 150 if name in slim_networks.NAMES else SHALLOW
-    return len(WANTED.get(name, ())) >= least
+# What takes seconds to build at full depth.
+DEEP = ("inception_resnet_v2", "resnetrs50", "nasnet_cifar", "xception65")
 
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=pytest.mark.slow if takes_long(name) else ())
-        for name in slimnets.list_networks()
-    ],
+    of_each_kind(
+        slimnets.list_networks(), [name for name in KINDS if name not in DEEP]
+    ),
 )
-def test_variables_and_counts_are_the_committed_ones(name):
-    variables, counts = describe(name)
+def test_variables_counts_and_layers_are_the_committed_ones(name):
+    variables, counts, summary = describe(name)
     assert list(variables.items()) == list(WANTED[name].items())
     assert counts == COUNTED[name]
+    assert committed(name) == summary
 
 
 def test_every_registered_network_has_a_manifest():

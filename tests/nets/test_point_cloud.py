@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import slimnets
 from slimnets.nets import point_cloud
-from slimnets.nets.point_parts import Transform, orthogonality_loss, point_unit
+from slimnets.units.points import Transform, orthogonality_loss, point_unit
 from tests.helpers import assert_close, run_graph, v1
 
 THIN = {"depth_multiplier": 0.125, "num_classes": 4}

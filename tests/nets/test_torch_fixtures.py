@@ -9,30 +9,31 @@ import tensorflow as tf
 
 import slimnets
 from slimnets.checkpoints import mapping
-from slimnets.nets import resnet_torch
-from slimnets.nets.rows import Row, network_of
+from slimnets.rows.arg_scopes import torch_arg_scope
+from slimnets.rows.builder import network_of
+from slimnets.rows.residual import blocks_of, residual_row, root
+from slimnets.units import bottleneck_v1
 from tests.helpers import GOLDEN, assert_close
 
 DTYPES = {"F32": np.float32, "I64": np.int64}
+
+
+def tiny(table, groups=1, base_width=64):
+    widths = {"groups": groups, "base_width": base_width}
+    return residual_row(
+        "tiny",
+        blocks_of(table, bottleneck_v1, **widths),
+        "A small network.",
+        root=root(pool="lowest"),
+        unit_options=(("groups", groups),),
+        arg_scope=torch_arg_scope,
+        weights="torch",
+    )
+
+
 ROWS = {
-    "resnet_bottleneck": Row(
-        name="tiny",
-        stages=((8, 2, 1), (16, 1, 2), (24, 2, 2), (32, 1, 2)),
-        unit_fn=resnet_torch.bottleneck_v1,
-        preactivation=False,
-        root=resnet_torch.Root(pool="symmetric"),
-        arg_scope=resnet_torch.torch_arg_scope,
-    ),
-    "resnext": Row(
-        name="tiny",
-        stages=((8, 1, 1), (16, 2, 2), (24, 1, 2), (32, 1, 2)),
-        unit_fn=resnet_torch.bottleneck_v1,
-        preactivation=False,
-        groups=4,
-        base_width=32,
-        root=resnet_torch.Root(pool="symmetric"),
-        arg_scope=resnet_torch.torch_arg_scope,
-    ),
+    "resnet_bottleneck": tiny(((8, 2, 1), (16, 1, 2), (24, 2, 2), (32, 1, 2))),
+    "resnext": tiny(((8, 1, 1), (16, 2, 2), (24, 1, 2), (32, 1, 2)), 4, 32),
 }
 
 

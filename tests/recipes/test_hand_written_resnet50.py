@@ -12,8 +12,8 @@ import tensorflow as tf
 
 import slimnets
 from slimnets import layers, units
-from slimnets.checkpoints import mapping
-from slimnets.nets.arg_scopes import keras_biased_arg_scope
+from slimnets.checkpoints import keras_networks
+from slimnets.rows.arg_scopes import keras_biased_arg_scope
 from tests.helpers import assert_close
 
 STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
@@ -95,7 +95,7 @@ def test_outputs_equal_the_keras_models(rng):
     ours = slimnets.Model(own_resnet50, num_classes=6)
     images = rng.normal(size=(2, 64, 64, 3)).astype(np.float32)
     ours.build(images.shape)
-    foreign = mapping.foreign_names(ours.variables_by_name, "keras")
+    foreign = keras_networks.foreign_names(ours.variables_by_name, "keras")
     assert {entry.name for entry in foreign.values()} == set(values)
     for name, variable in ours.variables_by_name.items():
         variable.assign(values[foreign[name].name].reshape(variable.shape))

@@ -77,6 +77,28 @@ def _checkpoint(prefix):
     save_weights(prefix, ARRAYS)
 
 
+def _objects(prefix):
+    """As tf.train.Checkpoint writes a network and an optimizer of Keras."""
+    import keras
+    import tensorflow as tf
+
+    network = keras.Sequential([keras.layers.Dense(4, name="layer")])
+    network.build([None, 3])
+    optimizer = keras.optimizers.SGD(momentum=0.9)
+    optimizer.build(network.trainable_variables)
+    tf.train.Checkpoint(net=network, optimizer=optimizer).write(prefix)
+
+
+def _frozen(path):
+    import tensorflow as tf
+
+    with tf.Graph().as_default() as graph:
+        for name, value in ARRAYS.items():
+            tf.identity(tf.constant(value, name=name), name=f"{name}/read")
+    with open(path, "wb") as file:
+        file.write(graph.as_graph_def().SerializeToString())
+
+
 def _tar(path):
     _checkpoint(f"{path}-parts")
     content = io.BytesIO()
@@ -114,6 +136,11 @@ KINDS = {
     "data": Kind(
         _checkpoint, "x.ckpt", _read_all, damaged="x.ckpt.data-00000-of-00001"
     ),
+    "objects": Kind(_objects, "x.ckpt", _read_all, damaged="x.ckpt.index"),
+    "objects_data": Kind(
+        _objects, "x.ckpt", _read_all, damaged="x.ckpt.data-00000-of-00001"
+    ),
+    "frozen": Kind(_frozen, "x.pb", _read_all),
     "tar.gz": Kind(_tar, "x.tar.gz", _read_all),
 }
 

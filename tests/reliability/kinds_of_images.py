@@ -1,11 +1,14 @@
 """Damaged images: bytes, and headers that tell of other sizes."""
 
+import importlib.util
+import io
 import pathlib
 import struct
 import zlib
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image, features
 
 from tests.reliability.fuzzing import Kind
 from tests.reliability.mutations import mutated
@@ -23,13 +26,32 @@ SIZES = {
 }
 
 
+# What Pillow decodes, and how it writes it.
+PILLOWS = {
+    "webp": ("WEBP", {"quality": 80}),
+    "lossless.webp": ("WEBP", {"lossless": True}),
+    "tiff": ("TIFF", {}),
+    "deflated.tiff": ("TIFF", {"compression": "tiff_deflate"}),
+    "jpeg.tiff": ("TIFF", {"compression": "jpeg"}),
+    "exif.jpeg": ("JPEG", {"exif": b"Exif\0\0MM\0*\0\0\0\x08\0\x01"
+                           b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"}),
+    "palette.bmp": ("BMP", {}),
+}  # fmt: skip
+if features.check("avif"):
+    PILLOWS["avif"] = ("AVIF", {})
+if importlib.util.find_spec("pillow_heif"):
+    PILLOWS["heic"] = ("HEIF", {})
+
+
 def pixels() -> np.ndarray:
     """A picture that is not the same everywhere: uint8 `[12, 10, 3]`."""
     return np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
 
 
 def encoded(kind: str) -> bytes:
-    """The picture as a JPEG, PNG, GIF (of two pictures) or BMP."""
+    """The picture as a JPEG, PNG, GIF (of two pictures), BMP or one of PILLOWS."""
+    if kind in PILLOWS:
+        return _by_pillow(*PILLOWS[kind])
     if kind == "jpeg":
         return tf.io.encode_jpeg(pixels()).numpy()
     if kind == "png":
@@ -51,6 +73,16 @@ def encoded(kind: str) -> bytes:
     return header + comment + picture + picture + b";"
 
 
+def _by_pillow(name: str, options: dict) -> bytes:
+    if name == "HEIF":
+        importlib.import_module("pillow_heif").register_heif_opener()
+    picture = Image.fromarray(pixels()).resize((40, 48))
+    file = io.BytesIO()
+    picture = picture.quantize(200) if name == "BMP" else picture
+    picture.save(file, name, **options)
+    return file.getvalue()
+
+
 def with_size(kind: str, data: bytes, width: int, height: int) -> bytes:
     """An image whose header tells another size; a PNG's checksum is right."""
     place, layout = SIZES[kind]
@@ -70,7 +102,7 @@ def with_size(kind: str, data: bytes, width: int, height: int) -> bytes:
 
 def _images(kind: str) -> Kind:
     def damage(rng, original):
-        if rng.random() < 0.3:
+        if kind in SIZES and rng.random() < 0.3:
             width, height = rng.choice(SIDES, 2)
             original = with_size(kind, original, int(width), int(height))
             return original if rng.random() < 0.5 else mutated(rng, original)
@@ -104,4 +136,4 @@ def _crop(data):
     return geometry.decode_crop(data, window, tf.zeros([0, 4]), draws, 8, 3)
 
 
-KINDS = {kind: _images(kind) for kind in SIZES}
+KINDS = {kind: _images(kind) for kind in (*SIZES, *PILLOWS)}

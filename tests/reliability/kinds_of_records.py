@@ -78,10 +78,11 @@ def _read_records(path: str) -> None:
     from slimnets.data.datasets import get_dataset
     from slimnets.data.decoding import _problem
     from slimnets.data.image_files import BadImage, find_images
+    from slimnets.data.pixel_limit import Decoding
 
     source = get_dataset("records", dataset_dir=path).source("train")
     for index in range(source.number):
-        assert _problem(source, index, 3) != ""
+        assert _problem(source, index, Decoding(3)) != ""
     for image in find_images(os.path.join(path, SHARD)):
         with contextlib.suppress(BadImage):
             image.read()

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import tensorflow as tf
 
-from slimnets.cli.common import UsageError
+from slimnets.cli.command import UsageError
 from tests.reliability.fuzzing import Kind
 
 FLAGS = b"""# What a config looks like.

@@ -9,14 +9,14 @@ import tf_slim
 from tf_slim.nets import alexnet, inception, overfeat, resnet_v1, resnet_v2, vgg
 
 from slimnets import layers, slim
-from slimnets.slim import mirror, moved
+from slimnets.slim import moved, second_run
 from tests.helpers import v1
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is deprecated:UserWarning")
 
 
 def state():
-    return {n: dict(vars(m)) for n, m in mirror.tf_slim_modules().items()}
+    return {n: dict(vars(m)) for n, m in second_run.tf_slim_modules().items()}
 
 
 def test_undo_brings_everything_back():

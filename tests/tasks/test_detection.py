@@ -8,6 +8,7 @@ import tensorflow as tf
 
 import slimnets
 from slimnets.data import composed
+from slimnets.tasks import boxes as boxes_of
 from slimnets.tasks import detection
 from slimnets.tasks.config import DetectionConfig
 from slimnets.tasks.detection import Detection, average_precision, detector
@@ -28,15 +29,15 @@ def random_boxes(rng, *shape):
 
 def test_codes_of_boxes_are_their_inverse(rng):
     boxes, anchors = random_boxes(rng, 50), random_boxes(rng, 50)
-    codes = detection.encode_boxes(boxes, anchors)
-    np.testing.assert_allclose(detection.decode_boxes(codes, anchors), boxes, atol=1e-3)
-    np.testing.assert_allclose(detection.encode_boxes(boxes, boxes), 0.0, atol=1e-5)
+    codes = boxes_of.encode_boxes(boxes, anchors)
+    np.testing.assert_allclose(boxes_of.decode_boxes(codes, anchors), boxes, atol=1e-3)
+    np.testing.assert_allclose(boxes_of.encode_boxes(boxes, boxes), 0.0, atol=1e-5)
 
 
 def test_overlaps_of_known_boxes():
     first = np.array([[0, 0, 2, 2], [0, 0, 4, 4]], "f")
     second = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [9, 9, 10, 10]], "f")
-    found = detection.box_overlaps(first, second)
+    found = boxes_of.box_overlaps(first, second)
     expected = [[1, 1 / 7, 0], [1 / 4, 1 / 4, 0]]
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
@@ -48,7 +49,7 @@ def test_an_anchor_for_every_output_of_the_detector(size):
         outputs, _ = detector(
             images, 3, backbone="resnet18", depth_multiplier=0.125, pyramid_depth=8
         )
-    anchors = detection.make_anchors(size, size, (8, 16, 32))
+    anchors = boxes_of.make_anchors(size, size, (8, 16, 32))
     sides = [-(-size // s) for s in (8, 16, 32)]
     assert len(anchors) == 4 * sum(side**2 for side in sides)
     # Reshaped at run time, so only the rank and the last dimension are known here.
@@ -72,11 +73,11 @@ def test_anchors_lie_where_the_network_looks():
 
 
 def test_every_object_has_an_anchor_and_no_anchor_two(rng):
-    anchors = tf.constant(detection.make_anchors(64, 64, (8, 16)))
+    anchors = tf.constant(boxes_of.make_anchors(64, 64, (8, 16)))
     boxes = random_boxes(rng, 3, 5)
     labels = np.array([[0, 1, 2, 3, 4], [5, 6, -1, -1, -1], [-1] * 5], np.int32)
     objects, matched = map(
-        np.asarray, detection.match_anchors(anchors, tf.constant(boxes), labels)
+        np.asarray, boxes_of.match_anchors(anchors, tf.constant(boxes), labels)
     )
     for image in range(3):
         real = labels[image] >= 0
@@ -85,16 +86,16 @@ def test_every_object_has_an_anchor_and_no_anchor_two(rng):
         np.testing.assert_array_equal(
             matched[image][positive], labels[image][objects[image][positive]]
         )
-        overlaps = np.asarray(detection.box_overlaps(anchors, boxes[image]))[:, real]
+        overlaps = np.asarray(boxes_of.box_overlaps(anchors, boxes[image]))[:, real]
         best = overlaps.max(1, initial=-1)
-        assert (positive | (best < detection.POSITIVE)).all()
+        assert (positive | (best < boxes_of.POSITIVE)).all()
         ignored = matched[image] == -2
-        assert (best[ignored] >= detection.NEGATIVE).all()
-        assert (best[matched[image] == -1] < detection.NEGATIVE).all()
+        assert (best[ignored] >= boxes_of.NEGATIVE).all()
+        assert (best[matched[image] == -1] < boxes_of.NEGATIVE).all()
 
 
 def test_the_loss_of_an_image_without_objects_is_finite_and_of_classes_only():
-    anchors = tf.constant(detection.make_anchors(64, 64, (16,)))
+    anchors = tf.constant(boxes_of.make_anchors(64, 64, (16,)))
     outputs = {
         "classes": tf.fill([1, len(anchors), 3], -5.0),
         "boxes": tf.ones([1, len(anchors), 4]),
@@ -160,7 +161,7 @@ def test_any_backbone_will_do(backbone):
             images, 3, True, backbone=backbone, depth_multiplier=0.125, pyramid_depth=8
         )
         losses, _ = detection.detection_losses(
-            outputs, tf.constant(detection.make_anchors(65, 65, (8, 16, 32))),
+            outputs, tf.constant(boxes_of.make_anchors(65, 65, (8, 16, 32))),
             tf.constant([[[0.0, 0, 20, 20]]]), tf.constant([[1]]),
         )  # fmt: skip
         gradients = tf.gradients(losses, v1.trainable_variables())

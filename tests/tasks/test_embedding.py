@@ -241,7 +241,7 @@ def test_errors_say_what_is_wrong(config, tmp_path, folder):
     write_records(whole, [b"x" * 100])
     (tmp_path / "cut").write_bytes(whole.read_bytes()[:-9])
     for path, message in (
-        ("empty", "no images in .*png"), ("none", "no file or folder"),
+        ("empty", "no images in .*PNG"), ("none", "no file or folder"),
         ("list", r"gone.png \(1 of 1\)"), ("cut", "cut short at record 0"),
     ):  # fmt: skip
         with pytest.raises((ValueError, FileNotFoundError), match=message):

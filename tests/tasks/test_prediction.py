@@ -3,13 +3,16 @@
 import csv
 import io
 import json
+import os
 import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 import slimnets
+from slimnets.cli.main import main
 from slimnets.tasks.classifiers import get_classifier
 from slimnets.tasks.config import PredictionConfig
 from slimnets.tasks.prediction import batches_of, find_input, write_predictions
@@ -48,7 +51,7 @@ def network_of(path):
 
 def rows(folder, stdin=(), **changes):
     out = io.StringIO()
-    number, bad = write_predictions(config(folder, **changes), stdin, out)
+    number, bad, _ = write_predictions(config(folder, **changes), stdin, out)
     found = list(csv.DictReader(io.StringIO(out.getvalue())))
     assert len(found) == number
     return found, bad
@@ -89,7 +92,7 @@ def test_every_kind_of_input_gives_the_same_rows(folder):
 
 def test_json_lines_go_to_a_file_that_is_whole_or_not_there(folder):
     path = folder / "rows.jsonl"
-    number, _ = write_predictions(
+    number, *_ = write_predictions(
         config(folder, output=str(path), format="jsonl", top=2)
     )
     lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -151,3 +154,44 @@ def test_averages_are_what_predicts(folder):
 def test_wrong_settings_are_explained(folder, changes, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         write_predictions(config(folder, **changes))
+
+
+def test_what_is_left_out_is_said_and_is_a_failure_with_strict(folder, capsys):
+    raw = os.fsdecode(b"caf\xe9.png")
+    images = folder / "images"
+    (images / "0.png").rename(images / raw)
+    (images / "notes.txt").write_text("no image")
+    (images / ".hidden.png").write_text("no image")
+    output = folder / "rows.csv"
+    flags = [f"--input={images}", f"--checkpoint_path={folder / 'model'}"]
+    for command, out, strict, code in (
+        ("predict", output, "--strict", 1),
+        ("predict", output, "--nostrict", 0),
+        ("features", folder / "vectors", "--strict", 1),
+    ):
+        assert main([command, *flags, f"--output={out}", strict]) == code
+        said = capsys.readouterr().err
+        assert "left out 1 file, which is no image: notes.txt" in said
+        assert "hidden" not in said
+    assert b"caf\xe9.png," in output.read_bytes()
+    with np.load(folder / "vectors" / "features-00000.npz") as arrays:
+        assert raw in arrays["names"].tolist() and len(arrays["names"]) == 7
+    (images / "notes.txt").unlink()
+    assert main(["predict", *flags, f"--output={output}", "--strict"]) == 0
+    assert main(["predict", *flags, f"--output={output}", "--format=jsonl"]) == 0
+    names = [json.loads(line)["image"] for line in output.read_text().splitlines()]
+    assert raw in names
+
+
+def test_photos_are_predicted_upright_unless_it_is_switched_off(folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 12, 3)).astype(np.uint8)
+    path = folder / "photo.png"
+    Image.fromarray(pixels).save(path, exif=exif)
+    for switch, turns in ((None, 3), (True, 3), (False, 0)):
+        classifier = get_classifier(config(folder, exif_orientation=switch))
+        (image,) = find_input(str(path))
+        Image.fromarray(np.rot90(pixels, turns)).save(folder / "turned.png")
+        (turned,) = find_input(str(folder / "turned.png"))
+        np.testing.assert_array_equal(classifier.load(image), classifier.load(turned))

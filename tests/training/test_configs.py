@@ -29,7 +29,14 @@ def photos(tmp_path, rng):
     return tmp_path / "photos"
 
 
-@pytest.mark.parametrize("path", ON_DISK, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=() if path.stem.endswith("_a3") else pytest.mark.slow)
+        for path in ON_DISK
+    ],
+    ids=lambda path: path.stem,
+)
 def test_a_config_takes_a_step(path, photos, tmp_path, capsys):
     text = path.read_text()
     changes = {"model_name": SMALL, "dataset_name": "folder", "dataset_dir": photos,

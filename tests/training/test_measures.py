@@ -8,20 +8,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from slimnets.training.evaluation_files import write_report
 from slimnets.training.measures import Evaluation, count
-from slimnets.training.reports import write_report
 
 
-def evaluation(logits, labels, parts=3, **options):
+def evaluation(logits, labels, parts=3, background=0, **options):
     """An evaluation in several batches, the last of another size."""
     sums = {}
     for part in np.array_split(np.arange(len(labels)), parts):
         counts = count(tf.constant(logits[part]), tf.constant(labels[part]), **options)
         for name, value in counts.items():
             sums[name] = sums.get(name, 0) + value.numpy()
-    names = tuple(
-        f"class {i}" for i in range(logits.shape[1] - options.get("offset", 0))
-    )
+    names = tuple(f"class {i}" for i in range(logits.shape[1] - background))
     return Evaluation.of_counts(sums, split="test", seconds=1.0, label_names=names)
 
 
@@ -68,7 +66,8 @@ def test_calibration_error_is_its_definition(examples):
 def test_a_background_class_moves_labels(examples):
     logits, labels = examples
     wider = np.concatenate([np.full([200, 1], -9.0), logits], axis=1)
-    found, plain = evaluation(wider, labels, offset=1), evaluation(logits, labels)
+    found = evaluation(wider, labels + 1, background=1)
+    plain = evaluation(logits, labels)
     assert found.correct == plain.correct
     assert found.class_rows()[0]["name"] == "background"
     assert found.class_rows()[1]["name"] == "class 0"
@@ -111,11 +110,16 @@ def test_a_report_is_tables_and_a_picture(examples, tmp_path):
     assert min(image.shape[:2]) > 300
 
 
-def test_a_picture_needs_matplotlib_and_a_matrix(examples, tmp_path, monkeypatch):
+def test_a_picture_needs_matplotlib_and_a_matrix(
+    examples, tmp_path, monkeypatch, capsys
+):
     several = evaluation(np.eye(3), np.eye(3, dtype=np.float32), several=True)
     assert len(write_report(several, str(tmp_path), picture=False)) == 2
     with pytest.raises(ValueError, match="no confusion matrix"):
         write_report(several, str(tmp_path), picture=True)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"slimnets\[plot\]"):
-        write_report(evaluation(*examples), str(tmp_path), picture=True)
+    paths = write_report(evaluation(*examples), str(tmp_path), picture=True)
+    names = [path.rpartition("/")[2] for path in paths]
+    assert names == ["evaluation.json", "classes.csv", "confusion.csv"]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "confusion.png" in line and "pip install 'slimnets[plot]'" in line

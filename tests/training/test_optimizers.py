@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from slimnets.training import TrainingConfig, optimizers, run
 from slimnets.training.lars import Lars
-from slimnets.training.optimization import OptimizationConfig
+from slimnets.training.optimization_config import OptimizationConfig
 from slimnets.training.optimizers import OPTIMIZERS, change_updates, make_optimizer
 
 # Each option with a value that is not its default.

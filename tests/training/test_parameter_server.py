@@ -183,7 +183,11 @@ def test_a_process_serves_until_it_is_told_the_end(serve, tmp_path):
     def tell():
         while old.exists():
             time.sleep(0.01)
-        old.write_text(new)
+        with old.open("w") as file:
+            for part in (new[:5], new[5:], "\n"):
+                file.write(part)
+                file.flush()
+                time.sleep(0.05)
 
     thread = threading.Thread(target=tell)
     thread.start()

@@ -7,10 +7,9 @@ import pytest
 import tensorflow as tf
 
 from slimnets import Block, arg_scope, layers, stack_blocks
-from slimnets.layers import replay
+from slimnets.layers import recomputing
 from slimnets.model import Model
 from slimnets.nets.resnet_v2 import resnet_v2
-from slimnets.nets.roots import build_root
 from slimnets.training import TrainingInterrupted, loop, train
 from slimnets.training.averages import ENDING
 from slimnets.training.run import Run
@@ -203,15 +202,15 @@ def rooted(inputs, num_classes=None, is_training=False):
 
 def _gradients(recompute, network, inside=None):
     """Of the outputs and perhaps of an end point inside of what is recomputed."""
-    with arg_scope([stack_blocks, build_root], recompute=recompute):
+    with arg_scope([stack_blocks], recompute=recompute):
         model = Model(network, num_classes=10, seed=0)
-    with replay.counting() as scopes:
+    with recomputing.counting() as scopes:
         model.build([None, 16, 16, 1])
     images = tf.random.stateless_normal([4, 16, 16, 1], [1, 2])
 
     @tf.function
     def run():
-        with tf.GradientTape() as tape, replay.noise_from(tf.constant([3, 4])):
+        with tf.GradientTape() as tape, recomputing.noise_from(tf.constant([3, 4])):
             if inside is None:
                 outputs = [model(images, training=True)]
             else:
@@ -251,7 +250,7 @@ def test_what_is_recomputed_draws_the_same_noise_again():
     def run(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            y = replay.recomputed(lambda net: layers.dropout(3.0 * net, 0.5), x)
+            y = recomputing.recomputed(lambda net: layers.dropout(3.0 * net, 0.5), x)
         return y, tape.gradient(y, x)
 
     x = tf.ones([4, 100])

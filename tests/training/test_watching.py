@@ -59,7 +59,7 @@ def test_the_best_is_evaluated_by_its_directory(config):
 def test_averages_that_are_not_there_are_missed(config):
     run = config(max_number_of_steps=1)
     train(run, show=False)
-    with pytest.raises(ValueError, match="has no moving averages such as"):
+    with pytest.raises(ValueError, match="has no moving averages; moving_av"):
         evaluate_checkpoint(run.train_dir, averages=True)
 
 
@@ -132,8 +132,13 @@ def test_a_terminal_gets_a_bar_with_everything(config, monkeypatch, capfd):
     monkeypatch.setattr(loop, "SECONDS_PER_CALL", 0.0)
     train(config())
     text = capfd.readouterr().err
-    for shown in ("loss", "accuracy", "rate", "images/s", "24/24", "<00:00"):
+    for shown in ("tiny: 24/24 |", "loss", "accuracy", "00:00 left"):
         assert shown in text
+    assert "images/s" not in text
+    monkeypatch.setattr(progress, "WIDTH", 160)
+    train(config("wide"))
+    text = capfd.readouterr().err
+    assert "images/s" in text and "rate" in text
 
 
 def test_plain_lines_tell_how_long_it_takes(capfd):

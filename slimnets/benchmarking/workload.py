@@ -1,0 +1,106 @@
+"""What is measured: a network, and the work that it does."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+OWN, MATMUL = "slimnets", "matmul"
+PEERS = ("keras", "tf_slim", "torch", "onnxruntime")
+MODES = ("forward", "training")
+# How slimnets runs inference: as a Model, or from a file of one of these formats.
+DEFAULT_FORM, MODEL = "frozen_graph", "model"
+FORMS = (
+    DEFAULT_FORM, "saved_model", "onnx", "tflite", "openvino", "stablehlo", "keras",
+    MODEL,
+)  # fmt: skip
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """The work of one comparison.
+
+    Attributes:
+        network: a registered name.
+        batch_size: images at a time.
+        image_size: height and width of the images; None for the network's own.
+        precision: what it computes in; peers compute in float32 beside int8.
+        mode: `forward`, inference; or `training`, a step of plain gradient descent.
+        form: in which slimnets runs inference: a format of `slimnets export`, or
+            `model`, a Model as it is.
+        threads: how many threads each subject uses; None for its own choice.
+        num_classes: of the network.
+        jit: whether XLA compiles slimnets' own work, which is that of a Model then.
+    """
+
+    network: str
+    batch_size: int = 1
+    image_size: int | None = None
+    precision: str = "float32"
+    mode: str = "forward"
+    form: str = DEFAULT_FORM
+    threads: int | None = None
+    num_classes: int = 1000
+    jit: bool = False
+
+    def __post_init__(self):
+        for name, allowed in (
+            ("mode", MODES),
+            ("form", FORMS),
+            ("precision", PRECISIONS),
+        ):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ValueError(f"{name}={value!r}; allowed are {', '.join(allowed)}.")
+        if self.precision == "int8" and not self.from_file:
+            raise ValueError(
+                "int8 is of inference from a file: mode='forward', form='onnx', "
+                "'tflite' or 'openvino'."
+            )
+        if self.jit and self.from_file:
+            raise ValueError("jit compiles a Model; with mode='forward', form='model'.")
+
+    @property
+    def from_file(self) -> bool:
+        """Whether slimnets loads an exported network for it."""
+        return self.mode == "forward" and self.form != MODEL
+
+    @property
+    def peer_precision(self) -> str:
+        """What peers compute in, which have no int8."""
+        return "float32" if self.precision == "int8" else self.precision
+
+    def __str__(self) -> str:
+        form = f", {self.form}" if self.mode == "forward" else ""
+        return (
+            f"{self.network}, {self.mode}, batch {self.batch_size}, "
+            f"{self.image_size} pixels, {self.precision}{form}{', jit' * self.jit}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """An exported network that a subject loads instead of building it."""
+
+    format: str
+    precision: str
+    path: str
+
+
+def file_of(subject: str, work: Work, directory: str) -> File | None:
+    """Returns what a subject of a comparison loads; None for one that builds.
+
+    ONNX Runtime, as a peer, computes in float32, for which it has kernels.
+    """
+    if subject == OWN and work.from_file:
+        chosen, precision = work.form, work.precision
+    elif subject == "onnxruntime" and work.mode == "forward":
+        chosen, precision = "onnx", "float32"
+    else:
+        return None
+    # Not before: whoever only describes work needs no TensorFlow.
+    from slimnets.export.formats import FORMATS
+
+    path = os.path.join(directory, subject + FORMATS[chosen].ending)
+    return File(chosen, precision, path)

@@ -1,0 +1,275 @@
+"""What a checkpoint and a network have in common, and what not: the text of it."""
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+
+from slimnets.checkpoints.base import Shape, WeightsReader
+from slimnets.checkpoints.first_convolution import is_root_of_colours
+from slimnets.checkpoints.networks import Network, name_of, sources_of, weights_of
+
+SHOWN = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadReport:
+    """The outcome of comparing a checkpoint with the variables it should fill.
+
+    Attributes:
+        source: the checkpoint's prefix.
+        loaded: variable names that get a value, with the name of its tensor.
+        missing: variables that the checkpoint does not have.
+        unexpected: tensors that no variable takes.
+        wrong_shape: variable names, with the tensor's shape and the variable's.
+        excluded: variables that the caller asked to leave alone.
+        ignored: tensors that only training needs (step, optimizer).
+        adapted: variables whose weights are made for another number of channels.
+        causes: likely reasons, in words.
+    """
+
+    source: str
+    loaded: Mapping[str, str]
+    missing: Sequence[str] = ()
+    unexpected: Sequence[str] = ()
+    wrong_shape: Mapping[str, tuple[Shape, Shape]] = dataclasses.field(
+        default_factory=dict
+    )
+    excluded: Sequence[str] = ()
+    ignored: Sequence[str] = ()
+    adapted: Sequence[str] = ()
+    causes: Sequence[str] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every variable got its tensor and every tensor its variable."""
+        return not (self.missing or self.unexpected or self.wrong_shape)
+
+    @property
+    def summary(self) -> str:
+        """One line: how many of each, and the likely cause of a difference."""
+        counts = [f"{len(self.loaded)} loaded"] + [
+            f"{len(names)} {kind}"
+            for kind, names in (
+                ("missing", self.missing),
+                ("unexpected", self.unexpected),
+                ("of another shape", self.wrong_shape),
+                ("excluded", self.excluded),
+                ("adapted", self.adapted),
+            )
+            if names
+        ]
+        causes = "".join(f" Likely cause: {cause}." for cause in self.causes)
+        return f"{self.source}: {', '.join(counts)}.{causes}"
+
+    def __str__(self) -> str:
+        lines = [self.summary]
+        lines += _listing(
+            "Missing (variables that the checkpoint does not have)",
+            [self._with_nearest(name) for name in self.missing[:SHOWN]],
+            len(self.missing),
+        )
+        lines += _listing(
+            "Unexpected (tensors that no variable takes)",
+            self.unexpected[:SHOWN],
+            len(self.unexpected),
+        )
+        shapes = [
+            f"{name}: {list(theirs)} in the checkpoint, {list(ours)} here"
+            for name, (theirs, ours) in self.wrong_shape.items()
+        ]
+        lines += _listing("Wrong shape", shapes[:SHOWN], len(shapes))
+        return "\n".join(lines)
+
+    def _with_nearest(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self.unexpected, n=1)
+        return f"{name} (nearest unexpected: {near[0]})" if near else name
+
+
+def _listing(title: str, entries: Sequence[str], total: int) -> list[str]:
+    if not entries:
+        return []
+    rest = [f"    and {total - len(entries)} more"] if total > len(entries) else []
+    return [f"  {title}:", *(f"    {entry}" for entry in entries), *rest]
+
+
+def likely_causes(
+    missing: Sequence[str],
+    unexpected: Sequence[str],
+    wrong_shape: Mapping[str, tuple[Shape, Shape]],
+    loaded: Mapping[str, str],
+    reader: WeightsReader,
+    network: Network | None = None,
+) -> list[str]:
+    """The well-known reasons for such a difference, most telling first.
+
+    A reason is one only if what it says explains what is missing or left over.
+    """
+    if not (missing or unexpected or wrong_shape):
+        return []
+    causes = (
+        _another_network(reader, network),
+        _outer_scope(missing, unexpected),
+        _nothing(reader),
+        _objects(missing, unexpected, loaded, reader),
+        _averages(missing, unexpected),
+        _normalizer(missing, unexpected),
+        _classes(wrong_shape),
+        _head(missing, unexpected),
+        _channels(wrong_shape),
+        _names(missing, loaded, reader, network),
+    )
+    return [cause for cause in causes if cause]
+
+
+def _another_network(reader: WeightsReader, network: Network | None) -> str | None:
+    theirs = reader.metadata.get("model_name")
+    if network is None or theirs is None or theirs == name_of(network):
+        return None
+    return f"it is of the network {theirs}, as its metadata says"
+
+
+def _nothing(reader: WeightsReader) -> str | None:
+    if set(reader) - reader.bookkeeping:
+        return None
+    if reader:
+        return f"it holds no network, but {', '.join(list(reader)[:3])}"
+    return (
+        "it holds no variables: in a network that was exported for inference they are "
+        "constants of its graph. Load what it was exported from"
+    )
+
+
+def _objects(
+    missing: Sequence[str],
+    unexpected: Sequence[str],
+    loaded: Mapping[str, str],
+    reader: WeightsReader,
+) -> str | None:
+    """Paths for names: no name fits, though tensors of these shapes are there."""
+    if not reader.object_based or reader.kind == "keras" or loaded:
+        return None
+    if not 0 < len(missing) <= len(unexpected):
+        return None
+    return "tf.train.Checkpoint wrote it, by object paths instead of by name"
+
+
+def _names(
+    missing: Sequence[str],
+    loaded: Mapping[str, str],
+    reader: WeightsReader,
+    network: Network | None,
+) -> str | None:
+    """Why the names of another framework were not mapped."""
+    if not missing or loaded or reader.kind == "tensorflow":
+        return None
+    if network is None:
+        return (
+            f"its names are of {reader.kind}, and what network the variables are of "
+            "is not known (network='resnet50', for example)"
+        )
+    if not sources_of(network, reader.kind):
+        own = weights_of(network) or "its own"
+        return (
+            f"{name_of(network)} loads {own} weights; it is not equal to any network "
+            f"whose weights come as such a {reader.kind} file"
+        )
+    return None
+
+
+def _normalizer(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
+    def layers(names: Sequence[str], ending: str) -> set[str]:
+        matches = (re.fullmatch(f"(.*)/{ending}", name) for name in names)
+        return {match.group(1) for match in matches if match}
+
+    beta = "BatchNorm/(?:beta|gamma|moving_mean|moving_variance)"
+    if layers(missing, "biases") & layers(unexpected, beta):
+        return (
+            "the checkpoint has BatchNorm where this network has biases: the network "
+            "was built without its arg scope"
+        )
+    if layers(missing, beta) & layers(unexpected, "biases"):
+        return (
+            "the checkpoint has biases where this network has BatchNorm: what wrote it "
+            "was built without the network's arg scope"
+        )
+    return None
+
+
+def _outer_scope(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
+    """A scope that only one of the two sides has around everything else."""
+    for inner, outer, where, rename in (
+        (missing, unexpected, "checkpoint", (r"{scope}/(.*)", r"\1")),
+        (unexpected, missing, "network", (r"(.*)", r"{scope}/\1")),
+    ):
+        known = set(inner)
+        scopes = {
+            name[: -len(tail) - 1]
+            for name in list(outer)[:1] + list(outer)[-1:]
+            for tail in _tails(name)
+            if tail in known
+        }
+        for scope in sorted(scopes):
+            shared = sum(name.startswith(f"{scope}/") for name in outer)
+            matched = sum(f"{scope}/{name}" in set(outer) for name in known)
+            if matched and 2 * matched >= shared:
+                pair = tuple(part.format(scope=scope) for part in rename)
+                return f"an outer scope {scope!r} in the {where} (rename=[{pair!r}])"
+    return None
+
+
+def _tails(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[first:]) for first in range(1, len(parts))]
+
+
+def _averages(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
+    ending = "/ExponentialMovingAverage"
+    averaged = {n.removesuffix(ending) for n in unexpected if n.endswith(ending)}
+    if averaged & set(missing):
+        pair = (rf"(.*){ending}", r"\1")
+        return f"the checkpoint holds moving averages only (rename=[{pair!r}])"
+    return None
+
+
+def _head(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
+    """Logits, and nothing else, that only one of the two sides has."""
+    for names, others, has, lacks in (
+        (unexpected, missing, "the checkpoint", "this network"),
+        (missing, unexpected, "this network", "the checkpoint"),
+    ):
+        logits = all(re.fullmatch(r"(.*/)?logits/.*", name) for name in names)
+        if names and logits and not others:
+            return f"{has} has logits, {lacks} has none (exclude=['.*/logits/.*'])"
+    return None
+
+
+def _channels(wrong_shape: Mapping[str, tuple[Shape, Shape]]) -> str | None:
+    for name, (theirs, ours) in wrong_shape.items():
+        if is_root_of_colours(name, theirs, ours):
+            modes = "'sum' or 'repeat'" if ours[2] == 1 else "'repeat'"
+            return (
+                f"images of 3 channels in the checkpoint, of {ours[2]} here "
+                f"(adapt_root={modes})"
+            )
+    return None
+
+
+def _classes(wrong_shape: Mapping[str, tuple[Shape, Shape]]) -> str | None:
+    shapes = [
+        shapes
+        for name, shapes in wrong_shape.items()
+        if not is_root_of_colours(name, *shapes)
+    ]
+    # Another width would show in what the next layer takes as well.
+    if any(not (a and b and a[:-1] == b[:-1]) for a, b in shapes):
+        return None
+    ends = {(theirs[-1], ours[-1]) for theirs, ours in shapes}
+    if len(ends) != 1:
+        return None
+    theirs, ours = ends.pop()
+    background = ": one has a background class 0" if abs(theirs - ours) == 1 else ""
+    return (
+        f"{theirs} classes in the checkpoint, {ours} here{background} (build with "
+        f"num_classes={theirs}, or exclude=['.*/logits/.*'] for a new head)"
+    )

@@ -1,0 +1,140 @@
+"""What sub-commands share: their errors, their flags, and a quiet TensorFlow."""
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+
+from absl import flags
+
+from slimnets.listing import listed
+
+# So many names of files stand in a message.
+_NAMED = 20
+DEBUG_HINT = " (--debug shows all)"
+
+
+class UsageError(Exception):
+    """The command was called wrongly; its text is one line."""
+
+
+def define_debug(flag_values: flags.FlagValues) -> None:
+    """Defines --debug, which every command has."""
+    flags.DEFINE_boolean(
+        "debug",
+        False,
+        "Show tracebacks and what TensorFlow prints when it starts.",
+        flag_values=flag_values,
+    )
+
+
+def define_fields(
+    flag_values: flags.FlagValues,
+    config: type,
+    fields: Sequence[tuple[str, str, str]],
+    required: Sequence[str] = (),
+) -> None:
+    """Defines a flag for each (kind, name, help), with the default of the config.
+
+    Args:
+        flag_values: where to.
+        config: a dataclass with a field of each name.
+        fields: the flags.
+        required: names of those that have no default.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    for kind, name, text in fields:
+        default = None if name in required else defaults[name]
+        getattr(flags, f"DEFINE_{kind}")(name, default, text, flag_values=flag_values)
+
+
+def require(flag_values: flags.FlagValues, command: str, *names: str) -> None:
+    """Raises UsageError unless every flag of `names` has a value."""
+    for name in names:
+        if flag_values[name].value in (None, ""):
+            raise UsageError(f"{command} needs --{name} (slimnets {command} --help)")
+
+
+def check_output_directory(name: str, path: str) -> None:
+    """Makes the directory that a flag names, and sees that it can be written to.
+
+    Else that would be found when all is computed.
+
+    Raises:
+        OSError: if it cannot.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise type(error)(
+            f"Cannot write to {name}={path}: {error.strerror or error}."
+        ) from None
+
+
+def tell_left_out(bad: Sequence[str], others: Sequence[str]) -> None:
+    """Says on standard error what a command has left out of its input.
+
+    Args:
+        bad: what was wrong with images.
+        others: files that are no images.
+    """
+    for problem in bad:
+        print(f"slimnets: left out {problem}", file=sys.stderr)
+    if others:
+        what = (
+            "file, which is no image"
+            if len(others) == 1
+            else "files that are no images"
+        )
+        names = listed(others, _NAMED)
+        print(f"slimnets: left out {len(others)} {what}: {names}", file=sys.stderr)
+
+
+def exit_code(strict: bool, *left_out: Sequence[str]) -> int:
+    """1 where --strict was given and anything was left out, else 0."""
+    return int(strict and any(left_out))
+
+
+@contextlib.contextmanager
+def quiet_tensorflow(debug: bool) -> Iterator[None]:
+    """Keeps the lines that TensorFlow's C++ code prints at its start off the screen.
+
+    They go to file descriptor 2 before any setting can reach them. What is printed in
+    this context is thrown away, unless `debug` is set or an exception leaves it.
+    """
+    if debug:
+        yield
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as kept:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            _restore(screen)
+            kept.seek(0)
+            shutil.copyfileobj(kept, sys.stderr.buffer)
+            raise
+        finally:
+            _restore(screen)
+            os.close(screen)
+
+
+def _restore(screen: int) -> None:
+    sys.stderr.flush()
+    os.dup2(screen, 2)
+
+
+def start_tensorflow(debug: bool) -> None:
+    """Imports TensorFlow and starts its devices, quietly unless `debug`."""
+    with quiet_tensorflow(debug):
+        import tensorflow as tf
+
+        tf.constant(0)

@@ -1,0 +1,93 @@
+"""Looks for what keeps a trained network from learning, or from testing as it trains.
+
+What is found are sentences that name a layer, the likeliest cause first. Images of the
+whole split are looked at, as they are in evaluation; nothing of the network changes.
+The exit code is 1 if anything was found.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags
+
+from slimnets.cli import data_flags, network_flags, weights_flags
+from slimnets.cli.command import UsageError, define_debug, require, start_tensorflow
+from slimnets.data.input_config import OF_DATASETS
+
+ARGUMENTS = ()
+_INPUT = ("dataset_name", *OF_DATASETS, "preprocessing_name")
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    for name, text in (
+        network_flags.CHECKPOINT_PATH[1:],
+        network_flags.MODEL_NAME[1:],
+        ("dataset_split_name", "The split; the dataset's training split by default."),
+        ("output", "A .png file: the layers, drawn; needs matplotlib."),
+    ):
+        flags.DEFINE_string(name, None, text, flag_values=flag_values)
+    for kind, name, text in data_flags.FIELDS:
+        if name in _INPUT:
+            getattr(flags, f"DEFINE_{kind}")(name, None, text, flag_values=flag_values)
+    for name, default, text in (
+        ("batch_size", 64, "Images at a time, whose statistics are compared."),
+        ("batches", 4, "How many times."),
+    ):
+        flags.DEFINE_integer(
+            name, default, text, lower_bound=1, flag_values=flag_values
+        )
+    flags.DEFINE_boolean(
+        "table", False, "Show every activation and norm.", flag_values=flag_values
+    )
+    weights_flags.define(flag_values)
+    define_debug(flag_values)
+
+
+def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
+    require(flag_values, "diagnose", "checkpoint_path")
+    start_tensorflow(flag_values.debug)
+    from slimnets.inspection.diagnosis import diagnose
+    from slimnets.inspection.diagnosis_picture import plot_diagnosis
+    from slimnets.inspection.plot import checked_path, figure_class
+
+    if flag_values.output:
+        checked_path(flag_values.output, (".png",))
+        figure_class()
+    trained = weights_flags.open_trained(flag_values, model_name=flag_values.model_name)
+    found = diagnose(trained.network, _batches(flag_values, trained))
+    if flag_values.table:
+        print(f"{found.table()}\n")
+    print(found)
+    if flag_values.output:
+        plot_diagnosis(found, flag_values.output)
+        print(f"written to {flag_values.output}")
+    return int(bool(found))
+
+
+def _batches(flag_values: flags.FlagValues, trained) -> list:
+    """Batches of images from all over the split, and the logits of their labels."""
+    import tensorflow as tf
+
+    from slimnets.data.pipeline import evaluation_batches
+    from slimnets.training.evaluation_data import classes_of, dataset_for
+
+    given = {name: flag_values[name].value for name in OF_DATASETS}
+    dataset, _ = dataset_for(
+        trained, flag_values.dataset_name, given.pop("dataset_dir"), **given
+    )
+    split = flag_values.dataset_split_name or dataset.train_split
+    number = dataset.source(split).number
+    wanted = flag_values.batches * flag_values.batch_size
+    apart = tf.distribute.InputContext(num_input_pipelines=max(1, number // wanted))
+    batches = evaluation_batches(
+        dataset,
+        batch_size=min(flag_values.batch_size, number),
+        split=split,
+        image_size=trained.image_size,
+        preprocessing=flag_values.preprocessing_name or trained.preprocessing,
+        input_context=apart,
+    )
+    places = tf.constant(classes_of(trained, dataset))
+    found = list(batches.take(flag_values.batches))
+    if found and found[0][1].dtype.is_floating:
+        raise UsageError("diagnose is for images of one label each")
+    return [(images, tf.gather(places, labels)) for images, labels in found]

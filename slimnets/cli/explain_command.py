@@ -1,0 +1,94 @@
+"""Draws where in images a network sees their class, or one that is named.
+
+IMAGES are files, folders, patterns or lists of files. For each a .png is written to
+--output: what the network sees of it, with what speaks for the class in colours.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from absl import flags
+
+from slimnets.cli import network_flags, weights_flags
+from slimnets.cli.command import (
+    UsageError,
+    check_output_directory,
+    define_debug,
+    exit_code,
+    require,
+    start_tensorflow,
+    tell_left_out,
+)
+
+ARGUMENTS = ("IMAGES...",)
+# As `inspection.class_maps`, which imports TensorFlow, has them; a test compares.
+METHODS = ("grad_cam", "grad_cam++", "eigen", "occlusion", "integrated_gradients")
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    for name, text in (
+        network_flags.CHECKPOINT_PATH[1:],
+        network_flags.MODEL_NAME[1:],
+        ("output", "Directory of the pictures."),
+        ("at", "The activation that is looked at: a level, C4, or an end point; the "
+         "last level by default."),
+        ("class", "The class, by its name or its logit; the likeliest of each image by "
+         "default."),
+    ):  # fmt: skip
+        flags.DEFINE_string(name, None, text, flag_values=flag_values)
+    flags.DEFINE_enum(
+        "method", METHODS[0], METHODS, "How it is found.", flag_values=flag_values
+    )
+    flags.DEFINE_boolean(*network_flags.STRICT, flag_values=flag_values)
+    weights_flags.define(flag_values)
+    define_debug(flag_values)
+
+
+def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
+    require(flag_values, "explain", "checkpoint_path", "output")
+    if not arguments:
+        raise UsageError("explain takes IMAGES: files, folders, patterns or lists")
+    check_output_directory("output", flag_values.output)
+    start_tensorflow(flag_values.debug)
+    from slimnets.data.image_files import BadImage
+    from slimnets.inspection.class_maps import class_mapper, explain_image, place_of
+    from slimnets.inspection.plot import figure_class
+    from slimnets.tasks.prediction import find_input
+
+    figure_class()
+    others: list[str] = []
+    images = list(find_input(arguments, sys.stdin, others))
+    trained = weights_flags.open_trained(flag_values, model_name=flag_values.model_name)
+    wanted = flag_values["class"].value
+    wanted = None if wanted is None else place_of(wanted, trained)
+    at, method = flag_values.at, flag_values.method
+    mapper = class_mapper(trained.network, at=at, method=method)
+    how = f"{method} at {at}" if at else method
+    bad = []
+    for path, image in zip(_paths(images, flag_values.output), images, strict=True):
+        try:
+            pixels = image.read(trained.channels, trained.exif_orientation)
+        except BadImage as problem:
+            bad.append(str(problem))
+            continue
+        try:
+            said = explain_image(trained, pixels, path, mapper, wanted, how)
+        except KeyError as error:  # Of an end point; its text is a sentence.
+            raise UsageError(str(error.args[0])) from error
+        print(f"{image.name}: {said}, {path}")
+    tell_left_out(bad, others)
+    return exit_code(flag_values.strict, bad, others)
+
+
+def _paths(images: Sequence, directory: str) -> list[str]:
+    """A file for each image, called as the image, with a number where that is taken."""
+    paths: dict[str, None] = {}
+    for image in images:
+        stem = os.path.splitext(os.path.basename(image.name))[0]
+        path, number = os.path.join(directory, f"{stem}.png"), 1
+        while path in paths:
+            number += 1
+            path = os.path.join(directory, f"{stem}_{number}.png")
+        paths[path] = None
+    return list(paths)

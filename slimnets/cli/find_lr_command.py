@@ -1,0 +1,80 @@
+"""Looks for a learning rate: trains a few steps, each with a higher one.
+
+The loss falls until the rate is too high; what is proposed is a tenth of the rate
+at which it was lowest. Nothing is kept of the network. With --output the table is
+written as a file, and drawn.
+"""
+
+import os
+from collections.abc import Sequence
+
+from absl import flags
+
+from slimnets.cli import data_flags, train_command
+from slimnets.cli.command import (
+    check_output_directory,
+    define_debug,
+    define_fields,
+    require,
+    start_tensorflow,
+)
+from slimnets.cli.flag_groups import GROUPS
+from slimnets.training.training_config import TrainingConfig
+
+ARGUMENTS = ()
+# Of train's flags, those of what is not done here.
+_UNUSED = {
+    *GROUPS["evaluation, checkpoints and logs"],
+    *GROUPS["distribution"],
+    *GROUPS["learning rate"],
+    "train_dir", "max_number_of_steps", "number_of_epochs", "allow_changes",
+    "recalibrate_batches", "moving_average_decay",
+} - {"layer_rate_decay", "learning_rate_scales"}  # fmt: skip
+_FIELDS = tuple(field for field in train_command.FIELDS if field[1] not in _UNUSED)
+# The numbers of rates that the command prints at most.
+_SHOWN = 20
+
+
+def define_flags(flag_values: flags.FlagValues) -> None:
+    define_fields(flag_values, TrainingConfig, _FIELDS, ["model_name"])
+    data_flags.define_input(flag_values)
+    for name, default, text in (
+        ("lowest", 1e-6, "The first learning rate."),
+        ("highest", 10.0, "The last one; it ends before where the loss has risen."),
+    ):
+        flags.DEFINE_float(name, default, text, flag_values=flag_values)
+    flags.DEFINE_integer(
+        "steps", 100, "How many rates are tried, one a step.", flag_values=flag_values
+    )
+    flags.DEFINE_string(
+        "output", None, "Directory of a table and a picture.", flag_values=flag_values
+    )
+    define_debug(flag_values)
+
+
+def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    require(flag_values, "find-lr", "model_name")
+    start_tensorflow(flag_values.debug)
+    if flag_values.output:
+        check_output_directory("output", flag_values.output)
+    from slimnets.training.rate_finder import find_rate
+
+    names = [*(name for _, name, _ in _FIELDS), *data_flags.NAMES]
+    config = TrainingConfig(
+        train_dir="", **{name: flag_values[name].value for name in names}
+    )
+    found = find_rate(
+        config,
+        lowest=flag_values.lowest,
+        highest=flag_values.highest,
+        steps=flag_values.steps,
+    )
+    rows = found.rows()
+    print(f"{'learning rate':>13}  {'loss':>10}  {'smoothed':>10}")
+    for rate, loss, smoothed in rows[:: -(-len(rows) // _SHOWN)]:
+        print(f"{rate:13.3g}  {loss:10.4g}  {smoothed:10.4g}")
+    where = ""
+    if flag_values.output:
+        found.write(flag_values.output)
+        where = f", files in {os.path.abspath(flag_values.output)}"
+    print(f"--learning_rate={found.suggestion:.2g}{where}")

@@ -1,0 +1,158 @@
+"""Everything of a dataset read once: what cannot be used, and what is there twice."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets.data.bad_records import reason
+from slimnets.data.datasets import Dataset
+from slimnets.data.decoding import out_of_range, parsed
+from slimnets.data.pixel_limit import decode_image
+from slimnets.data.sources import Arrays
+
+# So many examples are on their way at a time.
+_AHEAD = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckedSplit:
+    """What a split holds.
+
+    Attributes:
+        number: of examples.
+        bad: why examples cannot be used, by name.
+        classes: how many of the others each class has, by label; examples of several
+            classes count for each.
+        sizes: height and width of these images, with how many there are of each.
+        digests: names of examples by a hash of their bytes.
+    """
+
+    number: int
+    bad: dict[str, str]
+    classes: np.ndarray
+    sizes: collections.Counter
+    digests: dict[bytes, list[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckedDataset:
+    """What a dataset holds, by split."""
+
+    splits: dict[str, CheckedSplit]
+
+    @property
+    def repeated(self) -> dict[str, list[list[str]]]:
+        """Names of examples of the same bytes within a split, by split."""
+        return {
+            name: [names for names in split.digests.values() if len(names) > 1]
+            for name, split in self.splits.items()
+        }
+
+    def shared(self, first: str, second: str) -> list[tuple[str, str]]:
+        """Pairs of examples of the same bytes that stand in both of two splits."""
+        one, two = self.splits[first].digests, self.splits[second].digests
+        return [(one[key][0], two[key][0]) for key in one if key in two]
+
+    @property
+    def bad(self) -> dict[str, str]:
+        """Why examples of any split cannot be used."""
+        return {k: v for split in self.splits.values() for k, v in split.bad.items()}
+
+
+def check_dataset(
+    dataset: Dataset, progress: Callable[[int, int], None] = lambda done, total: None
+) -> CheckedDataset:
+    """Reads and decodes all examples of all splits but the one that is all of them.
+
+    Args:
+        dataset: on disk or in memory.
+        progress: is told how many examples are done, and of how many.
+    """
+    names = [name for name in dataset.splits if name != dataset.whole_split]
+    sources = {name: dataset.source(name) for name in names}
+    total = sum(source.number for source in sources.values())
+    splits, done = {}, 0
+    for name, source in sources.items():
+        splits[name] = _check(
+            dataset, source, lambda n, done=done: progress(done + n, total)
+        )
+        done += source.number
+    return CheckedDataset(splits)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Seen:
+    """One example: its problem, or its classes, size and digest."""
+
+    name: str
+    problem: str = ""
+    classes: Sequence[int] = ()
+    size: tuple[int, int] = (0, 0)
+    digest: bytes = b""
+
+
+def _check(
+    dataset: Dataset, source: Any, progress: Callable[[int], None]
+) -> CheckedSplit:
+    look = _look_at_array if isinstance(source, Arrays) else _look_at_file
+    split = CheckedSplit(
+        source.number,
+        {},
+        np.zeros(dataset.num_classes, np.int64),
+        collections.Counter(),
+        collections.defaultdict(list),
+    )
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, source.number, _AHEAD):
+            part = range(start, min(start + _AHEAD, source.number))
+            for seen in pool.map(lambda index: look(dataset, source, index), part):
+                if seen.problem:
+                    split.bad[seen.name] = seen.problem
+                    continue
+                split.classes[list(seen.classes)] += 1
+                split.sizes[seen.size] += 1
+                split.digests[seen.digest].append(seen.name)
+            progress(part.stop)
+    return split
+
+
+def _look_at_array(dataset: Dataset, source: Arrays, index: int) -> _Seen:
+    image, label = source.images[index], source.labels[index]
+    digest = hashlib.sha256(np.ascontiguousarray(image)).digest()
+    name = f"example {index}"
+    classes = _classes(label)
+    if not all(0 <= c < dataset.num_classes for c in classes):
+        return _Seen(name, f"its label {label} is no class")
+    return _Seen(name, classes=classes, size=image.shape[:2], digest=digest)
+
+
+def _look_at_file(dataset: Dataset, source: Any, index: int) -> _Seen:
+    name = source.name(index)
+    try:
+        encoded, label, _ = parsed(source, index)
+        classes = _classes(label.numpy())
+        if wrong := [c for c in classes if not 0 <= c < source.num_classes]:
+            return _Seen(name, out_of_range(source, wrong[0]))
+        image = decode_image(
+            encoded, dataset.image_shape[-1], exif_orientation=dataset.exif_orientation
+        )
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        return _Seen(name, reason(error))
+    digest = hashlib.sha256(encoded.numpy()).digest()
+    return _Seen(name, "", classes, tuple(image.shape[:2]), digest)
+
+
+def _classes(label: Any) -> list[int]:
+    """The numbers of an example's classes: of one, or of a row of 0 and 1."""
+    if np.ndim(label) == 0:
+        return [int(label)]
+    return np.flatnonzero(np.asarray(label) > 0.5).tolist()

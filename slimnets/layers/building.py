@@ -1,0 +1,189 @@
+"""What several layers share: sizes, channels, normalizer and activation."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from slimnets import end_points, scopes, variables
+from slimnets.layers import initializers
+
+WeightTransform = Callable | Sequence[Callable] | None
+
+
+def channels_of(inputs: tf.Tensor, channel_axis: int = -1) -> int:
+    """Returns the static number of channels of `inputs`, or raises ValueError."""
+    # as_list(): what [] gives after disable_v2_behavior() is no number.
+    channels = inputs.shape.as_list()[channel_axis] if inputs.shape.rank else None
+    if channels is None:
+        raise ValueError(
+            f"The number of channels must be known to make weights; it is undefined in "
+            f"inputs of shape {inputs.shape}."
+        )
+    return channels
+
+
+def whole(value: float, name: str) -> int:
+    """Returns a whole number as an int: old code has `depth / 2`, which is a float, and
+    dimensions of shapes.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    number = isinstance(value, (numbers.Real, tf.compat.v1.Dimension))
+    if number and value == int(value):
+        return int(value)
+    raise ValueError(f"{name}={value!r}; it is a whole number.")
+
+
+def tuple_of(value: int | Sequence[int], length: int, name: str) -> tuple[int, ...]:
+    """Returns an int, or a sequence of `length` ints, as such a tuple."""
+    alone = isinstance(value, numbers.Real)
+    values = (value,) * length if alone else tuple(value)
+    if len(values) != length or any(int(v) != v or v < 1 for v in values):
+        raise ValueError(
+            f"{name}={value!r}; allowed is a positive integer or {length} of them."
+        )
+    return tuple(int(v) for v in values)
+
+
+def static_bool(value: bool | tf.Tensor | None) -> bool | None:
+    """Returns a bool if `value` is known while building, else None."""
+    if tf.is_tensor(value):
+        value = tf.get_static_value(value)
+        return None if value is None else bool(value)
+    return bool(value)
+
+
+def make_variable(
+    name: str,
+    shape: Sequence[int],
+    dtype: tf.DType,
+    initializer: Callable,
+    regularizer: Callable | None = None,
+    trainable: bool = True,
+    collections: Any = None,
+    aggregation: tf.VariableAggregation = tf.VariableAggregation.NONE,
+) -> tf.Variable:
+    """`variables.model_variable` with an initializer that knows the variable's name."""
+    return variables.model_variable(
+        name,
+        tuple(shape),
+        dtype,
+        initializers.bind(initializer, end_points.full_name(name)),
+        regularizer,
+        trainable,
+        collections,
+        aggregation,
+    )
+
+
+def statistics_dtype(dtype: tf.DType) -> tf.DType:
+    """The type in which statistics of activations of type `dtype` are kept."""
+    return tf.float32 if dtype.size < 4 else dtype.base_dtype
+
+
+def value_of(variable: tf.Variable, dtype: tf.DType) -> tf.Tensor:
+    """Reads `variable` in the type that the layer computes in."""
+    value = tf.convert_to_tensor(variable)
+    return value if value.dtype == dtype else tf.cast(value, dtype)
+
+
+def weights_of(
+    variable: tf.Variable,
+    dtype: tf.DType,
+    transform: WeightTransform = None,
+    kind: str = "",
+) -> tf.Tensor:
+    """What a layer computes with: its weights, transformed, in its own type.
+
+    Args:
+        variable: the weights.
+        dtype: what the layer computes in.
+        transform: a function of weights `[..., inputs, outputs]` that gives others of
+            that shape, or several, one after the other; see `weight_transforms`.
+        kind: `depthwise` for `[height, width, channels, multiplier]`, which it sees
+            with one input and `channels * multiplier` outputs; `transposed` for
+            `[..., outputs, inputs]`.
+    """
+    if transform is None:
+        return value_of(variable, dtype)
+    value = tf.convert_to_tensor(variable)
+    shape = value.shape.as_list()
+    swapped = [*range(len(shape) - 2), len(shape) - 1, len(shape) - 2]
+    if kind == "depthwise":
+        value = tf.reshape(value, [*shape[:-2], 1, shape[-2] * shape[-1]])
+    elif kind == "transposed":
+        value = tf.transpose(value, swapped)
+    for each in transform if isinstance(transform, (list, tuple)) else [transform]:
+        value = each(value)
+    if kind == "depthwise":
+        value = tf.reshape(value, shape)
+    elif kind == "transposed":
+        value = tf.transpose(value, swapped)
+    return value_of(value, dtype)
+
+
+def with_updates(
+    outputs: tf.Tensor, updates: Sequence[Any], updates_collections: Any
+) -> tf.Tensor:
+    """Returns `outputs`, and has assignments run as `batch_norm` says."""
+    if tf.executing_eagerly():
+        return outputs
+    updates = [update for update in updates if update is not None]
+    if updates_collections is None:
+        with tf.control_dependencies(updates):
+            return tf.identity(outputs)
+    for collection in end_points.as_collections(updates_collections):
+        tf.compat.v1.get_collection_ref(collection).extend(updates)
+    return outputs
+
+
+def finish(
+    outputs: tf.Tensor,
+    normalizer_fn: Callable | None,
+    normalizer_params: dict[str, Any] | None,
+    activation_fn: Callable | None,
+    outputs_collections: Any,
+    scope_name: str,
+) -> tf.Tensor:
+    """Normalizes, activates and collects what a weight layer has computed."""
+    normalizer_fn = scopes.counterpart(normalizer_fn)
+    if normalizer_fn is not None:
+        outputs = normalizer_fn(outputs, **(normalizer_params or {}))
+    if activation_fn is not None:
+        outputs = activation_fn(outputs)
+    return end_points.collect(outputs_collections, scope_name, outputs)
+
+
+def is_channels_first(data_format: str, dimensions: int = 2) -> bool:
+    """Whether channels come before the spatial dimensions.
+
+    Raises:
+        ValueError: for neither `NHWC` nor `NCHW`; with three, `NDHWC` nor `NCDHW`.
+    """
+    space = "DHW"[-dimensions:]
+    allowed = f"N{space}C", f"NC{space}"
+    if data_format not in allowed:
+        raise ValueError(
+            f"data_format={data_format!r}; allowed are {allowed[0]!r} and "
+            f"{allowed[1]!r}."
+        )
+    return data_format == allowed[1]
+
+
+def finish_norm(
+    outputs: tf.Tensor,
+    inputs: tf.Tensor,
+    activation_fn: Callable | None,
+    outputs_collections: Any,
+    scope_name: str,
+) -> tf.Tensor:
+    """Activates and collects what a normalization has made of its inputs, as which it
+    is of type and shape."""
+    outputs = tf.cast(outputs, inputs.dtype)
+    outputs.set_shape(inputs.shape)
+    return finish(outputs, None, None, activation_fn, outputs_collections, scope_name)

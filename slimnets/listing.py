@@ -1,0 +1,18 @@
+"""Names in messages: the first few, and how many more there are; the nearest one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Returns the first `most` names, with commas between, and the number of others."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns a question that names the nearest of what is known; empty for none."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,1 @@
+"""preprocessing, datasets and deployment, for programs that import research/slim's."""

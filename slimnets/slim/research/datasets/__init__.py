@@ -1,0 +1,1 @@
+"""`datasets` of research/slim: its record files as `slim.dataset.Dataset`."""

@@ -1,0 +1,5 @@
+"""`cifar10` of research/slim's datasets."""
+
+from slimnets.slim.research.datasets import record_datasets
+
+get_split = record_datasets.cifar10.get_split

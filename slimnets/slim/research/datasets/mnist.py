@@ -1,0 +1,5 @@
+"""`mnist` of research/slim's datasets."""
+
+from slimnets.slim.research.datasets import record_datasets
+
+get_split = record_datasets.mnist.get_split

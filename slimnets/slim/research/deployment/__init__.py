@@ -1,0 +1,1 @@
+"""`deployment` of research/slim: clones of a model on several devices."""

@@ -1,0 +1,1 @@
+"""What research/slim's NASNets are made of, for programs that make their own."""

@@ -1,0 +1,1 @@
+"""`preprocessing` of research/slim: images made ready in graph code."""

@@ -1,0 +1,350 @@
+"""Trained networks: weights in a file, a run's directory or an export, ready to use.
+
+    trained = open_trained("runs/digits")
+    logits = trained.model(trained.prepare(image))
+
+Every command opens weights here, so that one file is one network to all of them: with
+the averages of training where there are any, its classes by their names, and its
+images as it was trained with.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets import factory
+from slimnets.checkpoints import LoadReport, Weights, load_weights, open_weights
+from slimnets.checkpoints.base import read_metadata
+from slimnets.checkpoints.metadata import labels_offset
+from slimnets.checkpoints.recognition import class_axes, recognized, sizes_in
+from slimnets.data.class_names import logits_of_labels, names_of_logits
+from slimnets.data.labels import labels_beside
+from slimnets.data.orientation import trained_upright
+from slimnets.data.preprocessing import get_preprocessing
+from slimnets.listing import listed
+from slimnets.model import Model
+from slimnets.rules import Rules, ruled
+
+__all__ = ["Trained", "load_into", "open_trained", "open_weights"]
+
+# What an export's name ends in. One that may hold weights too is an export if its
+# metadata tell of inputs.
+_EXPORTS = (".onnx", ".tflite", ".xml", ".mlir")
+_INPUTS = "inputs"
+# So many layers stand in a message.
+_NAMED = 4
+_CLOUDS = "point_cloud"
+# Gives `open_exported(path)`; it lies above, and is imported if there is an export.
+_EXPORT_ROOM = "slimnets.export.loading"
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A network that has its weights.
+
+    Attributes:
+        model: `model(images)` gives the logits; a Model, but of an export.
+        preprocessing: how images become its input, by name.
+        label_names: of its classes, as many as logits; None where they are not known.
+        input_shape: `[batch, size, size, channels]`, of clouds `[batch, points, dims]`;
+            None for any number of images, as only an export has a fixed one.
+        metadata: what is written beside the weights.
+        source: one line: what was opened, of which step, averages or not.
+        path: the file of its weights, or the prefix of its files.
+        averages: whether any variable has its average.
+    """
+
+    model: Callable
+    preprocessing: str
+    label_names: tuple[str, ...] | None
+    input_shape: Sequence[int | None]
+    metadata: Mapping[str, Any]
+    source: str
+    path: str
+    averages: bool = False
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of its input, or its number of points."""
+        return self.input_shape[1]
+
+    @property
+    def channels(self) -> int:
+        """The number of channels of its input."""
+        return self.input_shape[-1]
+
+    @property
+    def batch_size(self) -> int | None:
+        """How many images an export takes at a time; None for any number."""
+        return self.input_shape[0]
+
+    @property
+    def network(self) -> Model:
+        """The model, as one that has layers to look into. Raises ValueError."""
+        if not isinstance(self.model, Model):
+            raise ValueError(
+                f"{self.path} is an export, which gives its outputs alone: give a "
+                "checkpoint."
+            )
+        return self.model
+
+    @property
+    def num_classes(self) -> int | None:
+        """The number of logits; None of features."""
+        return self.model.num_classes
+
+    @property
+    def labels_offset(self) -> int:
+        """How many logits come before the classes: 1 for a background."""
+        return self.metadata.get("labels_offset", labels_offset(self.num_classes))
+
+    @property
+    def exif_orientation(self) -> bool:
+        """Whether photos were turned upright when it was trained."""
+        return trained_upright(self.metadata)
+
+    @property
+    def known_names(self) -> tuple[str, ...] | None:
+        """The label names, unless they are but a guess by their number."""
+        return self.label_names if _are_given(self.path, self.metadata) else None
+
+    def prepare(self, image: np.ndarray) -> tf.Tensor:
+        """Returns the input `[1, size, size, channels]` for one uint8 image."""
+        recipe = get_preprocessing(self.preprocessing)
+        return recipe.prepare(image[np.newaxis], self.image_size, (0, 255))
+
+
+def open_trained(
+    path: str | os.PathLike,
+    *,
+    averages: bool | None = None,
+    model_name: str | None = None,
+    image_size: int | None = None,
+    preprocessing: str | None = None,
+    precision: str | None = "float32",
+    rename: Iterable[tuple[str, str]] = (),
+    exclude: Iterable[str] = (),
+) -> Trained:
+    """Opens a trained network; what is None comes from its metadata.
+
+    Args:
+        path: a file or a checkpoint as of `read_checkpoint`, the directory of a run,
+            of which the latest is taken, or what `slimnets export` wrote.
+        averages: whether the averages of variables are taken; None for wherever there
+            is one.
+        model_name: a registered network; without metadata the one whose variables
+            these are.
+        image_size: height and width of its input; without metadata the network's
+            default.
+        preprocessing: a name; without metadata the network's own.
+        precision: what a Model computes in; None for what it was trained in.
+        rename: see `load_weights`.
+        exclude: see `load_weights`; the variables keep their initial values.
+
+    Raises:
+        FileNotFoundError: if there is nothing there.
+        ValueError: if it cannot be read or does not fit, is not of classification, or
+            what is None is not known.
+        ImportError: if the file, or what runs an export, needs a package that is not
+            installed.
+    """
+    path = os.fspath(path)
+    if _is_export(path):
+        _check_without_effect(
+            path,
+            averages=averages,
+            model_name=model_name,
+            image_size=image_size,
+            rename=rename,
+            exclude=exclude,
+        )
+        return importlib.import_module(_EXPORT_ROOM).open_exported(path, preprocessing)
+    weights = open_weights(path, averages)
+    known = weights.metadata
+    if task := known.get("task"):
+        raise ValueError(
+            f"{weights.prefix} is of a run of {task}, not of classification; the "
+            "command that trained it measures it again."
+        )
+    rename, exclude = list(rename), list(exclude)
+    name = model_name or known.get("model_name") or recognized(weights)
+    if not name:
+        raise ValueError(
+            f"{weights.prefix} has no metadata beside it that tells its network, and "
+            "its variables are those of no registered one: give its model_name."
+        )
+    info = factory.network_info(name)
+    own = known if name == known.get("model_name") else {}
+    options, rules = own.get("network_options", {}), own.get("rules", ())
+    if rules:
+        info = dataclasses.replace(info, network=ruled(info.network, Rules(rules)))
+    classes, channels = own.get("num_classes"), known.get("input_channels")
+    if "num_classes" not in own or channels is None:
+        found, own_channels = _sizes(weights, info, options, rename)
+        classes = own.get("num_classes", found)
+        channels = channels or own_channels
+    model = Model(
+        name,
+        num_classes=classes,
+        precision=precision or known.get("precision", "float32"),
+        rules=rules,
+        **options,
+    )
+    size = image_size or known.get("image_size") or info.default_image_size
+    if not size:
+        raise ValueError(f"{name} has no default image size; give image_size.")
+    input_shape = _input_shape(info, size, channels)
+    model.build(input_shape)
+    report = load_weights(weights, model, exclude, rename)
+    named = labels_beside(weights.prefix, {"num_classes": classes, **known})
+    return Trained(
+        model=model,
+        preprocessing=preprocessing
+        or known.get("preprocessing_name")
+        or info.preprocessing
+        or "plain",
+        label_names=names_of_logits(named, classes, weights.prefix),
+        input_shape=input_shape,
+        metadata={"num_classes": classes, **known},
+        source=f"{name} of {weights.source}{_left_out(report)}",
+        path=weights.prefix,
+        averages=bool(weights.averaged),
+    )
+
+
+def load_into(
+    model: Model,
+    path: str | os.PathLike,
+    *,
+    averages: bool | None = None,
+    rename: Iterable[tuple[str, str]] = (),
+    exclude: Callable[[Sequence[str]], Iterable[str]] = lambda names: (),
+    label_names: Sequence[str] | None = None,
+) -> str:
+    """Fills a Model that is built, such as one that is to be trained on.
+
+    Args:
+        model: the network; its classes need not be the file's if their logits are left
+            out by `exclude`.
+        path: a file or a checkpoint as of `open_trained`.
+        averages: as of `open_trained`.
+        rename: as of `load_weights`.
+        exclude: a function of the file's names that gives patterns as of
+            `load_weights`.
+        label_names: of the model's classes; where the file has other ones, or in
+            another order, its logits are put into this order.
+
+    Returns:
+        One line: how many variables are of what, and the scopes of those that are new.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_weights`; and if the file's classes
+            have other names.
+    """
+    weights = open_weights(path, averages)
+    report = load_weights(weights, model, exclude(list(weights)), rename)
+    if label_names is not None and _are_given(weights.prefix, weights.metadata):
+        named = labels_beside(weights.prefix, weights.metadata)
+        _order_classes(model, report, named, label_names, weights.prefix)
+    every = len(report.loaded) + len(report.excluded)
+    return f"{len(report.loaded)} of {every} variables from {weights.source}" + (
+        f"; new: {_scopes(report.excluded)}" if report.excluded else ""
+    )
+
+
+def rename_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
+    """Returns the pairs `(pattern, replacement)` of texts `PATTERN=REPLACEMENT`.
+
+    Raises:
+        ValueError: for a text without a `=`.
+    """
+    found = [text.rpartition("=") for text in texts]
+    for text, (_, equals, _) in zip(texts, found, strict=True):
+        if not equals:
+            raise ValueError(f"rename={text!r} is not PATTERN=REPLACEMENT.")
+    return [(old, new) for old, _, new in found]
+
+
+def _is_export(path: str) -> bool:
+    if path.endswith(_EXPORTS):
+        return True
+    return os.path.exists(path) and _INPUTS in read_metadata(os.path.normpath(path))
+
+
+def _check_without_effect(path: str, **settings: Any) -> None:
+    """Raises ValueError for a setting that an export has in itself."""
+    for name, value in settings.items():
+        if value not in (None, (), []):
+            raise ValueError(
+                f"{name}={value!r} is of no effect with {path}, which is an export and "
+                "has it in itself."
+            )
+
+
+def _sizes(
+    weights: Weights,
+    info: factory.NetworkInfo,
+    options: Mapping[str, Any],
+    rename: Sequence[tuple[str, str]],
+) -> tuple[int | None, int]:
+    if info.family == _CLOUDS:  # It takes no images, of which alone sizes are known.
+        return None, 3
+    return sizes_in(weights, info.network, options, rename)
+
+
+def _input_shape(info: factory.NetworkInfo, size: int, channels: int) -> list:
+    if info.family == _CLOUDS:
+        return [None, size, channels]
+    return [None, size, size, channels]
+
+
+def _left_out(report: LoadReport) -> str:
+    number = len(report.excluded)
+    return f", {number} variables as they began" if number else ""
+
+
+def _scopes(names: Sequence[str]) -> str:
+    """The layers of variables, each by its name alone, the first few of them."""
+    found = list(dict.fromkeys(name.split("/")[-2:][0] for name in names))
+    return listed(found, _NAMED)
+
+
+def _are_given(path: str, metadata: Mapping[str, Any]) -> bool:
+    return bool(labels_beside(path, {**metadata, "num_classes": None}))
+
+
+def _order_classes(
+    model: Model,
+    report: LoadReport,
+    names: Sequence[str] | None,
+    label_names: Sequence[str],
+    path: str,
+) -> None:
+    """Puts the logits that were loaded into the order of other labels."""
+    if names is None or tuple(names) == tuple(label_names):
+        return
+    axes = class_axes(model.network_function, model.network_options)
+    heads = {n: axis for n, axis in axes.items() if n in report.loaded}
+    if not heads:
+        return
+    layers = sorted({f"{name.rpartition('/')[0]}/.*" for name in heads})
+    try:
+        named = names_of_logits(names, model.num_classes, path)
+        order = logits_of_labels(
+            label_names, named, model.num_classes, network=f"the checkpoint {path}"
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"{str(error).rstrip('.')}; leave the logits out for new ones "
+            f"(exclude={layers})."
+        ) from None
+    for name, axis in heads.items():
+        variable = model.variable_by_name(name)
+        variable.assign(tf.gather(tf.convert_to_tensor(variable), order, axis=axis))

@@ -1,0 +1,106 @@
+"""Which images measure a trained network, and which of its logits are their classes."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+from slimnets.data import Dataset, get_dataset
+from slimnets.data.class_names import logits_of_labels
+from slimnets.data.input_config import OF_DATASETS
+from slimnets.trained import Trained
+
+
+def classes_of(trained: Trained, dataset: Dataset) -> list[int]:
+    """Which logit is which class of a dataset; see `logits_of_labels`."""
+    return logits_of_labels(
+        dataset.label_names,
+        trained.known_names,
+        trained.num_classes or 0,
+        labels_offset=trained.labels_offset,
+        dataset=f"the dataset {dataset.name}",
+        network=f"the network of {trained.path}",
+    )
+
+
+def dataset_for(
+    trained: Trained,
+    name: str | None = None,
+    directory: str | None = None,
+    **of_records: Any,
+) -> tuple[Dataset, str]:
+    """The dataset that measures a network; one that it was trained on lies where it
+    lay. Its photos are turned upright if those of training were, and are in grey or
+    colour as the network takes them.
+
+    Returns:
+        The dataset, and the split that is all of it; empty where a part of it is held
+        out, since the network was trained on the rest, or it has splits of its own.
+    """
+    known = trained.metadata
+    trained_with = known.get("config", {})
+    name = name or known.get("dataset_name")
+    if name is None:
+        raise ValueError(
+            f"{trained.path} has no metadata beside it that tells its dataset: give "
+            "dataset_name."
+        )
+    if name == trained_with.get("dataset_name"):
+        if not directory and (directory := trained_with.get("dataset_dir")):
+            _check_directory(directory, trained.path)
+        for setting in OF_DATASETS[1:]:
+            if of_records.get(setting) is None:
+                of_records[setting] = trained_with.get(setting)
+    dataset = get_dataset(name, dataset_dir=directory, **of_records)
+    dataset = dataclasses.replace(dataset, exif_orientation=trained.exif_orientation)
+    dataset = _with_channels(dataset, trained)
+    return dataset, "" if _is_trained_on(trained, dataset) else dataset.whole_split
+
+
+def _with_channels(dataset: Dataset, trained: Trained) -> Dataset:
+    """The dataset, decoded into as many channels as the network takes."""
+    *sides, own = dataset.image_shape
+    if len(sides) != 2 or own == trained.channels:
+        return dataset
+    if not dataset.on_disk or trained.channels not in (1, 3):
+        raise ValueError(
+            f"The images of the dataset {dataset.name} have {own} channels, but the "
+            f"network of {trained.path} takes {trained.channels}."
+        )
+    return dataclasses.replace(dataset, image_shape=(*sides, trained.channels))
+
+
+def scope_of(trained: Trained, dataset: Dataset, split: str) -> str:
+    """Which of how many images a split is, of a dataset without splits of its own."""
+    if not dataset.whole_split:
+        return ""
+    total = dataset.splits[dataset.whole_split]
+    if split == dataset.whole_split:
+        return f"all {total} images"
+    scope = f"{dataset.splits[split]} of {total} images"
+    if _is_trained_on(trained, dataset):
+        with_split = trained.metadata.get("config", {}).get("dataset_split_name")
+        seen = (with_split or dataset.train_split) in (split, dataset.whole_split)
+        scope += ", which training saw" if seen else ", held out of training"
+    return scope
+
+
+def _is_trained_on(trained: Trained, dataset: Dataset) -> bool:
+    known = trained.metadata
+    where = known.get("config", {}).get("dataset_dir")
+    there = dataset.directory
+    if where and there and os.path.realpath(where) == os.path.realpath(there):
+        return True
+    fingerprint = known.get("dataset_fingerprint")
+    return bool(fingerprint) and fingerprint == dataset.fingerprint
+
+
+def _check_directory(path: str, prefix: str) -> None:
+    """Raises FileNotFoundError if what a run was trained on is not there any more."""
+    if not os.path.exists(path):
+        where = "" if os.path.isabs(path) else f", seen from {os.getcwd()}"
+        raise FileNotFoundError(
+            f"{prefix} was trained on {path}, which is not there{where}: give "
+            "dataset_dir."
+        )
