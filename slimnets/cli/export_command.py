@@ -67,9 +67,10 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_float(
         "tolerance",
         None,
-        "The largest difference from the network that passes, relative to the largest "
-        "output; by default 1e-4, or what the network's own spread allows if that is "
-        "more; for float16 0.02, bfloat16 0.1, int8 0.5.",
+        "The largest difference from the network that passes: of any value, relative "
+        "to the largest output, by default 1e-4, or what the network's own spread "
+        "allows if that is more; below float32 of all values together, by default 0.1 "
+        "for float16, 0.3 for bfloat16, 0.5 for int8.",
         lower_bound=0.0,
         flag_values=flag_values,
     )

@@ -21,7 +21,10 @@ from slimnets.checkpoints.metadata import LABELS_ENDING
 from slimnets.data.labels import write_labels
 from slimnets.export.agreement import (
     JITTER,
+    LARGEST,
+    SIZES,
     SPREADS,
+    TOGETHER,
     TOLERANCES,
     largest_difference,
     sample_inputs,
@@ -40,7 +43,7 @@ class Report:
     Attributes:
         path: where.
         format, precision: of it.
-        difference: the largest one on sample images, relative to the largest output.
+        difference: the largest one on sample images; see `agreement.TOLERANCES`.
         tolerance: the one that would have passed.
         size: of all its files, in bytes.
     """
@@ -94,9 +97,10 @@ def export_model(
         preprocessing: how images become the input, by name; then a SavedModel takes
             encoded images too.
         calibration: for int8, batches of inputs, arrays or dicts by name.
-        tolerance: the largest difference that passes, relative to the largest output;
-            None for that of the precision, see `agreement.TOLERANCES`, and in float32
-            for what the network's own spread allows on any processor, if that is more.
+        tolerance: the largest difference that passes, in float32 of any value, else of
+            all together; None for that of the precision, see `agreement.TOLERANCES`,
+            and in float32 for what the network's own spread allows on any processor,
+            if that is more.
 
     Raises:
         ValueError: if the format cannot hold the network, or what was written differs
@@ -131,6 +135,7 @@ def export_model(
         known["label_names"] = list(labels)
     job = Job(model, frozen, precision, known, preprocessing, batches)
     allowed = TOLERANCES[precision] if tolerance is None else tolerance
+    order = LARGEST if precision == "float32" else TOGETHER
     with draft_directory(output) as directory:
         draft = os.path.join(directory, f"draft{chosen.ending}")
         with refusals_of(f"{format} cannot hold this network", ValueError):
@@ -140,7 +145,7 @@ def export_model(
         del job, frozen
         gc.collect()
         write_json(f"{draft}.json", known)
-        difference = largest_difference(load(draft)(samples), wanted)
+        difference = largest_difference(load(draft)(samples), wanted, order)
         spread = None
         if difference > allowed and precision == "float32" and tolerance is None:
             own = as_function(model, input_shape, levels=levels, jitter=JITTER)
@@ -149,7 +154,7 @@ def export_model(
         if difference > allowed:
             raise ValueError(
                 f"The {format} in {precision} differs from the network by "
-                f"{difference:.2g}, relative to its largest output, where "
+                f"{difference:.2g}, relative to {SIZES[order]}, where "
                 f"{allowed:.2g} is allowed{_of_spread(spread)}: nothing is written."
             )
         known.update(largest_difference=difference, tolerance=allowed)

@@ -23,7 +23,6 @@ from slimnets.export.graph import (
     NodeGraph,
     is_channels_last,
     node_of,
-    type_attribute,
 )
 from slimnets.export.padding import (
     dilations_into_convolutions,
@@ -32,6 +31,7 @@ from slimnets.export.padding import (
 from slimnets.export.preactivation import SUMS, scales_behind_relus, shifts_before_sums
 from slimnets.export.sizes import known_size, with_free_batch
 from slimnets.export.weights import (
+    add_bias,
     response,
     sees_padding,
     set_weights,
@@ -248,7 +248,7 @@ def _fold_into_source(graph, node, index, value, shapes) -> None:
         name = graph.constant(f"{bias.name}/folded", new.astype(old.dtype))
         graph.set_input(bias, 1, name)
     elif node.op != "Mul":
-        _add_bias(graph, source, value)
+        add_bias(graph, source, value)
     graph.bypass(node.name, node.input[index])
 
 
@@ -271,15 +271,5 @@ def _fold_into_consumers(graph, node, index, value, shapes) -> None:
         if node.op == "Mul":
             set_weights(graph, reader, times_inputs(reader, old, value))
         else:
-            _add_bias(graph, reader, response(reader, old, value))
+            add_bias(graph, reader, response(reader, old, value))
     graph.bypass(node.name, node.input[index])
-
-
-def _add_bias(graph: NodeGraph, node: NodeDef, bias: np.ndarray) -> None:
-    """Adds a bias to what a layer gives."""
-    dtype = graph.dtype(node)
-    name = graph.constant(f"{node.name}/bias/value", bias.astype(dtype.as_numpy_dtype))
-    added = graph.add(
-        "BiasAdd", f"{node.name}/bias", (node.name, name), T=type_attribute(dtype)
-    )
-    graph.redirect(node.name, added)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from slimnets.data.orientation import trained_upright
+from slimnets.export.bias_correction import with_corrected_biases
 from slimnets.export.frozen import Frozen
 from slimnets.export.keras_file import load_keras, write_keras
 from slimnets.export.onnx_file import load_onnx, write_onnx, write_quantized_onnx
@@ -53,11 +54,17 @@ class Job:
 
     @functools.cached_property
     def graph(self) -> Frozen:
-        """The folded graph in the precision; in float32 for int8."""
+        """The folded graph in the precision; for int8 in float32, to be rounded."""
         folded = self.frozen.folded()
         if self.precision == "int8":
-            return folded
+            return self.to_be_rounded(folded)
         return folded.in_precision(self.precision)
+
+    def to_be_rounded(self, folded: Frozen) -> Frozen:
+        """Returns a folded graph that loses least in int8."""
+        if not self.calibration:
+            return folded
+        return with_corrected_biases(folded, self.calibration)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,9 +100,17 @@ def _onnx(job: Job, path: str) -> None:
         write_onnx(job.graph, path, job.metadata)
 
 
+def _openvino(job: Job, path: str) -> None:
+    # It rounds to bfloat16 by itself, as it computes.
+    graph = job.graph if job.precision == "int8" else job.frozen.folded()
+    write_openvino(graph, path, job.precision, job.metadata, job.calibration)
+
+
 def _tflite(job: Job, path: str) -> None:
     # Its own convolutions have no paddings but SAME and VALID.
     folded = job.frozen.folded(explicit_padding=False)
+    if job.precision == "int8":
+        folded = job.to_be_rounded(folded)
     write_tflite(folded, path, job.precision, job.calibration)
 
 
@@ -132,10 +147,7 @@ FORMATS = {
     "openvino": Format(
         ".xml",
         ("float32", "bfloat16", "int8"),
-        # It rounds to bfloat16 by itself, as it computes.
-        lambda job, path: write_openvino(
-            job.frozen.folded(), path, job.precision, job.metadata, job.calibration
-        ),
+        _openvino,
         lambda path, outputs, threads: load_openvino(path, threads),
         WEIGHTS_ENDING,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from slimnets.export.graph import NodeDef, NodeGraph, is_channels_last
+from slimnets.export.graph import NodeDef, NodeGraph, is_channels_last, type_attribute
 
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 
@@ -62,3 +62,23 @@ def sees_padding(node: NodeDef, weights: np.ndarray) -> bool:
     return node.attr["padding"].s == b"EXPLICIT" or not (
         one or node.attr["padding"].s == b"VALID"
     )
+
+
+def add_bias(graph: NodeGraph, node: NodeDef, bias: np.ndarray) -> None:
+    """Adds a bias to what a layer gives; to the one that it has, if there is one."""
+    readers = [graph.nodes[name] for name in graph.consumers[node.name]]
+    if graph.is_private(node.name) and readers[0].op == "BiasAdd":
+        old = graph.value(readers[0].input[1])
+        if old is not None:
+            name = graph.constant(
+                f"{readers[0].name}/folded", (old + bias).astype(old.dtype)
+            )
+            graph.set_input(readers[0], 1, name)
+            return
+    dtype = graph.dtype(node)
+    value = bias.astype(dtype.as_numpy_dtype)
+    name = graph.constant(f"{node.name}/bias/value", value)
+    added = graph.add(
+        "BiasAdd", f"{node.name}/bias", (node.name, name), T=type_attribute(dtype)
+    )
+    graph.redirect(node.name, added)
