@@ -78,6 +78,12 @@ def settings_of(config: Any) -> dict[str, dataclasses.Field]:
     return {field.name: field for field in fields}
 
 
+def grouped(config: Any, *groups: str) -> set[str]:
+    """The names of the settings that stand under these headings."""
+    settings = settings_of(config).items()
+    return {name for name, field in settings if field.metadata["group"] in groups}
+
+
 def check(config: Any) -> None:
     """Raises ValueError for a setting out of range, or of no effect without another."""
     for name, field in settings_of(config).items():

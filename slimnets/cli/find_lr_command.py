@@ -17,19 +17,17 @@ from slimnets.cli.command import (
     require,
     start_tensorflow,
 )
-from slimnets.settings import DISTRIBUTION, OUTPUT, RATE, settings_of
+from slimnets.settings import DISTRIBUTION, OUTPUT, RATE, grouped, settings_of
 from slimnets.training.training_config import TrainingConfig
 
 ARGUMENTS = ()
-_GROUPS = {name: f.metadata["group"] for name, f in settings_of(TrainingConfig).items()}
-# Of train's flags, those of what is done here.
-_NAMES = {
-    "layer_rate_decay", "learning_rate_scales",
-    *(name for name in _GROUPS if _GROUPS[name] not in (OUTPUT, DISTRIBUTION, RATE)),
-} - {
+# Of train's flags, those of what is not done here.
+_UNUSED = {
     "train_dir", "max_number_of_steps", "number_of_epochs", "allow_changes",
     "recalibrate_batches", "moving_average_decay",
-}  # fmt: skip
+    *grouped(TrainingConfig, OUTPUT, DISTRIBUTION, RATE),
+} - {"layer_rate_decay", "learning_rate_scales"}  # fmt: skip
+_NAMES = settings_of(TrainingConfig).keys() - _UNUSED
 # The numbers of rates that the command prints at most.
 _SHOWN = 20
 
