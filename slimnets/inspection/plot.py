@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from slimnets import extras
 from slimnets.inspection.diagram import (
     FRAME,
     HEAD,
@@ -182,14 +183,7 @@ def _headline(summary: Summary) -> str:
 
 def figure_class() -> Any:
     """Returns matplotlib's Figure. Raises ImportError without matplotlib."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError(
-            "Pictures need matplotlib, which is not installed: "
-            "pip install 'slimnets[plot]'."
-        ) from None
-    return Figure
+    return extras.require("Pictures need", "plot", "matplotlib.figure").Figure
 
 
 @functools.lru_cache(maxsize=4096)
