@@ -93,7 +93,7 @@ def _picture(flag_values: flags.FlagValues) -> str:
 def _network(flag_values: flags.FlagValues, name: str) -> None:
     options = build_flags.options(flag_values, name)
     from slimnets import inspection
-    from slimnets.inspection.plot import plot_network
+    from slimnets.inspection.diagram.drawing import plot_network
 
     with build_flags.open_rules(flag_values):
         summary = inspection.summarize(name, **options)
