@@ -6,7 +6,6 @@ net, end_points = slimnets.build("resnet_v2_50", images, num_classes=10)
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import fnmatch
 import functools
 import importlib.resources
@@ -18,6 +17,7 @@ import tensorflow as tf
 
 from slimnets import layers
 from slimnets.blocks import takes
+from slimnets.listing import nearest
 from slimnets.nets import (
     alexnet,
     bit,
@@ -148,8 +148,8 @@ def network_info(name: str) -> NetworkInfo:
         ValueError: for an unknown name, with the nearest ones.
     """
     if name not in _NETWORKS:
-        near = difflib.get_close_matches(str(name), _NETWORKS, n=3)
-        hint = f"Nearest: {', '.join(near)}." if near else "None is near."
+        near = nearest(name, _NETWORKS)
+        hint = f"Nearest: {near}." if near else "None is near."
         raise ValueError(
             f"Unknown network {name!r}. {hint} slimnets.list_networks() names all "
             f"{len(_NETWORKS)}."

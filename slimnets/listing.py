@@ -12,7 +12,14 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
+def nearest(
+    name: object, known: Iterable[str], most: int = 3, cutoff: float = 0.6
+) -> str:
+    """Returns the names that are most like one, with commas between; empty for none."""
+    return ", ".join(difflib.get_close_matches(str(name), known, most, cutoff))
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns a question that names the nearest of what is known; empty for none."""
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    near = nearest(name, known, most=1)
+    return f" Did you mean {near!r}?" if near else ""

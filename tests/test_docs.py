@@ -3,10 +3,15 @@
 import importlib.util
 import pathlib
 import re
+import sys
+import types
 
 import pytest
 
 from slimnets import factory
+from slimnets.cli.main import COMMANDS
+from slimnets.data import datasets
+from slimnets.export import FORMATS
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 SPEC = importlib.util.spec_from_file_location("make_pages", DOCS / "make_pages.py")
@@ -27,7 +32,6 @@ def test_the_pages_are_current(pages):
 
 def test_every_command_and_network_is_on_its_page(pages):
     import slimnets
-    from slimnets.cli.main import COMMANDS
 
     for command in COMMANDS:
         assert f"## slimnets {command}\n" in pages["reference/commands.md"]
@@ -41,11 +45,63 @@ def test_no_address_and_no_path_is_shown(pages):
         assert str(DOCS.parent) not in text
 
 
+def test_links_between_pages_lead_somewhere():
+    root = DOCS.parent
+    for page in [*root.glob("*.md"), *DOCS.rglob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def blocks(name):
+    """The Python of a how-to."""
+    page = (DOCS / "howto" / name).read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+
+
+def test_the_page_on_adding_a_format_runs(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(FORMATS, "packed_graph", None)  # So that it goes afterwards.
+    names = {}
+    for code in blocks("format.md"):
+        exec(code, names)
+    printed = capsys.readouterr().out
+    assert printed.startswith("packed_graph in float32, ")
+    assert "\n(2, 10)\n" in printed and "array([0.5, 1.5]" in printed
+
+
+def test_the_page_on_adding_a_dataset_runs(monkeypatch, call, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(datasets, "_DATASETS", dict(datasets._DATASETS))
+    monkeypatch.delitem(sys.modules, "stripes", raising=False)
+    (code,) = blocks("dataset.md")
+    (tmp_path / "stripes.py").write_text(code)
+    page = (DOCS / "howto" / "dataset.md").read_text(encoding="utf-8")
+    for line in re.findall(r"^    slimnets (.*)", page, re.MULTILINE):
+        code, out, err = call(*line.split())
+        assert code == 0, err
+        assert re.search(r"accuracy (9\d|100)\.\d\d % \(\d+ of 100 test", out), out
+
+
+def test_the_page_on_adding_a_command_runs(monkeypatch, call):
+    command, settings = blocks("command.md")
+    module = types.ModuleType("slimnets.cli.sizes_command")
+    exec(command, module.__dict__)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(COMMANDS, "sizes", "tell the size of a network")
+    assert call("sizes", "lenet", "--num_classes=10")[1].endswith(" bytes\n")
+    assert "Tells how many numbers a network has" in call("sizes", "--help")[1]
+    code, _, err = call("sizes")
+    assert code == 2 and "takes the NAME of one network" in err
+    names = {}
+    exec(settings, names)
+    with pytest.raises(ValueError, match="label_noise=2 must be in"):
+        names["NoisyConfig"](model_name="lenet", train_dir="", label_noise=2)
+
+
 def test_the_page_on_adding_a_network_runs(monkeypatch, capsys):
     monkeypatch.setattr(factory, "_NETWORKS", dict(factory._NETWORKS))
-    page = (DOCS / "howto" / "network.md").read_text()
     names = {}
-    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+    for code in blocks("network.md"):
         exec(code, names)
     printed = capsys.readouterr().out
     assert "C3 small_resnet/block3 512 " not in printed  # It ends at stride 4.
@@ -58,10 +114,10 @@ def test_the_page_on_rules_runs(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     page = (DOCS / "howto" / "rules.md").read_text()
     changes = page[page.index("## Ten") : page.index("## Elsewhere")]
-    blocks = re.findall(r"```python\n(.*?)```", changes, re.DOTALL)
-    assert len(blocks) == 10 and all(b.count("\n") <= 10 for b in blocks)
+    ten = re.findall(r"```python\n(.*?)```", changes, re.DOTALL)
+    assert len(ten) == 10 and all(code.count("\n") <= 10 for code in ten)
     names = {}
-    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+    for code in blocks("rules.md"):
         exec(code, names)
     printed = capsys.readouterr().out
     assert "batch_norm -> group_norm" in printed and "rate: 1 -> 2" in printed

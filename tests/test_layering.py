@@ -28,7 +28,7 @@ LAYERS = [
     ["layers"],
     ["variables", "scopes", "end_points", "contrib_names", "version"],
     ["rules"],
-    ["listing", "lazy_names"],
+    ["extras", "listing", "lazy_names", "settings"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 EXTRAS = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import contextlib
-import difflib
 import errno
 import glob
 import json
@@ -18,6 +17,7 @@ import numpy as np
 
 from slimnets.checkpoints import metadata as metadata_fields
 from slimnets.checkpoints.wrappers import without, wrapper_of
+from slimnets.listing import nearest
 
 Shape = tuple[int, ...]
 
@@ -75,8 +75,8 @@ class WeightsReader(Mapping[str, np.ndarray]):
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self.shapes:
-            near = difflib.get_close_matches(str(name), self.shapes, n=3)
-            hint = f"; the nearest are {', '.join(near)}" if near else ""
+            near = nearest(name, self.shapes)
+            hint = f"; the nearest are {near}" if near else ""
             raise KeyError(f"No tensor {name!r} in {self.prefix}{hint}.")
         return self.read(self._stored[name])
 
@@ -137,14 +137,6 @@ def _size(path: str) -> int:
 def one_line(text: object, length: int = 160) -> str:
     """The beginning of a text, as one line without a full stop."""
     return " ".join(str(text).split())[:length].rstrip(". ")
-
-
-def extra_missing(package: str, path: str, extra: str) -> ImportError:
-    """The error for a package that is not installed."""
-    return ImportError(
-        f"{path} needs {package}, which is not installed: "
-        f"pip install 'slimnets[{extra}]'."
-    )
 
 
 def read_metadata(prefix: str) -> dict[str, Any]:

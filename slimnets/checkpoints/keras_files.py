@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from slimnets import extras
 from slimnets.checkpoints.base import (
     WeightsReader,
     check_expansion,
-    extra_missing,
     is_zip,
     one_line,
     unpack,
@@ -57,10 +57,7 @@ class KerasReader(WeightsReader):
     kind = "keras"
 
     def __init__(self, path: str):
-        try:
-            import h5py
-        except ImportError:
-            raise extra_missing("h5py", path, "weights") from None
+        h5py = extras.require(f"{path} needs", "weights", "h5py")
         self._archived = None
         try:
             if is_zip(path):
@@ -226,10 +223,7 @@ def write_keras(
         read: gives a tensor's value.
         metadata: goes to `path`.json.
     """
-    try:
-        import h5py
-    except ImportError:
-        raise extra_missing("h5py", path, "weights") from None
+    h5py = extras.require(f"{path} needs", "weights", "h5py")
 
     def write(draft: str) -> None:
         with h5py.File(draft, "w") as file:

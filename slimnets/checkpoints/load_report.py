@@ -1,13 +1,13 @@
 """What a checkpoint and a network have in common, and what not: the text of it."""
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 
 from slimnets.checkpoints.base import Shape, WeightsReader
 from slimnets.checkpoints.first_convolution import is_root_of_colours
 from slimnets.checkpoints.networks import Network, name_of, sources_of, weights_of
+from slimnets.listing import nearest
 
 SHOWN = 8
 
@@ -82,8 +82,8 @@ class LoadReport:
         return "\n".join(lines)
 
     def _with_nearest(self, name: str) -> str:
-        near = difflib.get_close_matches(name, self.unexpected, n=1)
-        return f"{name} (nearest unexpected: {near[0]})" if near else name
+        near = nearest(name, self.unexpected, most=1)
+        return f"{name} (nearest unexpected: {near})" if near else name
 
 
 def _listing(title: str, entries: Sequence[str], total: int) -> list[str]:

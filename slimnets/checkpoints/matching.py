@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from slimnets.checkpoints.first_convolution import Adaption
 from slimnets.checkpoints.load_report import LoadReport, likely_causes
 from slimnets.checkpoints.mapping import Foreign
 from slimnets.checkpoints.targets import OF_TRAINING
+from slimnets.listing import nearest
 
 _AVERAGE = "/ExponentialMovingAverage"
 _BLOCK = 16
@@ -211,10 +211,8 @@ class Chosen:
         """Raises ValueError for a pattern that matches none of `names`."""
         for pattern in [*self._exclude, *(self._include or ())]:
             if not any(pattern.fullmatch(name) for name in names):
-                near = difflib.get_close_matches(
-                    pattern.pattern, names, n=3, cutoff=0.4
-                )
-                hint = f" The nearest are {', '.join(near)}." if near else ""
+                near = nearest(pattern.pattern, names, cutoff=0.4)
+                hint = f" The nearest are {near}." if near else ""
                 raise ValueError(
                     f"The pattern {pattern.pattern!r} matches no whole name of a "
                     f"variable or tensor.{hint}"

@@ -7,7 +7,6 @@ objects, of which a Model's variables, and Keras's, get their names back.
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
@@ -17,6 +16,7 @@ import tensorflow as tf
 
 from slimnets.checkpoints.base import WeightsReader, check_expansion, one_line
 from slimnets.checkpoints.object_graphs import ObjectGraph
+from slimnets.listing import nearest
 
 _SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -113,8 +113,8 @@ def _neighbours(prefix: str) -> str:
     found = sorted(n[:-6] for n in os.listdir(directory) if n.endswith(".index"))
     if not found:
         return ""
-    near = difflib.get_close_matches(os.path.basename(prefix), found, n=3) or found[:3]
-    return f"; the directory holds {', '.join(near)}"
+    near = nearest(os.path.basename(prefix), found) or ", ".join(found[:3])
+    return f"; the directory holds {near}"
 
 
 def _unreadable(prefix: str, error: Exception) -> ValueError:

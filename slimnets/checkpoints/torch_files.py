@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from slimnets import extras
 from slimnets.checkpoints.base import (
     Shape,
     WeightsReader,
-    extra_missing,
     is_zip,
     one_line,
     unreadable,
@@ -131,10 +131,7 @@ class PickleReader(WeightsReader):
 
 
 def _load_pickle(path: str) -> Any:
-    try:
-        import torch
-    except ImportError:
-        raise extra_missing("torch", path, "torch") from None
+    torch = extras.require(f"{path} needs", "torch", "torch")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -7,17 +7,11 @@ import json
 
 from absl import flags
 
+from slimnets.cli import setting_flags
 from slimnets.cli.command import UsageError
+from slimnets.training.training_config import TrainingConfig
 
 NAMES = ("num_classes", "input_shape", "output_stride", "rules", "rule")
-# Kind, name, help.
-RULES = (
-    ("string", "rules", "A JSON file of rules by path: {PATTERN: {KEYWORD: VALUE}} "
-     "gives the layers whose scopes the pattern matches another argument."),
-    ("multi_string", "rule", "PATTERN:KEYWORD=VALUE, such a rule: "
-     "block4/.*/conv2:normalizer_fn=group_norm. It wins over those before it; may be "
-     "repeated."),
-)  # fmt: skip
 
 
 def define(flag_values: flags.FlagValues) -> None:
@@ -43,8 +37,7 @@ def define(flag_values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=flag_values,
     )
-    for kind, name, text in RULES:
-        getattr(flags, f"DEFINE_{kind}")(name, None, text, flag_values=flag_values)
+    setting_flags.define(flag_values, TrainingConfig, ["rules", "rule"])
 
 
 def open_rules(flag_values: flags.FlagValues) -> contextlib.AbstractContextManager:

@@ -13,22 +13,19 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import data_flags
+from slimnets.cli import setting_flags
 from slimnets.cli.command import UsageError, define_debug, start_tensorflow
-from slimnets.data.input_config import OF_DATASETS
+from slimnets.data.input_config import OF_DATASETS, InputConfig
 
 ARGUMENTS = ("DIRECTORY",)
-_INPUT = ("dataset_name", *OF_DATASETS, "exif_orientation")
 # So many pairs of the same bytes are named.
 _NAMED = 20
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    for kind, name, text in data_flags.FIELDS:
-        if name in _INPUT:
-            default = True if kind == "boolean" else None
-            define = getattr(flags, f"DEFINE_{kind}")
-            define(name, default, text, flag_values=flag_values)
+    names = ("dataset_name", *OF_DATASETS)
+    setting_flags.define(flag_values, InputConfig, names, known=False)
+    setting_flags.define(flag_values, InputConfig, ["exif_orientation"])
     flags.DEFINE_boolean(
         "strict",
         False,

@@ -1,7 +1,6 @@
 """What sub-commands share: their errors, their flags, and a quiet TensorFlow."""
 
 import contextlib
-import dataclasses
 import os
 import shutil
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from absl import flags
 
 from slimnets.listing import listed
+from slimnets.settings import OUTPUT
 
 # So many names of files stand in a message.
 _NAMED = 20
@@ -28,27 +28,19 @@ def define_debug(flag_values: flags.FlagValues) -> None:
         False,
         "Show tracebacks and what TensorFlow prints when it starts.",
         flag_values=flag_values,
+        module_name=OUTPUT,
     )
 
 
-def define_fields(
-    flag_values: flags.FlagValues,
-    config: type,
-    fields: Sequence[tuple[str, str, str]],
-    required: Sequence[str] = (),
-) -> None:
-    """Defines a flag for each (kind, name, help), with the default of the config.
-
-    Args:
-        flag_values: where to.
-        config: a dataclass with a field of each name.
-        fields: the flags.
-        required: names of those that have no default.
-    """
-    defaults = {field.name: field.default for field in dataclasses.fields(config)}
-    for kind, name, text in fields:
-        default = None if name in required else defaults[name]
-        getattr(flags, f"DEFINE_{kind}")(name, default, text, flag_values=flag_values)
+def define_strict(flag_values: flags.FlagValues) -> None:
+    """Defines --strict, which commands that leave images out have."""
+    flags.DEFINE_boolean(
+        "strict",
+        False,
+        "End with exit code 1 if anything was left out: an image that cannot be "
+        "decoded, or a file in a folder that is no image.",
+        flag_values=flag_values,
+    )
 
 
 def require(flag_values: flags.FlagValues, command: str, *names: str) -> None:

@@ -10,23 +10,15 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import network_flags, weights_flags
+from slimnets.cli import weights_flags
 from slimnets.cli.command import define_debug, require, start_tensorflow
 
 ARGUMENTS = ()
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    _, name, text = network_flags.CHECKPOINT_PATH
-    flags.DEFINE_string(name, None, text, flag_values=flag_values)
     flags.DEFINE_string(
         "output", None, "The file, or the prefix, to write.", flag_values=flag_values
-    )
-    flags.DEFINE_string(
-        "model_name",
-        None,
-        "Name of the network; by default what the JSON file beside the weights says.",
-        flag_values=flag_values,
     )
     flags.DEFINE_enum(
         "format",
@@ -35,7 +27,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "Whose format; by default what the output's name ends in.",
         flag_values=flag_values,
     )
-    weights_flags.define(flag_values)
+    weights_flags.define(flag_values, "checkpoint_path", "model_name")
     define_debug(flag_values)
 
 

@@ -9,25 +9,21 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import data_flags, network_flags, weights_flags
+from slimnets.cli import setting_flags, weights_flags
 from slimnets.cli.command import UsageError, define_debug, require, start_tensorflow
-from slimnets.data.input_config import OF_DATASETS
+from slimnets.data.input_config import OF_DATASETS, InputConfig
 
 ARGUMENTS = ()
-_INPUT = ("dataset_name", *OF_DATASETS, "preprocessing_name")
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     for name, text in (
-        network_flags.CHECKPOINT_PATH[1:],
-        network_flags.MODEL_NAME[1:],
         ("dataset_split_name", "The split; the dataset's training split by default."),
         ("output", "A .png file: the layers, drawn; needs matplotlib."),
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    for kind, name, text in data_flags.FIELDS:
-        if name in _INPUT:
-            getattr(flags, f"DEFINE_{kind}")(name, None, text, flag_values=flag_values)
+    names = ("dataset_name", *OF_DATASETS)
+    setting_flags.define(flag_values, InputConfig, names, known=False)
     for name, default, text in (
         ("batch_size", 64, "Images at a time, whose statistics are compared."),
         ("batches", 4, "How many times."),
@@ -38,7 +34,9 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_boolean(
         "table", False, "Show every activation and norm.", flag_values=flag_values
     )
-    weights_flags.define(flag_values)
+    weights_flags.define(
+        flag_values, "checkpoint_path", "model_name", "preprocessing_name"
+    )
     define_debug(flag_values)
 
 

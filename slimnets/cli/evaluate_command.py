@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import data_flags, network_flags, weights_flags
+from slimnets.cli import setting_flags, weights_flags
 from slimnets.cli.command import (
     UsageError,
     check_output_directory,
@@ -21,24 +21,22 @@ from slimnets.cli.command import (
     require,
     start_tensorflow,
 )
-from slimnets.data.input_config import OF_DATASETS
+from slimnets.data.input_config import OF_DATASETS, InputConfig
+from slimnets.tasks.config import InferenceConfig
 
 ARGUMENTS = ()
-_INPUT = ("dataset_name", *OF_DATASETS, "preprocessing_name",
-          "eval_image_size", "eval_crop_fraction", "exif_orientation",
-          "max_bad_records")  # fmt: skip
+# Settings that None takes from the checkpoint's metadata.
+_INPUT = ("dataset_name", *OF_DATASETS, "eval_crop_fraction")
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    name, text = network_flags.CHECKPOINT_PATH[1:]
-    flags.DEFINE_string(name, None, text, flag_values=flag_values)
+    setting_flags.define(flag_values, InferenceConfig, ["checkpoint_path"])
     define_measuring(flag_values)
 
 
 def define_measuring(flag_values: flags.FlagValues) -> None:
     """Defines all flags but that of what is measured."""
     for name, text in (
-        network_flags.MODEL_NAME[1:],
         ("dataset_split_name", "The split; the dataset's test split by default."),
         ("output", "Directory for the tables of classes and of confusions."),
         ("report", "HTML file for a page of all that, with the curves of training and "
@@ -47,11 +45,7 @@ def define_measuring(flag_values: flags.FlagValues) -> None:
          "in five strengths, as in ImageNet-C: such as gaussian_noise,fog, or all."),
     ):  # fmt: skip
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    for kind, name, text in data_flags.FIELDS:
-        if name in _INPUT:
-            default = 0 if name == "max_bad_records" else None
-            define = getattr(flags, f"DEFINE_{kind}")
-            define(name, default, text, flag_values=flag_values)
+    setting_flags.define(flag_values, InputConfig, _INPUT, known=False)
     flags.DEFINE_integer(
         "batch_size",
         100,
@@ -79,7 +73,10 @@ def define_measuring(flag_values: flags.FlagValues) -> None:
         "these images, and store it beside the checkpoint, where predict finds it.",
         flag_values=flag_values,
     )
-    weights_flags.define(flag_values)
+    weights_flags.define(
+        flag_values, "model_name", "preprocessing_name", "eval_image_size",
+        "exif_orientation", "max_bad_records",
+    )  # fmt: skip
     define_debug(flag_values)
 
 

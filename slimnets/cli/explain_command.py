@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import network_flags, weights_flags
+from slimnets.cli import weights_flags
 from slimnets.cli.command import (
     UsageError,
     check_output_directory,
     define_debug,
+    define_strict,
     exit_code,
     require,
     start_tensorflow,
@@ -28,8 +29,6 @@ METHODS = ("grad_cam", "grad_cam++", "eigen", "occlusion", "integrated_gradients
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     for name, text in (
-        network_flags.CHECKPOINT_PATH[1:],
-        network_flags.MODEL_NAME[1:],
         ("output", "Directory of the pictures."),
         ("at", "The activation that is looked at: a level, C4, or an end point; the "
          "last level by default."),
@@ -40,8 +39,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "method", METHODS[0], METHODS, "How it is found.", flag_values=flag_values
     )
-    flags.DEFINE_boolean(*network_flags.STRICT, flag_values=flag_values)
-    weights_flags.define(flag_values)
+    define_strict(flag_values)
+    weights_flags.define(flag_values, "checkpoint_path", "model_name")
     define_debug(flag_values)
 
 

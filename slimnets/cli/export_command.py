@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import network_flags, weights_flags
+from slimnets.cli import weights_flags
 from slimnets.cli.command import UsageError, define_debug, require, start_tensorflow
 
 ARGUMENTS = ()
@@ -57,8 +57,6 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "What it computes in; its inputs and outputs are float32.",
         flag_values=flag_values,
     )
-    for _, name, text in (network_flags.CHECKPOINT_PATH, network_flags.MODEL_NAME):
-        flags.DEFINE_string(name, None, text, flag_values=flag_values)
     for kind, name, default, text in _FLAGS:
         define = getattr(flags, f"DEFINE_{kind}")
         define(name, default, text, flag_values=flag_values)
@@ -74,7 +72,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         lower_bound=0.0,
         flag_values=flag_values,
     )
-    weights_flags.define(flag_values)
+    weights_flags.define(flag_values, "checkpoint_path", "model_name")
     define_debug(flag_values)
 
 

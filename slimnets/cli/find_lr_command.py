@@ -10,34 +10,30 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import data_flags, train_command
+from slimnets.cli import setting_flags
 from slimnets.cli.command import (
     check_output_directory,
     define_debug,
-    define_fields,
     require,
     start_tensorflow,
 )
-from slimnets.cli.flag_groups import GROUPS
+from slimnets.settings import DISTRIBUTION, OUTPUT, RATE, grouped, settings_of
 from slimnets.training.training_config import TrainingConfig
 
 ARGUMENTS = ()
 # Of train's flags, those of what is not done here.
 _UNUSED = {
-    *GROUPS["evaluation, checkpoints and logs"],
-    *GROUPS["distribution"],
-    *GROUPS["learning rate"],
     "train_dir", "max_number_of_steps", "number_of_epochs", "allow_changes",
     "recalibrate_batches", "moving_average_decay",
+    *grouped(TrainingConfig, OUTPUT, DISTRIBUTION, RATE),
 } - {"layer_rate_decay", "learning_rate_scales"}  # fmt: skip
-_FIELDS = tuple(field for field in train_command.FIELDS if field[1] not in _UNUSED)
+_NAMES = settings_of(TrainingConfig).keys() - _UNUSED
 # The numbers of rates that the command prints at most.
 _SHOWN = 20
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    define_fields(flag_values, TrainingConfig, _FIELDS, ["model_name"])
-    data_flags.define_input(flag_values)
+    setting_flags.define(flag_values, TrainingConfig, _NAMES)
     for name, default, text in (
         ("lowest", 1e-6, "The first learning rate."),
         ("highest", 10.0, "The last one; it ends before where the loss has risen."),
@@ -59,10 +55,8 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         check_output_directory("output", flag_values.output)
     from slimnets.training.rate_finder import find_rate
 
-    names = [*(name for _, name, _ in _FIELDS), *data_flags.NAMES]
-    config = TrainingConfig(
-        train_dir="", **{name: flag_values[name].value for name in names}
-    )
+    values = setting_flags.values(flag_values, TrainingConfig, _NAMES)
+    config = TrainingConfig(train_dir="", **values)
     found = find_rate(
         config,
         lowest=flag_values.lowest,

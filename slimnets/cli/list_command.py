@@ -5,7 +5,6 @@ at the default size: the side of an image in pixels, or the points of a cloud.
 A PATTERN is a part of a name, or a shell pattern such as 'resnet_v2_*'.
 """
 
-import difflib
 import json
 from collections.abc import Sequence
 
@@ -13,6 +12,7 @@ from absl import flags
 
 from slimnets.cli.command import UsageError, define_debug
 from slimnets.cli.network_table import matching, networks
+from slimnets.listing import nearest
 
 ARGUMENTS = ("PATTERNS...",)
 
@@ -32,8 +32,8 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     known = networks()
     for pattern in arguments:
         if not matching([pattern], list(known)):
-            near = difflib.get_close_matches(pattern, known, n=3)
-            hint = f"the nearest are {', '.join(near)}" if near else "list names all"
+            near = nearest(pattern, known)
+            hint = f"the nearest are {near}" if near else "list names all"
             raise UsageError(f"no network is called {pattern!r}; {hint}")
     infos = [{"name": n, **known[n]} for n in matching(list(arguments), list(known))]
     if flag_values.format == "json":

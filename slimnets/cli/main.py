@@ -5,7 +5,6 @@ Nothing here imports TensorFlow: help and wrong flags answer at once.
 
 import contextlib
 import dataclasses
-import difflib
 import importlib
 import os
 import signal
@@ -19,6 +18,7 @@ from slimnets.cli import configs, imports
 from slimnets.cli.command import DEBUG_HINT, UsageError
 from slimnets.cli.messages import in_flags
 from slimnets.cli.usage import command_help, overview
+from slimnets.listing import nearest
 from slimnets.version import __version__
 
 # Each lives in slimnets/cli/NAME_command.py (with _ for -), which gives
@@ -131,8 +131,8 @@ def _find_work(arguments: list[str]) -> _Work:
     if name == "--version":
         return _Work(lambda: print(__version__))
     if name not in COMMANDS:
-        near = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there is {', '.join(COMMANDS)}"
+        near = nearest(name, COMMANDS, most=1)
+        hint = f"did you mean {near}?" if near else f"there is {', '.join(COMMANDS)}"
         raise UsageError(f"{name!r} is not a command; {hint}")
     command = importlib.import_module(module_of(name))
     if not hasattr(command, "split"):

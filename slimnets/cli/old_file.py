@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from slimnets import contrib_names
+from slimnets import contrib_names, extras
 
 _TENSORFLOW, _V1 = "tensorflow", "tensorflow.compat.v1"
 # What nothing but code of TensorFlow 1 imports.
@@ -49,13 +49,9 @@ class File:
             ImportError: if libcst is not installed.
             ValueError: if libcst cannot read it.
         """
-        try:
-            import libcst
-            from libcst.metadata import MetadataWrapper, PositionProvider
-        except ImportError:
-            raise ImportError(
-                "migrate needs libcst: pip install 'slimnets[migrate]'"
-            ) from None
+        libcst = extras.require("migrate needs", "migrate", "libcst")
+        from libcst.metadata import MetadataWrapper, PositionProvider
+
         self.cst, self.source, self._own = libcst, source, own
         try:
             self.module = libcst.parse_module(source)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import build_flags, network_flags, weights_flags
+from slimnets.cli import build_flags, weights_flags
 from slimnets.cli.command import UsageError, define_debug, require, start_tensorflow
 
 ARGUMENTS = ("NAME",)
@@ -27,7 +27,6 @@ _PICTURES = {
 _NETWORK = ("output", "depth", *build_flags.NAMES)
 _STRINGS = (
     ("output", "The picture's file: .svg, .png or .pdf for a network, else .png."),
-    network_flags.CHECKPOINT_PATH[1:],
     ("image", "An image's file."),
     ("preprocessing_name", "How the image becomes the network's input."),
     ("feature_maps", "Draw the channels of this end point (C2, block1, ...) for "
@@ -56,7 +55,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
             name, default, text, lower_bound=least, flag_values=flag_values
         )
     build_flags.define(flag_values)
-    weights_flags.define(flag_values)
+    weights_flags.define(flag_values, "checkpoint_path")
     define_debug(flag_values)
 
 
@@ -94,7 +93,7 @@ def _picture(flag_values: flags.FlagValues) -> str:
 def _network(flag_values: flags.FlagValues, name: str) -> None:
     options = build_flags.options(flag_values, name)
     from slimnets import inspection
-    from slimnets.inspection.plot import plot_network
+    from slimnets.inspection.diagram.drawing import plot_network
 
     with build_flags.open_rules(flag_values):
         summary = inspection.summarize(name, **options)

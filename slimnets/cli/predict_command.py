@@ -12,48 +12,24 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import network_flags, weights_flags
+from slimnets.cli import setting_flags, weights_flags
 from slimnets.cli.command import (
     UsageError,
     define_debug,
-    define_fields,
+    define_strict,
     exit_code,
     require,
     start_tensorflow,
     tell_left_out,
 )
-from slimnets.tasks.config import ROW_FORMATS, PredictionConfig
+from slimnets.tasks.config import PredictionConfig
 
 ARGUMENTS = ("IMAGES...",)
-_FIELDS = (
-    ("string", "input", "Images, a folder, a text file that lists images, TFRecords, "
-     "patterns, separated by commas; - for one name a line of standard input."),
-    network_flags.CHECKPOINT_PATH,
-    ("string", "exported_path", "Instead of a checkpoint, what `slimnets export` wrote "
-     "in any format: a SavedModel's directory, or a file that ends in .pb, .onnx, "
-     ".tflite, .xml, .mlir or .keras. It has its name and image size in itself."),
-    ("string", "output", "File of the rows; standard output by default."),
-    ("integer", "top", "How many classes a row has."),
-    network_flags.MODEL_NAME,
-    ("integer", "batch_size", "Images at a time; 32 by default, or as many as an "
-     "exported network takes."),
-    network_flags.EVAL_IMAGE_SIZE,
-    network_flags.PREPROCESSING_NAME,
-    network_flags.EXIF_ORIENTATION,
-    network_flags.MAX_BAD_RECORDS,
-    *weights_flags.FIELDS,
-)  # fmt: skip
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    define_fields(flag_values, PredictionConfig, _FIELDS, ["input"])
-    flags.DEFINE_enum(
-        "format", PredictionConfig.format, ROW_FORMATS, "How rows are written.",
-        flag_values=flag_values,
-    )  # fmt: skip
-    flags.DEFINE_boolean(
-        *network_flags.STRICT, flag_values=flag_values,
-    )  # fmt: skip
+    setting_flags.define(flag_values, PredictionConfig)
+    define_strict(flag_values)
     define_debug(flag_values)
 
 
@@ -68,8 +44,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
             "predict needs --checkpoint_path or --exported_path (slimnets predict "
             "--help)"
         )
-    names = [*(name for _, name, _ in _FIELDS), "format"]
-    values = {name: flag_values[name].value for name in names}
+    values = setting_flags.values(flag_values, PredictionConfig)
     if arguments:
         values["input"] = list(arguments)
     config = PredictionConfig(**values)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import build_flags, network_flags, weights_flags
+from slimnets.cli import build_flags, weights_flags
 from slimnets.cli.command import UsageError, define_debug, start_tensorflow
 from slimnets.inspection.summary import Summary, committed
 
@@ -33,10 +33,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         lower_bound=1,
         flag_values=flag_values,
     )
-    _, name, text = network_flags.CHECKPOINT_PATH
-    flags.DEFINE_string(name, None, text, flag_values=flag_values)
     build_flags.define(flag_values)
-    weights_flags.define(flag_values)
+    weights_flags.define(flag_values, "checkpoint_path")
     define_debug(flag_values)
 
 

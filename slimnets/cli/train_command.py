@@ -12,20 +12,20 @@ import faulthandler
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from absl import flags
 
-from slimnets.cli import build_flags, data_flags, weights_flags
+from slimnets.cli import setting_flags
 from slimnets.cli.command import (
     UsageError,
     define_debug,
-    define_fields,
     quiet_tensorflow,
     require,
     start_tensorflow,
 )
 from slimnets.cli.messages import in_flags
+from slimnets.settings import RUN
 from slimnets.training.cluster import CLUSTER_SETTINGS, check_cluster, set_cluster
 from slimnets.training.continuing import own_settings
 from slimnets.training.training_config import TrainingConfig
@@ -34,138 +34,6 @@ from slimnets.training.training_config import TrainingConfig
 SECONDS_TO_START = 600
 
 ARGUMENTS = ()
-REQUIRED = ("model_name", "train_dir")
-
-# Flags of TrainingConfig's fields of the same name, which have the defaults.
-FIELDS = (
-    ("string", "model_name", "Name of the network; slimnets list names all."),
-    ("string", "train_dir", "Directory of checkpoints and logs."),
-    ("string", "checkpoint_path", "Where a new run takes its weights from: any file "
-     "that slimnets convert reads."),
-    ("string", "checkpoint_exclude_scopes", "Scopes, separated by commas, whose "
-     "weights are not taken from --checkpoint_path."),
-    *weights_flags.FIELDS,
-    *build_flags.RULES,
-    ("string", "norm", "The network's norm: batch, frozen, sync or group."),
-    ("integer", "freeze_at", "How many of the network's stages do not train: 1 is the "
-     "root, 2 the first block too."),
-    ("string", "trainable_scopes", "The only scopes, separated by commas, that train; "
-     "the statistics of batch norms in all others stay as they are."),
-    ("boolean", "update_frozen_statistics", "With --trainable_scopes, let all batch "
-     "norms update their statistics, as TF-Slim does."),
-    ("integer", "batch_size", "Images per step, over all devices."),
-    ("integer", "max_number_of_steps", "When training ends; 1000 by default."),
-    ("float", "number_of_epochs", "When training ends, in epochs; instead of steps."),
-    ("string", "loss", "softmax, sigmoid for images of several classes, or focal."),
-    ("float", "focal_gamma", "How much less focal loss counts what is known already; 2 "
-     "by default."),
-    ("string", "class_weights", "Factor of each class's loss: balanced, for the "
-     "inverse of its share of the images, or a file of lines class,weight."),
-    ("float", "label_smoothing", "Share of a label spread over all classes."),
-    ("float", "auxiliary_loss_weight", "Weight of the loss of the end "
-     "point AuxLogits; none by default."),
-    ("string", "optimizer", "sgd, momentum, nesterov, rmsprop, adam, adamw, adamax, "
-     "nadam, adagrad, adadelta, adafactor, ftrl, lamb, lars, lion or muon."),
-    ("float", "momentum", "Share of the last update in the next, of momentum, "
-     "nesterov, rmsprop, lars and muon; 0.9 by default, of muon 0.95."),
-    ("float", "adam_beta1", "Decay of the gradients' average, of adam and its kin, "
-     "lamb, lion and muon; 0.9 by default."),
-    ("float", "adam_beta2", "Decay of the squared gradients' average, of adam and its "
-     "kin, lamb, lion and muon; 0.999 by default, of lion 0.99."),
-    ("float", "rmsprop_decay", "Decay of the squared gradients' average of rmsprop; "
-     "0.9 by default."),
-    ("float", "opt_epsilon", "What is added to a divisor, of all optimizers that "
-     "divide by what may be small."),
-    ("float", "adadelta_rho", "Decay of the squared gradients' average of adadelta; "
-     "0.95 by default."),
-    ("float", "adagrad_initial_accumulator_value", "What adagrad's sums of squared "
-     "gradients begin with; 0.1 by default."),
-    ("float", "ftrl_learning_rate_power", "Power of ftrl's accumulator that divides "
-     "the learning rate; -0.5 by default."),
-    ("float", "ftrl_initial_accumulator_value", "What ftrl's accumulator begins "
-     "with; 0.1 by default."),
-    ("float", "ftrl_l1", "Strength of ftrl's L1 regularization; 0.0 by default."),
-    ("float", "ftrl_l2", "Strength of ftrl's L2 regularization; 0.0 by default."),
-    ("float", "lars_trust", "The trust coefficient of lars; 0.001 by default."),
-    ("float", "learning_rate", "The highest learning rate; by default the "
-     "optimizer's own for this batch size."),
-    ("boolean", "learning_rate_per_256", "The learning rate is for 256 images a step."),
-    ("string", "learning_rate_decay_type", "fixed, constant, cosine, linear, "
-     "polynomial, exponential or steps."),
-    ("float", "end_learning_rate", "Learning rate at the end of cosine, linear and "
-     "polynomial; 0 by default."),
-    ("float", "decay_power", "Power of the polynomial schedule; 2 by default."),
-    ("float", "learning_rate_decay_factor", "Factor of the learning rate at each decay "
-     "of exponential and steps; 0.1 by default."),
-    ("float", "number_of_decays", "How often exponential decays over the run; 3 by "
-     "default."),
-    ("string", "decay_steps", "When the rate of the schedule steps falls, as "
-     "32000,48000."),
-    ("string", "decay_epochs", "When the rate of the schedule steps falls, in epochs, "
-     "as 30,60,80."),
-    ("integer", "warmup_steps", "Steps in which the learning rate rises linearly."),
-    ("float", "warmup_epochs", "Epochs in which the learning rate rises linearly."),
-    ("float", "layer_rate_decay", "Factor of the learning rate from block to block, "
-     "from the last to the root."),
-    ("string", "learning_rate_scales", "Factors of the learning rate by scope, as "
-     "resnet_v2_50/logits=10,resnet_v2_50/conv1=0."),
-    ("float", "gradient_clip_norm", "Largest norm of all gradients together."),
-    ("integer", "accumulation_steps", "Parts in which a step is computed."),
-    ("float", "weight_decay", "Decay of the weights of convolution and "
-     "dense layers."),
-    ("string", "weight_decay_type", "l2, a loss; or decoupled, the default of adamw, "
-     "lamb, lion and muon."),
-    ("float", "moving_average_decay", "Decay of averages of the "
-     "weights, which are then evaluated; none by default."),
-    ("string", "precision", "float32, bfloat16, or float16 with a scaled loss."),
-    ("string", "teacher", "A trained network, a checkpoint or an export, whose "
-     "probabilities this one is to have."),
-    ("float", "teacher_weight", "Share of the teacher in the loss; 0.5 by default."),
-    ("float", "teacher_temperature", "At which probabilities are compared; 4 by "
-     "default."),
-    ("integer", "seed", "Seed of initial weights, data order, augmentation and "
-     "dropout."),
-    ("string", "strategy", "one device, mirrored over all GPUs, multi_worker, tpu, or "
-     "parameter_server, whose workers update the weights without waiting for each "
-     "other: each step is one worker's, with a batch of its own, and runs differ."),
-    ("string", "workers", "Of multi_worker: host:port,... of all; or set TF_CONFIG. Of "
-     "parameter_server: of those that compute; each reads the part of the images that "
-     "its index says, so that they see all of them together."),
-    ("integer", "task_index", "Which of the workers this is; in multi_worker 0 is the "
-     "chief. Of parameter_server: which worker, or which parameter server."),
-    ("string", "chief", "Of parameter_server: host:port of the process that evaluates "
-     "and writes."),
-    ("string", "parameter_servers", "Of parameter_server: host:port,... of those that "
-     "keep the weights."),
-    ("string", "task_type", "Of parameter_server: what this process is, chief, worker "
-     "or ps."),
-    ("string", "tpu", "Address of the TPU; this machine's by default."),
-    ("boolean", "recompute", "Save memory: keep only the inputs of the root and of "
-     "the units for the gradients."),
-    ("boolean", "jit", "Compile the gradients of a step with XLA, on one device; not "
-     "for grouped and depthwise convolutions on a CPU."),
-    ("float", "batch_norm_decay", "Decay of batch norm's moving averages at most; "
-     "the network's own by default."),
-    ("integer", "recalibrate_batches", "Batches over which batch norm's statistics "
-     "are taken anew at the end."),
-    ("integer", "save_interval_steps", "Steps between checkpoints."),
-    ("integer", "keep_checkpoints", "How many of the latest checkpoints stay."),
-    ("integer", "eval_interval_steps", "Steps between evaluations; 0 for the end "
-     "alone."),
-    ("integer", "early_stop_patience", "End after so many evaluations that are no "
-     "better than the best before them; never by default."),
-    ("string", "early_stop_metric", "Which measure that is: accuracy by default, "
-     "top5_accuracy, calibration_error ..."),
-    ("boolean", "keep_best", "Keep the best evaluation's weights in best/."),
-    ("boolean", "allow_changes", "Let a run that goes on do so with another batch_size "
-     "or learning rate, or another schedule of it."),
-    ("integer", "max_recoveries", "How often a loss that is not finite sends the run "
-     "back to its last checkpoint."),
-    ("integer", "log_every_n_steps", "Steps between summaries."),
-    ("integer", "image_summaries", "Images of a batch in TensorBoard."),
-    ("boolean", "histograms", "Variables' values in TensorBoard."),
-    ("boolean", "graph_summary", "The network's graph in TensorBoard."),
-)  # fmt: skip
 
 
 def define_deterministic(flag_values: flags.FlagValues) -> None:
@@ -175,35 +43,42 @@ def define_deterministic(flag_values: flags.FlagValues) -> None:
         False,
         "Have TensorFlow use deterministic kernels only.",
         flag_values=flag_values,
+        module_name=RUN,
     )
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    define_fields(flag_values, TrainingConfig, FIELDS, REQUIRED)
-    data_flags.define_input(flag_values)
+    setting_flags.define(flag_values, TrainingConfig)
     define_deterministic(flag_values)
     define_debug(flag_values)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
-    names = [*(name for _, name, _ in FIELDS), *data_flags.NAMES]
-    train(flag_values, "train", TrainingConfig, names)
+    train(flag_values, "train", TrainingConfig)
 
 
 def train(
     flag_values: flags.FlagValues,
     command: str,
     config: type[TrainingConfig],
-    names: Sequence[str],
+    names: Collection[str] | None = None,
     make_task: Callable[[], object] = lambda: None,
 ) -> None:
-    """Trains as the flags of these names say; prints the measure as the last line."""
+    """Trains as the flags of the config say; prints the measure as the last line.
+
+    Args:
+        flag_values: the command's.
+        command: its name.
+        config: what it is told.
+        names: of the config's settings that have flags; None for all.
+        make_task: see `training.train`.
+    """
     started = time.monotonic()
     require(flag_values, command, "train_dir")
-    values = {name: flag_values[name].value for name in names}
-    given = {name for name in names if flag_values[name].present}
+    values = setting_flags.values(flag_values, config, names)
+    given = {name for name in values if flag_values[name].present}
     own = own_settings(flag_values.train_dir, given)
-    values |= {name: own[name] for name in names if name in own and name not in given}
+    values |= {name: own[name] for name in values.keys() & own.keys() - given}
     if not values["model_name"]:
         require(flag_values, command, "model_name")
     chosen = values["strategy"]

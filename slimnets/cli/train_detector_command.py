@@ -12,16 +12,10 @@ from slimnets.cli import task_training
 from slimnets.tasks.config import DetectionConfig
 
 ARGUMENTS = ()
-_FIELDS = (
-    ("integer", "finest_level", "The finest level that is searched, 3 for C3."),
-    ("integer", "coarsest_level", "The coarsest one."),
-    ("integer", "pyramid_depth", "Channels of the pyramid and the heads."),
-    ("integer", "head_convs", "Convolutions of each head before its last."),
-)
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    task_training.define(flag_values, DetectionConfig, _FIELDS)
+    task_training.define(flag_values, DetectionConfig)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -30,6 +24,4 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
         return Detection()
 
-    task_training.run(
-        flag_values, "train-detector", DetectionConfig, _FIELDS, make_task
-    )
+    task_training.run(flag_values, "train-detector", DetectionConfig, make_task)

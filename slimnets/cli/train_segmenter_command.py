@@ -12,16 +12,10 @@ from slimnets.cli import task_training
 from slimnets.tasks.config import SegmentationConfig
 
 ARGUMENTS = ()
-_FIELDS = (
-    ("integer", "output_stride", "Of the backbone."),
-    ("integer", "pyramid_depth", "Channels of the atrous pyramid and the decoder."),
-    ("string", "decoder_levels", "The levels that the decoder sees, coarsest first: "
-     "3,1 for C3 and C1; empty for no decoder."),
-)  # fmt: skip
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    task_training.define(flag_values, SegmentationConfig, _FIELDS)
+    task_training.define(flag_values, SegmentationConfig)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -30,6 +24,4 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
         return Segmentation()
 
-    task_training.run(
-        flag_values, "train-segmenter", SegmentationConfig, _FIELDS, make_task
-    )
+    task_training.run(flag_values, "train-segmenter", SegmentationConfig, make_task)

@@ -7,9 +7,11 @@ from types import ModuleType
 from absl import flags
 
 from slimnets.cli import imports
-from slimnets.cli.flag_groups import grouped
+from slimnets.settings import GROUPS, REST
 
 WIDTH = 80
+# A command of fewer flags has no headings.
+_FEW = 16
 
 
 def overview(commands: Mapping[str, str]) -> str:
@@ -50,10 +52,26 @@ def command_help(name: str, command: ModuleType, flag_values: flags.FlagValues) 
 
 def _sections(flag_values: flags.FlagValues) -> list[str]:
     lines = []
-    for heading, names in grouped(flag_values).items():
+    for heading, defined in _grouped(flag_values).items():
         blank = [""] if lines else []
-        lines += [*blank, f"{heading}:", *(_flag_help(flag_values[n]) for n in names)]
+        lines += [*blank, f"{heading}:", *map(_flag_help, defined)]
     return lines
+
+
+def _grouped(flag_values: flags.FlagValues) -> dict[str, list[flags.Flag]]:
+    """The flags by heading, which stands in the place of absl's module; all under
+    `flags` if they are few."""
+    if len(flag_values) < _FEW:
+        return {"flags": [flag_values[name] for name in flag_values]}
+    headings = {
+        flag.name: heading
+        for heading, defined in flag_values.flags_by_module_dict().items()
+        for flag in defined
+    }
+    groups: dict[str, list[flags.Flag]] = {heading: [] for heading in (*GROUPS, REST)}
+    for name in flag_values:
+        groups.get(headings[name], groups[REST]).append(flag_values[name])
+    return {heading: members for heading, members in groups.items() if members}
 
 
 def _wrapped(text: str) -> str:

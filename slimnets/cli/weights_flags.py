@@ -5,29 +5,23 @@ from typing import Any
 
 from absl import flags
 
+from slimnets.cli import setting_flags
 from slimnets.cli.command import UsageError
+from slimnets.tasks.config import InferenceConfig
 
 NAMES = ("averages", "rename", "exclude")
-# Kind, name, help.
-FIELDS = (
-    ("boolean", "averages", "Take the moving averages of the weights; by default the "
-     "average where a variable has one, else the variable."),
-    ("multi_string", "rename", "PATTERN=REPLACEMENT, as for re.sub: the name that a "
-     "tensor of the file should have; tower_0/(.*)=\\1 takes a scope off. May be "
-     "repeated."),
-    ("multi_string", "exclude", "Pattern of names, of variables and of tensors, that "
-     "are left alone: .*/logits/.* for example. May be repeated."),
-)  # fmt: skip
-
-
 # Arguments of `open_trained` that some of these commands have a flag for.
 _GIVEN = {"image_size": "eval_image_size", "preprocessing": "preprocessing_name"}
 
 
-def define(flag_values: flags.FlagValues) -> None:
-    """Defines them."""
-    for kind, name, text in FIELDS:
-        getattr(flags, f"DEFINE_{kind}")(name, None, text, flag_values=flag_values)
+def define(flag_values: flags.FlagValues, *names: str) -> None:
+    """Defines them, and those of other settings of InferenceConfig.
+
+    Args:
+        flag_values: where to.
+        *names: of these.
+    """
+    setting_flags.define(flag_values, InferenceConfig, (*names, *NAMES))
 
 
 def pairs(flag_values: flags.FlagValues) -> list[tuple[str, str]]:

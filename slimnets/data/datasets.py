@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from slimnets.listing import nearest
 
 if TYPE_CHECKING:
     from slimnets.data.sources import Arrays, Encoded
@@ -162,8 +163,8 @@ def get_dataset(
     known = dataset_names()
     module = "tfds" if name.startswith(TFDS) else _ON_DISK.get(name)
     if module is None and name not in _DATASETS:
-        near = difflib.get_close_matches(name, known, n=3)
-        hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        near = nearest(name, known)
+        hint = f"Did you mean {near}? " if near else ""
         raise ValueError(
             f"Unknown dataset {name!r}. {hint}Datasets: {', '.join(known)}, {TFDS}NAME."
         )

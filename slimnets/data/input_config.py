@@ -10,6 +10,8 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any
 
+from slimnets.settings import AUGMENTATION, DATA, check, documented, setting
+
 if TYPE_CHECKING:
     from slimnets.data import Dataset
 
@@ -22,48 +24,49 @@ OF_DATASETS = (
 FALLBACK = "inception"
 
 
+@documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AugmentationOptions:
     """What training does to images beside evaluation's protocol.
 
     None takes the preprocessing's own (`Preprocessing.training` says which); 0, or
     False, is off. Images are changed in the order of the attributes.
-
-    Attributes:
-        random_crop_area: the smallest share of an image's area that a random crop may
-            have, which is then resized to the network's input; 0 for evaluation's view.
-        random_crop_aspect: how much wider than high, or higher than wide, the crop may
-            be.
-        random_flip: whether half of the images are mirrored left to right.
-        pad_and_crop: by how many pixels images are moved at most, each way; what comes
-            in is black.
-        autoaugment: a policy of AutoAugment, one of POLICIES.
-        randaugment_layers: how many operations of RandAugment an image goes through.
-        randaugment_magnitude: their strength, 0 to 10; 9 by default.
-        randaugment_magnitude_stddev: by how much it varies from operation to
-            operation.
-        color_jitter: by which share brightness, contrast and saturation change at
-            most. A preprocessing's own change of colors is left out beside AutoAugment
-            and RandAugment.
-        random_erasing: the probability with which a rectangle is erased.
-        mixup_alpha: of the beta distribution from which mixup draws its shares.
-        cutmix_alpha: the same of cutmix; with both, either half of the time.
-        repeated_augmentation: how often an image stands in a batch, augmented anew.
     """
 
-    random_crop_area: float | None = None
-    random_crop_aspect: float | None = None
-    random_flip: bool | None = None
-    pad_and_crop: int | None = None
-    autoaugment: str | None = None
-    randaugment_layers: int | None = None
-    randaugment_magnitude: float | None = None
-    randaugment_magnitude_stddev: float | None = None
-    color_jitter: float | None = None
-    random_erasing: float | None = None
-    mixup_alpha: float | None = None
-    cutmix_alpha: float | None = None
-    repeated_augmentation: int | None = None
+    # fmt: off
+    random_crop_area: float | None = setting(None, AUGMENTATION, "Smallest share of "
+        "the image's area in a random crop, which is then resized to the network's "
+        "input; 0 for evaluation's view.", least=0, most=1)
+    random_crop_aspect: float | None = setting(None, AUGMENTATION, "Widest aspect "
+        "ratio of a random crop, and the inverse of its narrowest.", least=1, most=10)
+    random_flip: bool | None = setting(None, AUGMENTATION, "Mirror half of the images "
+        "left to right.")
+    pad_and_crop: int | None = setting(None, AUGMENTATION, "Move images by up to as "
+        "many pixels, each way; what comes in is black.", least=0, most=256)
+    autoaugment: str | None = setting(None, AUGMENTATION, "Policy of AutoAugment.",
+        choices=POLICIES)
+    randaugment_layers: int | None = setting(None, AUGMENTATION, "Operations of "
+        "RandAugment for each image.", least=0, most=10)
+    randaugment_magnitude: float | None = setting(None, AUGMENTATION, "Strength of "
+        "RandAugment; 9 by default.", least=0, most=10, needs="randaugment_layers")
+    randaugment_magnitude_stddev: float | None = setting(None, AUGMENTATION, "By how "
+        "much that strength varies from operation to operation; not at all by "
+        "default.", least=0, most=10, needs="randaugment_layers")
+    color_jitter: float | None = setting(None, AUGMENTATION, "Share by which "
+        "brightness, contrast and saturation change at most. A preprocessing's own "
+        "change of colors is left out beside AutoAugment and RandAugment.",
+        least=0, most=1)
+    random_erasing: float | None = setting(None, AUGMENTATION, "Probability with which "
+        "a rectangle is erased.", least=0, most=1)
+    mixup_alpha: float | None = setting(None, AUGMENTATION, "Parameter of the beta "
+        "distribution that mixup draws shares from; no mixup by default.",
+        least=0, most=100)
+    cutmix_alpha: float | None = setting(None, AUGMENTATION, "Parameter of the beta "
+        "distribution that cutmix draws shares from; with mixup, either half of the "
+        "time; no cutmix by default.", least=0, most=100)
+    repeated_augmentation: int | None = setting(None, AUGMENTATION, "How often an "
+        "image stands in a batch, augmented anew.", least=0, most=64)
+    # fmt: on
 
     def given_options(self) -> dict[str, Any]:
         """The augmentation options that are not None."""
@@ -73,67 +76,54 @@ class AugmentationOptions:
 
     def check_options(self) -> None:
         """Raises ValueError for a value out of range, or of no effect beside others."""
-        for name, (least, most) in _RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:
-                raise ValueError(
-                    f"{name}={value}; allowed is {least} to {most}, or none."
-                )
-        if self.autoaugment and self.autoaugment not in POLICIES:
-            raise ValueError(
-                f"autoaugment={self.autoaugment!r} is not one of {', '.join(POLICIES)}."
-            )
+        check(self)
         if self.autoaugment and self.randaugment_layers:
             raise ValueError(
                 f"autoaugment={self.autoaugment} and "
                 f"randaugment_layers={self.randaugment_layers} exclude each other."
             )
-        for name in ("randaugment_magnitude", "randaugment_magnitude_stddev"):
-            value = getattr(self, name)
-            if value is not None and not self.randaugment_layers:
-                raise ValueError(
-                    f"{name}={value} is of no effect without randaugment_layers."
-                )
 
 
+@documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InputConfig(AugmentationOptions):
-    """What a network sees, by values that JSON and a command line can hold.
+    """What a network sees, by values that JSON and a command line can hold."""
 
-    Attributes:
-        dataset_name: a name that `get_dataset` takes.
-        dataset_dir: where a dataset on disk lies.
-        dataset_split_name: the split to train on; the dataset's own by default.
-        labels_offset: what is subtracted from the labels in record files; by default 1
-            for imagenet, whose records count from 1, else 0.
-        records_pattern, image_feature, label_feature: see `get_dataset`.
-        train_image_size: height and width of the images in training.
-        eval_image_size: the same in evaluation; train_image_size by default.
-        preprocessing_name: a name from `data.preprocessing_names()`; by default the
-            dataset's, else the network's own.
-        eval_crop_fraction: the share of an image's sides that evaluation sees; by
-            default the preprocessing's.
-        exif_orientation: whether photos on disk are turned upright, as EXIF says.
-        max_bad_records: how many examples that cannot be used are left out before the
-            run stops.
-        balanced_sampling: whether training sees every class as often, the images of a
-            small one more often than those of a large one; see `data.orders`.
-    """
-
-    dataset_name: str = "digits"
-    dataset_dir: str | None = None
-    dataset_split_name: str | None = None
-    labels_offset: int | None = None
-    records_pattern: str | None = None
-    image_feature: str | None = None
-    label_feature: str | None = None
-    train_image_size: int | None = None
-    eval_image_size: int | None = None
-    preprocessing_name: str | None = None
-    eval_crop_fraction: float | None = None
-    exif_orientation: bool = True
-    max_bad_records: int = 0
-    balanced_sampling: bool = False
+    # fmt: off
+    dataset_name: str = setting("digits", DATA, "Name of the dataset: digits or "
+        "shapes; on disk folder, list (a table path,label), npz, tfds:NAME, mnist or "
+        "fashion_mnist as their authors' files, or imagenet, flowers, cifar10, mnist "
+        "or records as record files; or one that register_dataset added.")
+    dataset_dir: str | None = setting(None, DATA, "Where a dataset on disk lies: the "
+        "directory of its record files, the folder of one sub-folder per class, a "
+        "list, the .npz file.")
+    dataset_split_name: str | None = setting(None, DATA, "The split to train on; the "
+        "dataset's own by default.")
+    labels_offset: int | None = setting(None, DATA, "Subtracted from the labels in "
+        "record files; 1 for imagenet by default, 0 keeps its background class.",
+        least=0)
+    train_image_size: int | None = setting(None, DATA, "Height and width of the images "
+        "in training; the network's default size by default.", least=1)
+    eval_image_size: int | None = setting(None, DATA, "Height and width of the images "
+        "in evaluation; train_image_size by default.", least=1)
+    preprocessing_name: str | None = setting(None, DATA, "How images become the "
+        "network's input; the dataset's or the network's own by default.")
+    eval_crop_fraction: float | None = setting(None, DATA, "The share of an image's "
+        "sides that evaluation sees; the preprocessing's by default.")
+    exif_orientation: bool = setting(True, DATA, "Turn photos upright, as their EXIF "
+        "says.")
+    max_bad_records: int = setting(0, DATA, "How many examples that cannot be used are "
+        "left out before the run stops.", least=0)
+    records_pattern: str | None = setting(None, DATA, "Of the dataset records: which "
+        "files these are, as coco_{split}-*.tfrecord; what stands for {split} names "
+        "the splits.")
+    image_feature: str | None = setting(None, DATA, "Of record files: the feature with "
+        "the encoded image; image/encoded by default.")
+    label_feature: str | None = setting(None, DATA, "Of record files: the feature with "
+        "the label, or the labels, as numbers or texts; image/class/label by default.")
+    balanced_sampling: bool = setting(False, DATA, "See every class as often in "
+        "training, images of small classes more often than those of large ones.")
+    # fmt: on
 
     @functools.cached_property
     def dataset(self) -> Dataset:
@@ -181,10 +171,6 @@ class InputConfig(AugmentationOptions):
         """
         from slimnets.data import get_preprocessing
 
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name}={value} must be at least {least}.")
         self.check_options()
         self.dataset.check_split(self.train_split)
         if self.max_bad_records and not self.dataset.on_disk:
@@ -208,25 +194,3 @@ class InputConfig(AugmentationOptions):
 
         name = getattr(self, "model_name", None)
         return factory.network_info(name) if name else None
-
-
-_RANGES = {
-    "random_crop_area": (0, 1),
-    "random_crop_aspect": (1, 10),
-    "pad_and_crop": (0, 256),
-    "randaugment_layers": (0, 10),
-    "randaugment_magnitude": (0, 10),
-    "randaugment_magnitude_stddev": (0, 10),
-    "color_jitter": (0, 1),
-    "random_erasing": (0, 1),
-    "mixup_alpha": (0, 100),
-    "cutmix_alpha": (0, 100),
-    "repeated_augmentation": (0, 64),
-}
-
-_LEAST = {
-    "train_image_size": 1,
-    "eval_image_size": 1,
-    "labels_offset": 0,
-    "max_bad_records": 0,
-}

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from slimnets import extras
 from slimnets.data.formats import NAMES, image_format
 
 # A quarter of a GiB in RGB, which is where Pillow begins to warn.
 MOST_PIXELS = 2**28 // 3
-EXTRA = "pip install 'slimnets[images]'"
+_PARTS = ("Image", "ImageOps")
 _PILLOWS_NAMES = {"HEIC": ["HEIF"], "BMP": ["BMP", "DIB"]}
 # Tags of a TIFF, and what tells that its first picture is a camera's preview.
 _SUBFILE, _BITS, _PHOTOMETRIC, _DNG = 254, 258, 262, 50706
@@ -68,19 +69,14 @@ class _Refused(ValueError):
     """What is told as it is."""
 
 
-def _pillow(kind: str) -> tuple[Any, Any]:
+def _pillow(kind: str) -> list[Any]:
+    why = f"it is {kind} of a kind that needs"
     try:
-        from PIL import Image, ImageOps
-
         if kind == "HEIC":
-            from pillow_heif import register_heif_opener
-
-            register_heif_opener()
+            extras.require(why, "images", "pillow_heif").register_heif_opener()
+        return [extras.require(why, "images", f"PIL.{part}") for part in _PARTS]
     except ImportError as error:
-        raise ValueError(
-            f"it is {kind} of a kind that needs {error.name}: {EXTRA}"
-        ) from None
-    return Image, ImageOps
+        raise ValueError(str(error).rstrip(".")) from None
 
 
 def _check_size(width: int, height: int) -> None:

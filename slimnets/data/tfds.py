@@ -10,6 +10,7 @@ import functools
 import os
 from typing import Any
 
+from slimnets import extras
 from slimnets.data.datasets import TFDS, Dataset
 from slimnets.data.records import LazyCounts, read_records
 from slimnets.data.sources import Features
@@ -32,13 +33,8 @@ def open_dataset(
         ValueError: if the dataset is not one of encoded images with one label each, in
             TFRecord files.
     """
-    try:
-        import tensorflow_datasets
-    except ImportError:
-        raise ImportError(
-            f"{name} needs tensorflow-datasets: pip install 'slimnets[tfds]'."
-        ) from None
-    builder = tensorflow_datasets.builder(name[len(TFDS) :], data_dir=dataset_dir)
+    tfds = extras.require(f"{name} needs", "tfds", "tensorflow_datasets")
+    builder = tfds.builder(name[len(TFDS) :], data_dir=dataset_dir)
     builder.download_and_prepare()
     info = builder.info
     image, label = info.supervised_keys or ("image", "label")

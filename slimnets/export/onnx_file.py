@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from slimnets import extras
 from slimnets.export.frozen import Frozen
 from slimnets.export.onnx_writer import import_onnx, to_onnx
 from slimnets.export.refusals import refusals_of
@@ -99,11 +100,4 @@ def load_onnx(path: str, threads: int | None = None) -> tuple[Run, list[str]]:
 
 
 def _import_runtime() -> Any:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ImportError(
-            "ONNX files are run by onnxruntime, which is not installed: "
-            "pip install 'slimnets[onnx]'."
-        ) from None
-    return onnxruntime
+    return extras.require("ONNX files are run by", "onnx", "onnxruntime")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from slimnets import extras
 from slimnets.export.frozen import Frozen
 from slimnets.export.graph import NodeDef, NodeGraph, node_of
 from slimnets.export.padding import dilations_into_convolutions
@@ -79,17 +80,8 @@ def _advice(frozen: Frozen) -> str:
 
 def import_onnx() -> Any:
     """Returns the package onnx. Raises ImportError that names the extra."""
-    try:
-        import onnx
-        import onnx.checker
-        import onnx.helper
-        import onnx.numpy_helper
-    except ImportError:
-        raise ImportError(
-            "ONNX files need onnx and onnxruntime, which are not installed: "
-            "pip install 'slimnets[onnx]'."
-        ) from None
-    return onnx
+    parts = ("onnx", "onnx.checker", "onnx.helper", "onnx.numpy_helper")
+    return extras.require("ONNX files need", "onnx", *parts)
 
 
 class Writer:

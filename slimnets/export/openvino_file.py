@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from slimnets import extras
 from slimnets.export.frozen import Frozen
 from slimnets.export.onnx_file import write_onnx, write_quantized_onnx
 from slimnets.export.refusals import refusals_of
@@ -77,11 +78,4 @@ def load_openvino(path: str, threads: int | None = None) -> tuple[Run, list[str]
 
 
 def _import_openvino() -> Any:
-    try:
-        import openvino
-    except ImportError:
-        raise ImportError(
-            "OpenVINO files need openvino and onnx, which are not installed: "
-            "pip install 'slimnets[openvino]'."
-        ) from None
-    return openvino
+    return extras.require("OpenVINO files need", "openvino", "openvino")

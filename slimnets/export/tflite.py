@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from slimnets import extras
 from slimnets.export.frozen import Frozen
 from slimnets.export.graph import NodeGraph, is_channels_last
 from slimnets.export.padding import biases_behind_dilations
@@ -116,15 +117,13 @@ def _interpreter_class() -> Any:
         ImportError: if there is neither.
     """
     try:
-        from ai_edge_litert.interpreter import Interpreter
+        return extras.require(
+            "TFLite files are run by", "tflite", "ai_edge_litert.interpreter"
+        ).Interpreter
     except ImportError:
         if not hasattr(tf.lite, "Interpreter"):
-            raise ImportError(
-                "TFLite files are run by ai-edge-litert, which is not installed: "
-                "pip install 'slimnets[tflite]'."
-            ) from None
-        Interpreter = _of_tensorflow
-    return Interpreter
+            raise
+        return _of_tensorflow
 
 
 def _of_tensorflow(**arguments: Any) -> Any:

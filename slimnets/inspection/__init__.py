@@ -22,7 +22,7 @@ _HOMES = {
     "plot_feature_maps": "pictures",
     "plot_filters": "pictures",
     "plot_histograms": "pictures",
-    "plot_network": "plot",
+    "plot_network": "diagram.drawing",
     "plot_receptive_field": "pictures",
     "summarize": "graphs",
     "write_graph": "boards",

@@ -9,7 +9,6 @@ Fergus, arXiv:1311.2901; integrated gradients, Sundararajan et al., arXiv:1703.0
 
 from __future__ import annotations
 
-import difflib
 import functools
 import os
 import pathlib
@@ -20,6 +19,7 @@ import tensorflow as tf
 
 from slimnets.data.preprocessing import get_preprocessing
 from slimnets.inspection.plot import checked_path, figure_class, save
+from slimnets.listing import nearest
 from slimnets.model import Model
 from slimnets.trained import Trained
 
@@ -235,8 +235,8 @@ def place_of(name: str, trained: Trained) -> int:
         return names.index(name)
     if name.isdigit() and int(name) < (trained.num_classes or 0):
         return int(name)
-    near = difflib.get_close_matches(name, names, n=3)
-    hint = f" The nearest are {', '.join(near)}." if near else ""
+    near = nearest(name, names)
+    hint = f" The nearest are {near}." if near else ""
     raise ValueError(
         f"class={name!r} is none of the {trained.num_classes} classes of "
         f"{trained.path}.{hint}"

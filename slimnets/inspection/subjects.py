@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import os
 import pathlib
 import re
@@ -25,6 +24,7 @@ from slimnets.inspection.nodes import (
     constant_value,
     read_nodes,
 )
+from slimnets.listing import nearest
 from slimnets.model import Model
 from slimnets.trained import open_weights
 
@@ -172,11 +172,11 @@ def _of_path(path: str, opening: Opening) -> Subject:
     try:
         return _of_weights(path, path, opening)
     except FileNotFoundError as error:
-        near = difflib.get_close_matches(path, factory.list_networks(), n=3)
+        near = nearest(path, factory.list_networks())
         if os.sep in path or not near:
             raise
         raise ValueError(
-            f"{path} is no network, and no file. Nearest: {', '.join(near)}."
+            f"{path} is no network, and no file. Nearest: {near}."
         ) from error
 
 

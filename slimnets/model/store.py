@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import difflib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 
 from slimnets.layers import initializers
+from slimnets.listing import nearest
 from slimnets.model.network_state import Notes
 
 
@@ -53,10 +53,9 @@ class VariableStore(tf.Module):
     def variable_by_name(self, name: str) -> tf.Variable:
         """Returns one variable. Raises KeyError with the nearest names."""
         if name not in self._variables:
-            near = difflib.get_close_matches(name, self._variables, n=3)
+            near = nearest(name, self._variables) or "none"
             raise KeyError(
-                f"No variable {name!r} among {len(self._variables)}. "
-                f"Nearest: {', '.join(near) or 'none'}."
+                f"No variable {name!r} among {len(self._variables)}. Nearest: {near}."
             )
         return self._variables[name]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import json
 import re
@@ -11,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from slimnets.listing import listed
+from slimnets.listing import listed, nearest
 
 # What rules may be given as: by pattern, or as pairs, of which a pattern may be in
 # several. The later wins.
@@ -99,10 +98,10 @@ def resolved(keyword: str, value: Any) -> Any:
     importlib.import_module("slimnets.layers")  # Which makes its functions known.
     found = _functions.get(value) or getattr(tf.nn, value, None)
     if not callable(found):
-        near = difflib.get_close_matches(value, [*_functions, *dir(tf.nn)], n=3)
+        near = nearest(value, [*_functions, *dir(tf.nn)]) or "none"
         raise ValueError(
             f"{keyword}={value!r} is no function that is known by name. Nearest: "
-            f"{', '.join(near) or 'none'}. @slimnets.add_arg_scope makes one known."
+            f"{near}. @slimnets.add_arg_scope makes one known."
         )
     return found
 
@@ -151,8 +150,8 @@ def unmatched(pattern: str, scopes: list[str]) -> str:
     for scope in scopes:
         parts = scope.split("/")
         around |= dict.fromkeys("/".join(parts[:end]) for end in range(1, len(parts)))
-    near = difflib.get_close_matches(words, around, n=_NAMED)
+    near = nearest(words, around, _NAMED) or listed(scopes, _NAMED)
     return (
         f"The rule {pattern!r} matches the scope of none of the {len(scopes)} layers. "
-        f"Nearest: {listed(near or scopes, _NAMED)}."
+        f"Nearest: {near}."
     )

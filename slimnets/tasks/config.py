@@ -6,7 +6,21 @@ import dataclasses
 from collections.abc import Sequence
 
 from slimnets.data.input_config import InputConfig
-from slimnets.training.training_config import TrainingConfig
+from slimnets.settings import (
+    DATA,
+    FINE_TUNING,
+    REQUIRED,
+    REST,
+    RUN,
+    check,
+    documented,
+    setting,
+)
+from slimnets.training.training_config import (
+    CHECKPOINT_PATH,
+    TrainingConfig,
+    WeightsOptions,
+)
 
 FORMATS = ("npz", "tfrecord")
 ROW_FORMATS = ("csv", "jsonl")
@@ -21,26 +35,29 @@ UNUSED = frozenset(
 )
 
 
+@documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CompositionConfig(TrainingConfig):
-    """A training run on composed images; other attributes as of TrainingConfig.
+    """A training run on composed images.
 
     Those in `UNUSED` must stay as they are.
-
-    Attributes:
-        max_train_objects: how many digits a training image has at most, of which half
-            at least; more than test images have make training faster.
-        min_digit_side, max_digit_side: of the digits' 8x8 squares, in pixels.
-        digit_sharpness: how steep the digits' edges are; see `data.composed`.
-        num_eval_images: how many images of the test split are composed to measure.
     """
 
-    train_image_size: int | None = 128
-    max_train_objects: int = 12
-    min_digit_side: int = 24
-    max_digit_side: int = 64
-    digit_sharpness: float = 1.0
-    num_eval_images: int = 200
+    # fmt: off
+    train_image_size: int | None = setting(128, DATA, "Height and width of the images.",
+        least=1)
+    max_train_objects: int = setting(12, DATA, "Digits in a training image at most, of "
+        "which it has half at least; more than test images have make training faster.",
+        least=2)
+    min_digit_side: int = setting(24, DATA, "Side of a digit's square at least, in "
+        "pixels.")
+    max_digit_side: int = setting(64, DATA, "Side of a digit's square at most, in "
+        "pixels.")
+    digit_sharpness: float = setting(1.0, DATA, "How steep the digits' edges are; 1 is "
+        "as enlarged.")
+    num_eval_images: int = setting(200, DATA, "How many images of the test split are "
+        "composed to measure.", least=1)
+    # fmt: on
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -57,27 +74,25 @@ class CompositionConfig(TrainingConfig):
                     f"{field.name}={value!r} is of no effect here: the images are "
                     "composed as training goes, without end."
                 )
-        _check_least(self, max_train_objects=2, num_eval_images=1)
 
 
+@documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DetectionConfig(CompositionConfig):
-    """A training run of a detector; other attributes as of CompositionConfig.
+    """A training run of a detector."""
 
-    Attributes:
-        finest_level, coarsest_level: the levels that are searched, 3 for C3.
-        pyramid_depth: channels of the pyramid and the heads.
-        head_convs: how many convolutions each head has before its last.
-    """
-
-    finest_level: int = 3
-    coarsest_level: int = 5
-    pyramid_depth: int = 64
-    head_convs: int = 2
+    # fmt: off
+    finest_level: int = setting(3, REST, "The finest level that is searched, "
+        "3 for C3.")
+    coarsest_level: int = setting(5, REST, "The coarsest one.")
+    pyramid_depth: int = setting(64, REST, "Channels of the pyramid and the heads.",
+        least=1)
+    head_convs: int = setting(2, REST, "Convolutions of each head before its last.",
+        least=0)
+    # fmt: on
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_least(self, pyramid_depth=1, head_convs=0)
         if not 1 <= self.finest_level <= self.coarsest_level:
             raise ValueError(
                 f"finest_level={self.finest_level}, coarsest_level="
@@ -89,24 +104,21 @@ class DetectionConfig(CompositionConfig):
         return tuple(f"C{n}" for n in range(self.finest_level, self.coarsest_level + 1))
 
 
+@documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SegmentationConfig(CompositionConfig):
-    """A training run of a segmenter; other attributes as of CompositionConfig.
+    """A training run of a segmenter."""
 
-    Attributes:
-        output_stride: of the backbone.
-        pyramid_depth: channels of the atrous pyramid and the decoder.
-        decoder_levels: the levels that the decoder sees, coarsest first: `3,1` for C3
-            and C1; empty for no decoder.
-    """
-
-    output_stride: int = 16
-    pyramid_depth: int = 64
-    decoder_levels: str = "2"
+    # fmt: off
+    output_stride: int = setting(16, REST, "Of the backbone.")
+    pyramid_depth: int = setting(64, REST, "Channels of the atrous pyramid and the "
+        "decoder.", least=1)
+    decoder_levels: str = setting("2", REST, "The levels that the decoder sees, "
+        "coarsest first: 3,1 for C3 and C1; empty for no decoder.")
+    # fmt: on
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_least(self, pyramid_depth=1)
         parts = self.decoder_levels.split(",") if self.decoder_levels else []
         falling = all(part.isdecimal() for part in parts)
         if not falling or sorted(set(parts), key=int, reverse=True) != parts:
@@ -121,92 +133,68 @@ class SegmentationConfig(CompositionConfig):
         return tuple(f"C{n}" for n in self.decoder_levels.split(",") if n)
 
 
+@documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class InferenceConfig:
-    """How a trained network sees images. None is taken from its metadata.
+class InferenceConfig(WeightsOptions):
+    """How a trained network sees images. None is taken from its metadata."""
 
-    Attributes:
-        model_name: a registered network.
-        eval_image_size: height and width of the network's input; without metadata the
-            network's default.
-        preprocessing_name: see `data.get_preprocessing`; without metadata the network's
-            own.
-        exif_orientation: whether photos are turned upright, as EXIF says; None for as
-            in training.
-        max_bad_records: how many images that cannot be decoded are left out before
-            the run stops.
-        averages, exclude: see `trained.open_trained`.
-        rename: texts PATTERN=REPLACEMENT, see the same.
-    """
+    # fmt: off
+    model_name: str | None = setting(None, RUN, "Name of the network; from the "
+        "checkpoint's metadata by default.")
+    eval_image_size: int | None = setting(None, DATA, "Height and width of the "
+        "network's input; what it was trained with by default.", least=1)
+    preprocessing_name: str | None = setting(None, DATA, "How images become the "
+        "network's input; as in training by default.")
+    exif_orientation: bool | None = setting(None, DATA, "Turn photos upright, as their "
+        "EXIF says; as in training by default.")
+    max_bad_records: int = setting(0, DATA, "How many images that cannot be decoded "
+        "are left out before the command stops.", least=0)
+    # fmt: on
 
-    model_name: str | None = None
-    eval_image_size: int | None = None
-    preprocessing_name: str | None = None
-    exif_orientation: bool | None = None
-    max_bad_records: int = 0
-    averages: bool | None = None
-    rename: Sequence[str] | None = None
-    exclude: Sequence[str] | None = None
+    def __post_init__(self) -> None:
+        check(self)
 
 
+@documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EmbeddingConfig(InferenceConfig):
-    """What is written where; other attributes as of InferenceConfig.
+    """What is written where."""
 
-    Attributes:
-        input: see `data.image_files.find_images`.
-        output: the directory of the shards.
-        checkpoint_path: the weights; see `checkpoints.read_checkpoint`.
-        end_point: which activation; by any name that its end points answer to.
-        format: `npz` or `tfrecord`.
-        batch_size: images at a time.
-        shard_size: images in a file.
-    """
-
-    input: str
-    output: str
-    checkpoint_path: str
-    end_point: str = "global_pool"
-    format: str = "npz"
-    batch_size: int = 32
-    shard_size: int = 1024
-
-    def __post_init__(self) -> None:
-        if self.format not in FORMATS:
-            raise ValueError(
-                f"format={self.format!r}; allowed are {', '.join(FORMATS)}."
-            )
-        _check_least(self, batch_size=1, shard_size=1, max_bad_records=0)
+    # fmt: off
+    input: str = setting(REQUIRED, REST, "A folder of images, a text file that lists "
+        "images, a TFRecord with image/encoded, or a pattern of TFRecords.")
+    output: str = setting(REQUIRED, REST, "Directory of the shards.")
+    checkpoint_path: str = setting(REQUIRED, FINE_TUNING, CHECKPOINT_PATH)
+    end_point: str = setting("global_pool", REST, "The activation: global_pool, C4, "
+        "block3, ...")
+    format: str = setting("npz", REST, "How shards are written.", choices=FORMATS)
+    batch_size: int = setting(32, RUN, "Images at a time.", least=1)
+    shard_size: int = setting(1024, REST, "Images in a file.", least=1)
+    # fmt: on
 
 
+@documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PredictionConfig(InferenceConfig):
-    """What is predicted; other attributes as of InferenceConfig.
+    """What is predicted."""
 
-    Attributes:
-        input: see `tasks.prediction.find_input`.
-        checkpoint_path: the weights; see `checkpoints.read_checkpoint`.
-        exported_path: instead of a checkpoint, a network that `slimnets export` wrote,
-            in any format. It has its name and image size in itself.
-        output: the file of the rows; None for standard output.
-        format: `csv` or `jsonl`.
-        top: how many classes a row has.
-        batch_size: images at a time; None for 32, or what an export was fixed to.
-    """
-
-    input: str | Sequence[str]
-    checkpoint_path: str | None = None
-    exported_path: str | None = None
-    output: str | None = None
-    format: str = "csv"
-    top: int = 1
-    batch_size: int | None = None
+    # fmt: off
+    input: str | Sequence[str] = setting(REQUIRED, REST, "Images, a folder, a text "
+        "file that lists images, TFRecords, patterns, separated by commas; - for one "
+        "name a line of standard input.")
+    exported_path: str | None = setting(None, REST, "Instead of a checkpoint, what "
+        "`slimnets export` wrote in any format: a SavedModel's directory, or a file "
+        "that ends in .pb, .onnx, .tflite, .xml, .mlir or .keras. It has its name and "
+        "image size in itself.")
+    output: str | None = setting(None, REST, "File of the rows; standard output by "
+        "default.")
+    format: str = setting("csv", REST, "How rows are written.", choices=ROW_FORMATS)
+    top: int = setting(1, REST, "How many classes a row has.", least=1)
+    batch_size: int | None = setting(None, RUN, "Images at a time; 32 by default, or "
+        "as many as an exported network takes.", least=1)
+    # fmt: on
 
     def __post_init__(self) -> None:
-        if self.format not in ROW_FORMATS:
-            raise ValueError(
-                f"format={self.format!r}; allowed are {', '.join(ROW_FORMATS)}."
-            )
         if bool(self.checkpoint_path) == bool(self.exported_path):
             raise ValueError("Give one of checkpoint_path and exported_path.")
         for name in ("model_name", "eval_image_size", "averages", "rename", "exclude"):
@@ -215,14 +203,4 @@ class PredictionConfig(InferenceConfig):
                 raise ValueError(
                     f"{name}={value!r} is of no effect with exported_path."
                 )
-        _check_least(self, top=1, max_bad_records=0)
-        if self.batch_size is not None:
-            _check_least(self, batch_size=1)
-
-
-def _check_least(config: object, **least: int) -> None:
-    for name, value in least.items():
-        if getattr(config, name) < value:
-            raise ValueError(
-                f"{name}={getattr(config, name)} must be at least {value}."
-            )
+        super().__post_init__()

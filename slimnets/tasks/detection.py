@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slimnets import features, layers, necks
+from slimnets import extras, features, layers, necks
 from slimnets.data import composed
 from slimnets.end_points import EndPoints
 from slimnets.model import Model
@@ -231,13 +231,10 @@ def average_precision(
     Raises:
         ImportError: without pycocotools.
     """
-    try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
-    except ImportError:
-        raise ImportError(
-            "Average precision needs pycocotools: pip install 'slimnets[detection]'."
-        ) from None
+    extras.require("Average precision needs", "detection", "pycocotools.coco")
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
     annotations = [
         {**_annotation(image, box, label), "iscrowd": 0, "area": _box_area(box)}
         for image, (boxes, labels) in enumerate(truth, start=1)

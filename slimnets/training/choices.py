@@ -1,9 +1,10 @@
 """Named choices as tables, whose entries say which options they have."""
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from slimnets.listing import nearest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,8 +18,8 @@ class Entry:
 def find(argument: str, name: str, table: Mapping[str, Entry]) -> Entry:
     """The entry of `table` called `name`; an unknown one raises ValueError."""
     if name not in table:
-        near = difflib.get_close_matches(name, table, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = nearest(name, table, most=1)
+        hint = f"; did you mean {near}?" if near else ""
         raise ValueError(
             f"{argument}={name!r} is not one of {', '.join(sorted(table))}{hint}"
         )

@@ -11,8 +11,10 @@ import re
 from collections.abc import Mapping, Set
 from typing import Any
 
+from slimnets.settings import OUTPUT, RATE, grouped
 from slimnets.training.cluster import CLUSTER_SETTINGS
 from slimnets.training.optimization_config import SAME_IN_EPOCHS
+from slimnets.training.training_config import TrainingConfig
 
 STATE = "checkpoint"
 
@@ -20,38 +22,19 @@ STATE = "checkpoint"
 _FREE = {
     "train_dir",
     "dataset_dir",
-    "save_interval_steps",
-    "log_every_n_steps",
-    "keep_checkpoints",
-    "eval_interval_steps",
-    "early_stop_patience",
-    "early_stop_metric",
-    "keep_best",
-    "max_recoveries",
     "recompute",
     "jit",
-    "image_summaries",
-    "histograms",
-    "graph_summary",
     "allow_changes",
     *CLUSTER_SETTINGS,
+    *grouped(TrainingConfig, OUTPUT),
 }
 # These change what is still to come and nothing of what was; that is said.
 _ENDS = {"max_number_of_steps", "number_of_epochs"}
 _TOLD = {"max_bad_records", *_ENDS}
 # These make another run of it from here on, which `allow_changes` must ask for.
-_SCHEDULE = {
-    "learning_rate",
-    "learning_rate_per_256",
-    "learning_rate_decay_type",
-    "end_learning_rate",
-    "decay_power",
-    "learning_rate_decay_factor",
-    "number_of_decays",
-    "decay_steps",
-    "decay_epochs",
-    "warmup_steps",
-    "warmup_epochs",
+_SCHEDULE = grouped(TrainingConfig, RATE) - {
+    "layer_rate_decay",
+    "learning_rate_scales",
 }
 _ASKED = {"batch_size", *_SCHEDULE}
 # Of the run's own settings, these do not stay where another one is given.
@@ -96,11 +79,13 @@ def metadata_of(train_dir: str) -> dict[str, Any]:
     return metadata if isinstance(metadata, dict) else {}
 
 
-def changes(config: Any, other: Mapping[str, Any], where: str, step: int) -> str:
+def changes(
+    config: TrainingConfig, other: Mapping[str, Any], where: str, step: int
+) -> str:
     """What is different from here on in a run that goes on, for people.
 
     Args:
-        config: the TrainingConfig to go on with.
+        config: what to go on with.
         other: what `to_json` gave for the run that wrote a checkpoint.
         where: the checkpoint, for messages.
         step: its step.

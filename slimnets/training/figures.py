@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from slimnets import extras
+
 
 def draw(
     path: str, size: tuple[float, float], fill: Callable[[Any], None]
@@ -23,15 +25,11 @@ def draw(
         The path in a list; an empty one without matplotlib.
     """
     try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print(
-            f"slimnets: left out {path}, which needs matplotlib: "
-            "pip install 'slimnets[plot]'",
-            file=sys.stderr,
-        )
+        pictures = extras.require("it needs", "plot", "matplotlib.figure")
+    except ImportError as error:
+        print(f"slimnets: left out {path}: {error}", file=sys.stderr)
         return []
-    figure = Figure(figsize=size, layout="constrained")
+    figure = pictures.Figure(figsize=size, layout="constrained")
     fill(figure.add_subplot())
     figure.savefig(path, dpi=100)
     return [path]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from slimnets.settings import LOSS, OPTIMIZER, RATE, RUN, SPEED, documented, setting
 from slimnets.training.default_rates import IMAGES_PER_RATE, default_rate
 
 PRECISIONS = ("float32", "bfloat16", "float16")
@@ -14,94 +15,106 @@ DEFAULT_STEPS = 1000
 _DECOUPLED = ("adamw", "lamb", "lion", "muon")
 
 
+@documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimizationConfig:
     """How weights change, by values that JSON and a command line can hold.
 
     An option that the chosen optimizer or schedule does not have must stay None.
-
-    Attributes:
-        batch_size: images per step, over all replicas and all parts of a step.
-        max_number_of_steps: when the run ends; 1000 by default.
-        number_of_epochs: the same in epochs.
-        loss: `softmax`, `sigmoid` for images of several classes, `focal`, or one that
-            `register_loss` added.
-        focal_gamma: of focal; 2 by default.
-        class_weights: by what the loss of each class is multiplied: `balanced` for the
-            inverse of its share of the images, or a file; see `training.class_weights`.
-        label_smoothing: see `training.losses`.
-        auxiliary_loss_weight: of the loss of the end point AuxLogits; None for none.
-        optimizer: a name from `optimizers.OPTIMIZERS`, which says what the options
-            after it belong to.
-        learning_rate: the highest; by default what `default_rates` has.
-        learning_rate_per_256: whether the learning rate is for 256 images per step,
-            and grows with the batch (Goyal et al., arXiv:1706.02677).
-        learning_rate_decay_type: a name from `schedules.DECAYS`, which says what the
-            options after it belong to.
-        decay_steps: of `steps`: after which steps the learning rate falls, as
-            `32000,48000`.
-        decay_epochs: the same in epochs.
-        warmup_steps: steps in which the learning rate rises linearly.
-        warmup_epochs: the same in epochs.
-        layer_rate_decay: see `optimizers.layer_factors`; None for none.
-        learning_rate_scales: see `optimizers.scope_factors`.
-        gradient_clip_norm: the largest norm of all gradients together; None for any.
-        accumulation_steps: in how many parts a step's batch is computed, one after
-            the other.
-        weight_decay: the factor of weight decay, of weights of convolution and dense
-            layers only.
-        weight_decay_type: `l2`, a loss of half the squared weights; or `decoupled`,
-            which takes learning_rate * weight_decay of a weight from it. None is
-            decoupled for adamw, lamb, lion and muon, else l2.
-        moving_average_decay: of averages of all variables, which evaluation uses;
-            None for none.
-        batch_norm_decay: of batch norms' moving averages; None for the network's own.
-            After n steps it is `min(batch_norm_decay, (1 + n) / (10 + n))`, so that
-            the averages soon forget where they began.
-        precision: see `Model`; float16 comes with dynamic scaling of the loss.
     """
 
-    batch_size: int = 64
-    max_number_of_steps: int | None = None
-    number_of_epochs: float | None = None
-    loss: str = "softmax"
-    focal_gamma: float | None = None
-    class_weights: str | None = None
-    label_smoothing: float = 0.0
-    auxiliary_loss_weight: float | None = None
-    optimizer: str = "momentum"
-    momentum: float | None = None
-    adam_beta1: float | None = None
-    adam_beta2: float | None = None
-    rmsprop_decay: float | None = None
-    opt_epsilon: float | None = None
-    adadelta_rho: float | None = None
-    adagrad_initial_accumulator_value: float | None = None
-    ftrl_learning_rate_power: float | None = None
-    ftrl_initial_accumulator_value: float | None = None
-    ftrl_l1: float | None = None
-    ftrl_l2: float | None = None
-    lars_trust: float | None = None
-    learning_rate: float | None = None
-    learning_rate_per_256: bool = False
-    learning_rate_decay_type: str = "cosine"
-    end_learning_rate: float | None = None
-    decay_power: float | None = None
-    learning_rate_decay_factor: float | None = None
-    number_of_decays: float | None = None
-    decay_steps: str | None = None
-    decay_epochs: str | None = None
-    warmup_steps: int | None = None
-    warmup_epochs: float | None = None
-    layer_rate_decay: float | None = None
-    learning_rate_scales: str | None = None
-    gradient_clip_norm: float | None = None
-    accumulation_steps: int = 1
-    weight_decay: float = 1e-4
-    weight_decay_type: str | None = None
-    moving_average_decay: float | None = None
-    batch_norm_decay: float | None = None
-    precision: str = "float32"
+    # fmt: off
+    batch_size: int = setting(64, RUN, "Images per step, over all devices and all "
+        "parts of a step.", least=1)
+    max_number_of_steps: int | None = setting(None, RUN, "When training ends; 1000 by "
+        "default.", least=1)
+    number_of_epochs: float | None = setting(None, RUN, "When training ends, in "
+        "epochs; instead of steps.", least=0)
+    loss: str = setting("softmax", LOSS, "softmax, sigmoid for images of several "
+        "classes, focal, or one that register_loss added.")
+    focal_gamma: float | None = setting(None, LOSS, "How much less focal loss counts "
+        "what is known already; 2 by default.", least=0)
+    class_weights: str | None = setting(None, LOSS, "Factor of each class's loss: "
+        "balanced, for the inverse of its share of the images, or a file of lines "
+        "class,weight.")
+    label_smoothing: float = setting(0.0, LOSS, "Share of a label spread over all "
+        "classes.", least=0, below=1)
+    auxiliary_loss_weight: float | None = setting(None, LOSS, "Weight of the loss of "
+        "the end point AuxLogits; none by default.", least=0)
+    weight_decay: float = setting(1e-4, LOSS, "Decay of the weights of convolution and "
+        "dense layers.", least=0)
+    weight_decay_type: str | None = setting(None, LOSS, "l2, a loss of half the "
+        "squared weights; or decoupled, which takes the learning rate times the decay "
+        "of a weight from it, the default of adamw, lamb, lion and muon.",
+        choices=WEIGHT_DECAYS)
+    optimizer: str = setting("momentum", OPTIMIZER, "sgd, momentum, nesterov, rmsprop, "
+        "adam, adamw, adamax, nadam, adagrad, adadelta, adafactor, ftrl, lamb, lars, "
+        "lion or muon.")
+    momentum: float | None = setting(None, OPTIMIZER, "Share of the last update in the "
+        "next, of momentum, nesterov, rmsprop, lars and muon; 0.9 by default, of muon "
+        "0.95.")
+    adam_beta1: float | None = setting(None, OPTIMIZER, "Decay of the gradients' "
+        "average, of adam and its kin, lamb, lion and muon; 0.9 by default.")
+    adam_beta2: float | None = setting(None, OPTIMIZER, "Decay of the squared "
+        "gradients' average, of adam and its kin, lamb, lion and muon; 0.999 by "
+        "default, of lion 0.99.")
+    rmsprop_decay: float | None = setting(None, OPTIMIZER, "Decay of the squared "
+        "gradients' average of rmsprop; 0.9 by default.")
+    opt_epsilon: float | None = setting(None, OPTIMIZER, "What is added to a divisor, "
+        "of all optimizers that divide by what may be small.")
+    adadelta_rho: float | None = setting(None, OPTIMIZER, "Decay of the squared "
+        "gradients' average of adadelta; 0.95 by default.")
+    adagrad_initial_accumulator_value: float | None = setting(None, OPTIMIZER, "What "
+        "adagrad's sums of squared gradients begin with; 0.1 by default.")
+    ftrl_learning_rate_power: float | None = setting(None, OPTIMIZER, "Power of ftrl's "
+        "accumulator that divides the learning rate; -0.5 by default.")
+    ftrl_initial_accumulator_value: float | None = setting(None, OPTIMIZER, "What "
+        "ftrl's accumulator begins with; 0.1 by default.")
+    ftrl_l1: float | None = setting(None, OPTIMIZER, "Strength of ftrl's L1 "
+        "regularization; 0.0 by default.")
+    ftrl_l2: float | None = setting(None, OPTIMIZER, "Strength of ftrl's L2 "
+        "regularization; 0.0 by default.")
+    lars_trust: float | None = setting(None, OPTIMIZER, "The trust coefficient of "
+        "lars; 0.001 by default.")
+    gradient_clip_norm: float | None = setting(None, OPTIMIZER, "Largest norm of all "
+        "gradients together.", least=1e-12)
+    accumulation_steps: int = setting(1, OPTIMIZER, "Parts in which a step is "
+        "computed, one after the other.", least=1)
+    moving_average_decay: float | None = setting(None, OPTIMIZER, "Decay of averages "
+        "of the weights, which are then evaluated; none by default.", least=0, most=1)
+    batch_norm_decay: float | None = setting(None, OPTIMIZER, "Decay of batch norm's "
+        "moving averages; the network's own by default. After n steps it is "
+        "(1 + n) / (10 + n) at most, so that they soon forget where they began.",
+        least=0, most=1)
+    learning_rate: float | None = setting(None, RATE, "The highest learning rate; by "
+        "default the optimizer's own for this batch size.", above=0)
+    learning_rate_per_256: bool = setting(False, RATE, "The learning rate is for 256 "
+        "images a step, and grows with the batch.")
+    learning_rate_decay_type: str = setting("cosine", RATE, "fixed, constant, cosine, "
+        "linear, polynomial, exponential or steps.")
+    end_learning_rate: float | None = setting(None, RATE, "Learning rate at the end of "
+        "cosine, linear and polynomial; 0 by default.", least=0)
+    decay_power: float | None = setting(None, RATE, "Power of the polynomial schedule; "
+        "2 by default.")
+    learning_rate_decay_factor: float | None = setting(None, RATE, "Factor of the "
+        "learning rate at each decay of exponential and steps; 0.1 by default.")
+    number_of_decays: float | None = setting(None, RATE, "How often exponential decays "
+        "over the run; 3 by default.")
+    decay_steps: str | None = setting(None, RATE, "When the rate of the schedule steps "
+        "falls, as 32000,48000.")
+    decay_epochs: str | None = setting(None, RATE, "When the rate of the schedule "
+        "steps falls, in epochs, as 30,60,80.")
+    warmup_steps: int | None = setting(None, RATE, "Steps in which the learning rate "
+        "rises linearly.", least=0)
+    warmup_epochs: float | None = setting(None, RATE, "Epochs in which the learning "
+        "rate rises linearly.", least=0)
+    layer_rate_decay: float | None = setting(None, RATE, "Factor of the learning rate "
+        "from block to block, from the last to the root.", least=0, most=1)
+    learning_rate_scales: str | None = setting(None, RATE, "Factors of the learning "
+        "rate by scope, as resnet_v2_50/logits=10,resnet_v2_50/conv1=0.")
+    precision: str = setting("float32", SPEED, "What the network computes in; float16 "
+        "comes with dynamic scaling of the loss.", choices=PRECISIONS)
+    # fmt: on
 
     @property
     def steps_per_epoch(self) -> float:
@@ -156,26 +169,11 @@ class OptimizationConfig:
         return {option: value for option, value in values.items() if value is not None}
 
     def check_optimization(self) -> None:
-        """Raises ValueError for a value out of range or an option of no effect."""
-        for name, (least, most) in _RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not least <= value <= most:
-                bound = "" if most == _ANY else f" and at most {most}"
-                raise ValueError(f"{name}={value} must be at least {least}{bound}.")
-        if self.learning_rate is not None and not self.learning_rate > 0:
-            raise ValueError(f"learning_rate={self.learning_rate} must be above 0.")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(
-                f"label_smoothing={self.label_smoothing} must be in [0, 1)."
-            )
+        """Raises ValueError for options that do not go together."""
         from slimnets.training.losses import LOSSES
 
-        for name, allowed in {"loss": tuple(LOSSES), **_CHOICES}.items():
-            value = getattr(self, name)
-            if value is not None and value not in allowed:
-                raise ValueError(
-                    f"{name}={value!r} is not one of {', '.join(allowed)}."
-                )
+        if self.loss not in LOSSES:
+            raise ValueError(f"loss={self.loss!r} is not one of {', '.join(LOSSES)}.")
         if self.focal_gamma is not None and self.loss != "focal":
             raise ValueError(
                 f"focal_gamma={self.focal_gamma} is of no effect; it belongs to "
@@ -252,27 +250,6 @@ def _numbers(name: str, text: str) -> list[float]:
     return numbers
 
 
-_ANY = float("inf")
-_RANGES = {
-    "batch_size": (1, _ANY),
-    "max_number_of_steps": (1, _ANY),
-    "number_of_epochs": (0, _ANY),
-    "auxiliary_loss_weight": (0, _ANY),
-    "focal_gamma": (0, _ANY),
-    "end_learning_rate": (0, _ANY),
-    "warmup_steps": (0, _ANY),
-    "warmup_epochs": (0, _ANY),
-    "layer_rate_decay": (0, 1),
-    "gradient_clip_norm": (1e-12, _ANY),
-    "accumulation_steps": (1, _ANY),
-    "weight_decay": (0, _ANY),
-    "moving_average_decay": (0, 1),
-    "batch_norm_decay": (0, 1),
-}
-_CHOICES = {
-    "weight_decay_type": WEIGHT_DECAYS,
-    "precision": PRECISIONS,
-}
 SAME_IN_EPOCHS = (
     ("max_number_of_steps", "number_of_epochs"),
     ("warmup_steps", "warmup_epochs"),

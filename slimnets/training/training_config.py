@@ -12,6 +12,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from slimnets.data.input_config import InputConfig
+from slimnets.settings import (
+    DISTRIBUTION,
+    FINE_TUNING,
+    LOSS,
+    OPTIMIZER,
+    OUTPUT,
+    REQUIRED,
+    RUN,
+    SPEED,
+    check,
+    documented,
+    setting,
+)
 from slimnets.training.cluster import (
     CLUSTER_SETTINGS,
     check_asynchronous,
@@ -19,130 +32,123 @@ from slimnets.training.cluster import (
 )
 from slimnets.training.optimization_config import OptimizationConfig
 
-# What has an effect only where another setting is given.
-_NEEDS = {
-    "keep_best": "eval_interval_steps",
-    "early_stop_patience": "eval_interval_steps",
-    "early_stop_metric": "early_stop_patience",
-    "checkpoint_exclude_scopes": "checkpoint_path",
-    "averages": "checkpoint_path",
-    "rename": "checkpoint_path",
-    "exclude": "checkpoint_path",
-    "update_frozen_statistics": "trainable_scopes",
-    "teacher_weight": "teacher",
-    "teacher_temperature": "teacher",
-}
+CHECKPOINT_PATH = (
+    "The weights: a file, a checkpoint's prefix, or the train_dir of a run, of which "
+    "the latest is taken."
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainingConfig(InputConfig, OptimizationConfig):
+class WeightsOptions:
+    """What is taken of a file of weights, and by what names."""
+
+    # fmt: off
+    checkpoint_path: str | None = setting(None, FINE_TUNING, CHECKPOINT_PATH)
+    averages: bool | None = setting(None, FINE_TUNING, "Take the moving averages of "
+        "the weights; by default the average where a variable has one, else the "
+        "variable.", needs="checkpoint_path")
+    rename: Sequence[str] | None = setting(None, FINE_TUNING, "PATTERN=REPLACEMENT, as "
+        "for re.sub: the name that a tensor of the file should have; "
+        r"tower_0/(.*)=\1 takes a scope off. May be repeated.", needs="checkpoint_path")
+    exclude: Sequence[str] | None = setting(None, FINE_TUNING, "Pattern of names, of "
+        "variables and of tensors, that are left alone: .*/logits/.* for example. May "
+        "be repeated.", needs="checkpoint_path")
+    # fmt: on
+
+
+@documented
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
     """A training run, by values that JSON and a command line can hold.
 
     Fields that default to None take the value of what they belong to: the network's
     image size, the dataset's preprocessing, the optimizer's momentum.
-
-    Attributes:
-        model_name: a registered network.
-        train_dir: the directory of checkpoints and logs; a run that it holds is
-            continued.
-        checkpoint_path: where a run that begins takes its weights from; None for new
-            ones.
-        checkpoint_exclude_scopes: scopes, separated by commas, whose weights are new.
-        averages: whether averages are taken from there; None for the average where a
-            variable has one.
-        rename: texts PATTERN=REPLACEMENT, as of `load_weights`.
-        exclude: patterns of names whose weights are new, as of `load_weights`.
-        rules: a JSON file of rules by path, or what stands in it; see `layer_rules`.
-        rule: texts PATTERN:KEYWORD=VALUE, rules that win over those.
-        norm: the network's: `batch`, `frozen`, `sync` or `group`.
-        freeze_at: how many of the network's stages do not train: 1 is the root, 2 the
-            first block too.
-        trainable_scopes: the only scopes, separated by commas, whose variables the
-            optimizer changes, and whose batch norms take and update statistics.
-        update_frozen_statistics: whether the other batch norms do so too, as in
-            research/slim.
-        teacher: a trained network, as of `open_trained`, whose probabilities this one
-            is to have; None for none. See `training.distillation`.
-        teacher_weight: the share of that in the loss, 0 to 1; 0.5 by default.
-        teacher_temperature: at which probabilities are compared; 4 by default.
-        seed: of initial weights, data order, augmentation and dropout.
-        strategy: where to train; see `strategies.make_strategy`.
-        workers: of `multi_worker`: `host:port,...` of all processes; of
-            `parameter_server`: of those that compute, each with its own share of the
-            images, by its index, so that they see all of them together. None to take
-            the cluster from TF_CONFIG.
-        task_index: which of the workers, or of the parameter servers, this process is.
-        chief: of `parameter_server`: `host:port` of the process that has the workers
-            take steps, evaluates and writes.
-        parameter_servers: of `parameter_server`: `host:port,...` of the processes that
-            keep the weights.
-        task_type: of `parameter_server`: what this process is, `chief`, `worker` or
-            `ps`.
-        tpu: of `tpu`: its address; None for this machine's.
-        recompute: whether the network's root and the units of its blocks keep only
-            their inputs for the backward pass, and compute the rest again.
-        jit: whether XLA compiles the gradients of a step; for one replica.
-        recalibrate_batches: over how many training batches batch norm's statistics
-            are taken anew at the end; 0 for none.
-        save_interval_steps: steps between checkpoints.
-        keep_checkpoints: how many of the latest checkpoints stay.
-        eval_interval_steps: steps between evaluations; 0 for one at the end.
-        early_stop_patience: after how many evaluations that are no better than the best
-            before them the run ends; None for none.
-        early_stop_metric: which of the evaluation's measures that is, such as
-            `accuracy`; by default the first, which tells the best checkpoint too.
-        keep_best: whether the checkpoint of the best evaluation stays, in the
-            directory `best`.
-        allow_changes: whether a run that goes on may do so with another batch_size or
-            learning rate, or another schedule of it.
-        max_recoveries: how often a loss that is not finite sends the run back to its
-            last checkpoint before it ends.
-        log_every_n_steps: steps between summaries.
-        image_summaries: how many images of a batch TensorBoard shows at each start,
-            as the network sees them.
-        histograms: whether TensorBoard shows the variables' values.
-        graph_summary: whether TensorBoard shows the network's graph.
     """
 
-    model_name: str
-    train_dir: str
-    checkpoint_path: str | None = None
-    checkpoint_exclude_scopes: str | None = None
-    averages: bool | None = None
-    rename: Sequence[str] | None = None
-    exclude: Sequence[str] | None = None
-    rules: Any = None
-    rule: Sequence[str] | None = None
-    norm: str = "batch"
-    freeze_at: int = 0
-    trainable_scopes: str | None = None
-    update_frozen_statistics: bool = False
-    teacher: str | None = None
-    teacher_weight: float | None = None
-    teacher_temperature: float | None = None
-    seed: int = 0
-    strategy: str = "one"
-    workers: str | None = None
-    task_index: int | None = None
-    chief: str | None = None
-    parameter_servers: str | None = None
-    task_type: str | None = None
-    tpu: str | None = None
-    recompute: bool = False
-    jit: bool = False
-    recalibrate_batches: int = 0
-    save_interval_steps: int = 200
-    keep_checkpoints: int = 3
-    eval_interval_steps: int = 0
-    early_stop_patience: int | None = None
-    early_stop_metric: str | None = None
-    keep_best: bool = False
-    allow_changes: bool = False
-    max_recoveries: int = 2
-    log_every_n_steps: int = 20
-    image_summaries: int = 0
-    histograms: bool = False
-    graph_summary: bool = False
+    # fmt: off
+    model_name: str = setting(REQUIRED, RUN, "Name of the network; slimnets list names "
+        "all.")
+    train_dir: str = setting(REQUIRED, RUN, "Directory of checkpoints and logs. A run "
+        "that it holds is continued.")
+    rules: Any = setting(None, RUN, "A JSON file of rules by path, or what stands in "
+        "it: {PATTERN: {KEYWORD: VALUE}} gives the layers whose scopes the pattern "
+        "matches another argument.")
+    rule: Sequence[str] | None = setting(None, RUN, "PATTERN:KEYWORD=VALUE, such a "
+        "rule: block4/.*/conv2:normalizer_fn=group_norm. It wins over those before it; "
+        "may be repeated.")
+    norm: str = setting("batch", RUN, "The network's norm: batch, frozen, sync or "
+        "group.")
+    seed: int = setting(0, RUN, "Seed of initial weights, data order, augmentation and "
+        "dropout.", least=0)
+    allow_changes: bool = setting(False, RUN, "Let a run that goes on do so with "
+        "another batch_size or learning rate, or another schedule of it.")
+    checkpoint_path: str | None = setting(None, FINE_TUNING, "Where a new run takes "
+        "its weights from: any file that slimnets convert reads; by default they are "
+        "new.")
+    checkpoint_exclude_scopes: str | None = setting(None, FINE_TUNING, "Scopes, "
+        "separated by commas, whose weights are not taken from checkpoint_path.",
+        needs="checkpoint_path")
+    freeze_at: int = setting(0, FINE_TUNING, "How many of the network's stages do not "
+        "train: 1 is the root, 2 the first block too.", least=0)
+    trainable_scopes: str | None = setting(None, FINE_TUNING, "The only scopes, "
+        "separated by commas, that train; the statistics of batch norms in all others "
+        "stay as they are.")
+    update_frozen_statistics: bool = setting(False, FINE_TUNING, "With "
+        "trainable_scopes, let all batch norms update their statistics, as TF-Slim "
+        "does.", needs="trainable_scopes")
+    teacher: str | None = setting(None, LOSS, "A trained network, a checkpoint or an "
+        "export, whose probabilities this one is to have.")
+    teacher_weight: float | None = setting(None, LOSS, "Share of the teacher in the "
+        "loss; 0.5 by default.", least=0, most=1, needs="teacher")
+    teacher_temperature: float | None = setting(None, LOSS, "At which probabilities "
+        "are compared; 4 by default.", above=0, needs="teacher")
+    recalibrate_batches: int = setting(0, OPTIMIZER, "Batches over which batch norm's "
+        "statistics are taken anew at the end; 0 for none.", least=0)
+    strategy: str = setting("one", DISTRIBUTION, "one device, mirrored over all GPUs, "
+        "multi_worker, tpu, or parameter_server, whose workers update the weights "
+        "without waiting for each other: each step is one worker's, with a batch of "
+        "its own, and runs differ.")
+    workers: str | None = setting(None, DISTRIBUTION, "Of multi_worker: host:port,... "
+        "of all; or set TF_CONFIG. Of parameter_server: of those that compute; each "
+        "reads the part of the images that its index says, so that they see all of "
+        "them together.")
+    task_index: int | None = setting(None, DISTRIBUTION, "Which of the workers this "
+        "is; in multi_worker 0 is the chief. Of parameter_server: which worker, or "
+        "which parameter server.")
+    chief: str | None = setting(None, DISTRIBUTION, "Of parameter_server: host:port of "
+        "the process that evaluates and writes.")
+    parameter_servers: str | None = setting(None, DISTRIBUTION, "Of parameter_server: "
+        "host:port,... of those that keep the weights.")
+    task_type: str | None = setting(None, DISTRIBUTION, "Of parameter_server: what "
+        "this process is, chief, worker or ps.")
+    tpu: str | None = setting(None, DISTRIBUTION, "Address of the TPU; this machine's "
+        "by default.")
+    recompute: bool = setting(False, SPEED, "Save memory: keep only the inputs of the "
+        "root and of the units for the gradients.")
+    jit: bool = setting(False, SPEED, "Compile the gradients of a step with XLA, on "
+        "one device; not for grouped and depthwise convolutions on a CPU.")
+    save_interval_steps: int = setting(200, OUTPUT, "Steps between checkpoints.",
+        least=1)
+    keep_checkpoints: int = setting(3, OUTPUT, "How many of the latest checkpoints "
+        "stay.", least=1)
+    eval_interval_steps: int = setting(0, OUTPUT, "Steps between evaluations; 0 for "
+        "the end alone.", least=0)
+    keep_best: bool = setting(False, OUTPUT, "Keep the best evaluation's weights in "
+        "best/.", needs="eval_interval_steps")
+    early_stop_patience: int | None = setting(None, OUTPUT, "End after so many "
+        "evaluations that are no better than the best before them; never by default.",
+        least=1, needs="eval_interval_steps")
+    early_stop_metric: str | None = setting(None, OUTPUT, "Which measure that is: "
+        "accuracy by default, top5_accuracy, calibration_error ...",
+        needs="early_stop_patience")
+    max_recoveries: int = setting(2, OUTPUT, "How often a loss that is not finite "
+        "sends the run back to its last checkpoint before it ends.", least=0)
+    log_every_n_steps: int = setting(20, OUTPUT, "Steps between summaries.", least=1)
+    image_summaries: int = setting(0, OUTPUT, "How many images of a batch TensorBoard "
+        "shows at each start, as the network sees them.", least=0)
+    histograms: bool = setting(False, OUTPUT, "Variables' values in TensorBoard.")
+    graph_summary: bool = setting(False, OUTPUT, "The network's graph in TensorBoard.")
+    # fmt: on
 
     def __post_init__(self) -> None:
         from slimnets import factory
@@ -159,16 +165,12 @@ class TrainingConfig(InputConfig, OptimizationConfig):
             )
         if isinstance(self.rules, str):
             object.__setattr__(self, "rules", read_rules(self.rules))
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"{name}={value} must be at least {least}.")
+        check(self)
         check_cluster(self.strategy, **self.cluster_settings)
         self.check_optimization()
         self.check_input()
         if self.strategy == "parameter_server":
             check_asynchronous(self)
-        self._check_needs()
         self._check_teacher()
         self._check_early_stopping()
 
@@ -196,14 +198,6 @@ class TrainingConfig(InputConfig, OptimizationConfig):
         return {field.name: getattr(self, field.name) for field in fields}
 
     def _check_teacher(self) -> None:
-        if self.teacher_weight is not None and not 0 <= self.teacher_weight <= 1:
-            raise ValueError(
-                f"teacher_weight={self.teacher_weight}; allowed is 0 to 1."
-            )
-        if self.teacher_temperature is not None and not self.teacher_temperature > 0:
-            raise ValueError(
-                f"teacher_temperature={self.teacher_temperature} must be above 0."
-            )
         for name, wrong in (("loss", "sigmoid"), ("strategy", "parameter_server")):
             if self.teacher and getattr(self, name) == wrong:
                 raise ValueError(f"teacher={self.teacher!r} is not for {name}={wrong}.")
@@ -218,23 +212,3 @@ class TrainingConfig(InputConfig, OptimizationConfig):
                     f"{name}={value!r} is not for early_stop_patience="
                     f"{self.early_stop_patience}: it needs an end that is known."
                 )
-
-    def _check_needs(self) -> None:
-        for name, other in _NEEDS.items():
-            value = getattr(self, name)
-            if value not in (None, False, []) and not getattr(self, other):
-                raise ValueError(f"{name}={value!r} is of no effect without {other}.")
-
-
-_LEAST = {
-    "seed": 0,
-    "freeze_at": 0,
-    "recalibrate_batches": 0,
-    "save_interval_steps": 1,
-    "keep_checkpoints": 1,
-    "eval_interval_steps": 0,
-    "early_stop_patience": 1,
-    "max_recoveries": 0,
-    "log_every_n_steps": 1,
-    "image_summaries": 0,
-}

@@ -13,8 +13,10 @@ import termios
 
 import pytest
 
-from slimnets.cli import flag_groups, network_table, train_command
+from slimnets.cli import network_table
 from slimnets.cli.main import COMMANDS
+from slimnets.settings import REST, settings_of
+from slimnets.training import TrainingConfig
 from slimnets.training.optimizers import OPTIMIZERS
 from slimnets.training.progress import show_progress
 from slimnets.version import __version__
@@ -92,20 +94,18 @@ def test_help_says_what_each_flag_is(call, name):
     if name.startswith("train"):
         headings = [line for line in out.splitlines() if re.fullmatch(r"\w.*:", line)]
         assert "learning rate:" in headings and "distribution:" in headings
-        assert (flag_groups.REST + ":" in headings) == (name != "train")
-
-
-def test_each_flag_of_training_has_one_heading():
-    names = [name for members in flag_groups.GROUPS.values() for name in members]
-    assert len(names) == len(set(names))
+        assert (REST + ":" in headings) == (name != "train")
 
 
 def test_help_has_the_defaults_of_optimizers_options():
-    texts = {name: text for _, name, text in train_command.FIELDS}
+    settings = settings_of(TrainingConfig)
     for choice, entry in OPTIMIZERS.items():
         for option, default in entry.options.items():
             if option != "opt_epsilon":
-                assert str(default) in texts[option], (choice, option)
+                assert str(default) in settings[option].metadata["help"], (
+                    choice,
+                    option,
+                )
 
 
 def test_the_bar_has_room_for_all_at_80_columns():

@@ -8,15 +8,14 @@ import tensorflow as tf
 from absl import flags
 
 from slimnets import data
-from slimnets.cli import data_flags
+from slimnets.cli import setting_flags
 from slimnets.data.input_config import AugmentationOptions, InputConfig
 
 
 def test_flags_are_the_fields_with_their_defaults():
     fields = {field.name: field.default for field in dataclasses.fields(InputConfig)}
-    assert set(data_flags.NAMES) == set(fields)
     values = flags.FlagValues()
-    data_flags.define_input(values)
+    setting_flags.define(values, InputConfig)
     values(["x"])
     assert {name: values[name].value for name in fields} == fields
     InputConfig(**{name: values[name].value for name in fields}).check_input()
@@ -58,7 +57,7 @@ WRONG = [
     ({"preprocessing_name": "vgh"}, "Unknown preprocessing 'vgh'"),
     ({"preprocessing_name": "points"}, "'points' does not fit 'digits'"),
     ({"eval_crop_fraction": 0.9}, "eval_crop_fraction=0.9 is of no effect with.*shift"),
-    ({"random_crop_area": 1.1}, "random_crop_area=1.1; allowed is 0 to 1"),
+    ({"random_crop_area": 1.1}, "random_crop_area=1.1 must be in .0, 1."),
     ({"random_crop_aspect": 2.0}, "random_crop_aspect=2.0 is of no effect with.*shift"),
     ({"color_jitter": -0.1}, "color_jitter=-0.1"),
     ({"autoaugment": "svhn"}, "'svhn' is not one of imagenet, cifar10"),

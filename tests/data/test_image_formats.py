@@ -249,7 +249,7 @@ def test_a_graph_without_python_refuses_what_needs_it():
 
 
 def test_the_extra_is_named_where_it_is_missing(monkeypatch):
-    monkeypatch.setitem(sys.modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
     for name in ("webp", "tiff", "bmp, runs"):
         with pytest.raises(tf.errors.InvalidArgumentError, match=r"PIL.*\[images\]"):
             decode_image(IMAGES[name], 3)

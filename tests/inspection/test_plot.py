@@ -7,9 +7,10 @@ import pytest
 
 import slimnets
 from slimnets.inspection import plot_network
-from slimnets.inspection.diagram import arrange, scopes_of
-from slimnets.inspection.plot import texts_of
-from slimnets.inspection.ranks import Text, feeder, ranked
+from slimnets.inspection.diagram.layout import arrange
+from slimnets.inspection.diagram.ranks import feeder, ranked
+from slimnets.inspection.diagram.scopes import scopes_of
+from slimnets.inspection.diagram.texts import Text, texts_of
 
 pytest.importorskip("matplotlib")
 CLOUDS = {"clouds": [[1, 100, 39], [1, 50, 39]], "auxiliary": [1, 46]}
@@ -110,10 +111,10 @@ def extents_of_texts(figure):
 
 @pytest.mark.parametrize("depth", [1, None])
 def test_drawn_texts_do_not_overlap(summaries, monkeypatch, tmp_path, depth):
-    from slimnets.inspection import plot
+    from slimnets.inspection.diagram import drawing
 
     figures = []
-    monkeypatch.setattr(plot, "save", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(drawing, "save", lambda figure, path: figures.append(figure))
     plot_network(summaries["seresnet50"], tmp_path / "net.png", depth=depth)
     figures[0].set_dpi(120)
     extents = sorted(extents_of_texts(figures[0]), key=lambda box: box.x0)

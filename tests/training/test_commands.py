@@ -1,6 +1,5 @@
 """The commands that train and evaluate, in this process."""
 
-import dataclasses
 import json
 import os
 
@@ -8,22 +7,10 @@ import pytest
 import tensorflow as tf
 
 import slimnets
-from slimnets.cli import data_flags, evaluate_command, task_training
-from slimnets.cli.train_command import FIELDS
-from slimnets.cli.train_detector_command import _FIELDS as DETECTOR_FIELDS
-from slimnets.tasks.config import DetectionConfig
 from slimnets.training import TrainingConfig
 from tests.training.runs import final
 
 TRAIN = ["train", "--model_name=tiny", "--max_number_of_steps=3", "--batch_size=100"]
-
-
-def test_every_setting_is_a_flag_and_every_flag_a_setting():
-    settings = [field.name for field in dataclasses.fields(TrainingConfig)]
-    flags = [name for _, name, _ in FIELDS] + list(data_flags.NAMES)
-    assert sorted(flags) == sorted(settings)
-    known = {field.name for field in dataclasses.fields(DetectionConfig)}
-    assert {name for _, name, _ in task_training.all_fields(DETECTOR_FIELDS)} <= known
 
 
 def test_a_run_is_trained_and_evaluated_by_commands(call, tmp_path):
@@ -96,11 +83,6 @@ def test_the_deterministic_flag_reaches_tensorflow(call, tmp_path, monkeypatch):
 def test_wrong_flags_are_one_line_and_exit_code_2(call, arguments, message):
     code, out, err = call(*arguments)
     assert (code, out) == (2, "") and message in err and err.count("\n") == 1
-
-
-def test_evaluate_takes_the_input_flags_of_data():
-    kinds = {name for _, name, _ in data_flags.FIELDS}
-    assert set(evaluate_command._INPUT) <= kinds
 
 
 def test_evaluate_says_that_a_runs_images_are_elsewhere(call, tmp_path):

@@ -76,7 +76,10 @@ def test_the_images_must_be_the_teachers(config, teacher, changes, message):
     ("changes", "message"),
     [
         ({"teacher_weight": 0.5}, "no effect without teacher"),
-        ({"teacher": "x", "teacher_weight": 1.5}, "allowed is 0 to 1"),
+        (
+            {"teacher": "x", "teacher_weight": 1.5},
+            "=1.5 must be in .0, 1.",
+        ),
         ({"teacher": "x", "teacher_temperature": 0.0}, "must be above 0"),
         ({"teacher": "x", "loss": "sigmoid"}, "is not for loss=sigmoid"),
     ],

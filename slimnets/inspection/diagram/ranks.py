@@ -12,23 +12,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 
-
-@dataclasses.dataclass(frozen=True)
-class Text:
-    """What a box says.
-
-    Attributes:
-        name: its layer's.
-        title, lines: what is written in it.
-        kind: its layer's; chooses the colour.
-        inputs: names of the boxes that feed it.
-    """
-
-    name: str
-    title: str
-    lines: tuple[str, ...]
-    kind: str
-    inputs: tuple[str, ...]
+from slimnets.inspection.diagram.texts import Text
 
 
 @dataclasses.dataclass(eq=False)

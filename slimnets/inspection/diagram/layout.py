@@ -5,13 +5,14 @@ Lengths are in points, 1/72 inch; y grows downwards.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Sequence
 
-from slimnets.inspection.ranks import Node, Ranks, Text, divisions, feeder, ranked
+from slimnets.inspection.diagram.ranks import Node, Ranks, divisions, feeder, ranked
+from slimnets.inspection.diagram.scopes import Scope, scopes_of
+from slimnets.inspection.diagram.texts import Text
 
 # The width of a text, bold or not.
 Measure = Callable[[str, bool], float]
@@ -25,25 +26,7 @@ FRAME, FRAME_SIDE = 14.0, 5.0
 # apart, so that two lanes of one slot are two lines.
 _ENTRY, _EXIT = 0.3, 0.7
 _APART = 2.0
-_LEVELS = 2
 _ASPECT = 1.4
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Scope:
-    """Boxes that a frame holds together.
-
-    Attributes:
-        path: the scope.
-        label: the scope relative to the frame around.
-        level: number of frames around it.
-        members: names of its boxes.
-    """
-
-    path: str
-    label: str
-    level: int
-    members: frozenset[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,27 +69,6 @@ class Diagram:
     boxes: list[Box] = dataclasses.field(default_factory=list)
     frames: list[Frame] = dataclasses.field(default_factory=list)
     lines: list[Line] = dataclasses.field(default_factory=list)
-
-
-def scopes_of(names: Sequence[str]) -> list[Scope]:
-    """Returns the scopes that hold several of the names but not all, outer first."""
-    members: dict[str, list[str]] = collections.defaultdict(list)
-    for name in names:
-        parts = name.split("/")
-        for end in range(1, len(parts) + 1):
-            members["/".join(parts[:end])].append(name)
-    # Of scopes with the same members the inner one stays.
-    inner = {tuple(found): path for path, found in sorted(members.items())}
-    scopes: list[Scope] = []
-    for found, path in sorted(inner.items(), key=lambda item: item[1]):
-        # A layer and its norm alone need no frame.
-        least = 3 if path in names else 2
-        if not least <= len(found) < len(names):
-            continue
-        around = [scope for scope in scopes if path.startswith(scope.path + "/")]
-        label = path.removeprefix(around[-1].path + "/") if around else path
-        scopes.append(Scope(path, label, len(around), frozenset(found)))
-    return [scope for scope in scopes if scope.level < _LEVELS]
 
 
 def arrange(texts: Sequence[Text], measure: Measure) -> Diagram:

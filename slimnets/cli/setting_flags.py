@@ -1,0 +1,64 @@
+"""The flags of a config's settings: their names, kinds, defaults, help and headings."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from absl import flags
+
+from slimnets.cli.messages import in_flags
+from slimnets.settings import REQUIRED, describe, settings_of
+
+# By what a setting is; of alternatives the first.
+_KINDS = {
+    str: "string", int: "integer", float: "float", bool: "boolean", Any: "string",
+    Sequence[str]: "multi_string",
+}  # fmt: skip
+
+
+def define(
+    flag_values: flags.FlagValues,
+    config: type,
+    names: Collection[str] | None = None,
+    *,
+    known: bool = True,
+) -> None:
+    """Defines a flag for each setting of a config.
+
+    Args:
+        flag_values: where to.
+        config: a dataclass, see `slimnets.settings`.
+        names: of the settings; None for all.
+        known: whether the flags have the settings' defaults; else None, for what is
+            found in the place that the command reads.
+    """
+    settings = settings_of(config)
+    hints = typing.get_type_hints(config)
+    for name, field in settings.items():
+        if names is not None and name not in names:
+            continue
+        kind = hints[name]
+        if isinstance(kind, types.UnionType):
+            kind = kind.__args__[0]
+        default = field.default if known and field.default is not REQUIRED else None
+        getattr(flags, f"DEFINE_{_KINDS[kind]}")(
+            name,
+            default,
+            in_flags(describe(field), settings),
+            flag_values=flag_values,
+            module_name=field.metadata["group"],
+        )
+
+
+def values(
+    flag_values: flags.FlagValues, config: type, names: Collection[str] | None = None
+) -> dict[str, Any]:
+    """The values of the flags that `define` has defined, by name."""
+    return {
+        name: flag_values[name].value
+        for name in settings_of(config)
+        if names is None or name in names
+    }
