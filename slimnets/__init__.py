@@ -41,6 +41,7 @@ _ROOMS = (
     "rules",
     "tasks",
     "training",
+    "weights",
 )
 
 __all__ = ["__version__", *sorted([*_HOMES, *_MODULES])]

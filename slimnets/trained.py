@@ -135,8 +135,8 @@ def open_trained(
     """Opens a trained network; what is None comes from its metadata.
 
     Args:
-        path: a file or a checkpoint as of `read_checkpoint`, the directory of a run,
-            of which the latest is taken, or what `slimnets export` wrote.
+        path: a file, a checkpoint or public weights' name as of `read_checkpoint`, the
+            directory of a run, of which the latest is taken, or what export wrote.
         averages: whether the averages of variables are taken; None for wherever there
             is one.
         model_name: a registered network; without metadata the one whose variables

@@ -27,8 +27,8 @@ LAYERS = [
     ["blocks"],
     ["layers"],
     ["variables", "scopes", "end_points", "contrib_names", "version"],
-    ["rules"],
-    ["listing", "lazy_names"],
+    ["rules", "weights"],
+    ["listing", "lazy_names", "files", "progress"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 EXTRAS = {

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slimnets.checkpoints.base import draft_directory, move_into_place, to_json
+from slimnets.checkpoints.base import draft_directory, to_json
 from slimnets.checkpoints.metadata import describe
+from slimnets.files import move_into_place
 
 # What other programs would take for their own files; `convert_weights` writes some.
 _FOREIGN = (".h5", ".keras", ".safetensors", ".pth", ".pt", ".bin", ".npz")
