@@ -26,9 +26,10 @@ LAYERS = [
     ["units", "necks"],
     ["blocks"],
     ["layers"],
+    ["weights"],
     ["variables", "scopes", "end_points", "contrib_names", "version"],
-    ["rules", "weights"],
-    ["listing", "lazy_names", "files", "progress"],
+    ["rules"],
+    ["listing", "lazy_names", "files", "progress", "keras_registration"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 EXTRAS = {

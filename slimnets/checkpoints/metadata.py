@@ -43,8 +43,10 @@ def describe(model: Any) -> dict[str, Any]:
     if not hasattr(model, "network_name"):
         return {}
     rules = getattr(model, "rules", None)
+    preprocessing = getattr(model, "preprocessing", None)
     return {
         **({"rules": rules.to_json()} if rules else {}),
+        **({"preprocessing_name": preprocessing} if preprocessing else {}),
         "slimnets_version": __version__,
         "model_name": model.network_name,
         "network_options": _plain(getattr(model, "network_options", {})),

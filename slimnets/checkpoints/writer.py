@@ -41,6 +41,8 @@ def save_weights(
             `path` ends as another framework's files do.
         TypeError: if `source` is neither kind, or `metadata` is not for JSON.
     """
+    if isinstance(source, (str, os.PathLike)):  # (model, path), as of load_weights.
+        path, source = source, path
     prefix = os.fspath(path)
     if prefix.endswith(_FOREIGN):
         raise ValueError(

@@ -21,7 +21,7 @@ import time
 import urllib.parse
 from collections.abc import Iterator
 
-from absl import logging
+import absl.logging
 
 from slimnets.files import move_into_place, try_lock
 from slimnets.weights.fetching import fetch, remove_part
@@ -135,7 +135,7 @@ def _check(row: PublicWeights, path: str, etag: str | None) -> None:
         wanted = f"sha256:{etag}" if _SHA256.fullmatch(etag or "") else ""
     kind, _, digits = wanted.partition(":")
     if not digits:
-        logging.warning(
+        absl.logging.warning(
             "%s: its source publishes no checksum that came along, so that %s could not"
             " be checked.",
             row.name,
@@ -170,7 +170,7 @@ def _locked(path: str, name: str) -> Iterator[None]:
     """Waits until no other process fetches the same."""
     with open(path, "a", encoding="utf-8") as file:
         if not try_lock(file):
-            logging.warning("%s: waits for another process that fetches it.", name)
+            absl.logging.warning("%s: waits for another process that fetches it.", name)
             while not try_lock(file):
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
         yield

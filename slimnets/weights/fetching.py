@@ -21,7 +21,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from absl import logging
+import absl.logging
 
 from slimnets.progress import show_progress
 from slimnets.version import __version__
@@ -108,7 +108,7 @@ def fetch(
                         f"Cannot fetch {address}: {cut}. The same call goes on where "
                         "this one ended."
                     ) from None
-                logging.warning("%s: %s; another try in %d s", title, cut, seconds)
+                absl.logging.warning("%s: %s; another try in %d s", title, cut, seconds)
                 time.sleep(seconds)
     return None
 
