@@ -32,6 +32,7 @@ _INPUT = ("dataset_name", *OF_DATASETS, "preprocessing_name",
 def define_flags(flag_values: flags.FlagValues) -> None:
     name, text = network_flags.CHECKPOINT_PATH[1:]
     flags.DEFINE_string(name, None, text, flag_values=flag_values)
+    weights_flags.define_weights(flag_values)
     define_measuring(flag_values)
 
 
@@ -84,6 +85,7 @@ def define_measuring(flag_values: flags.FlagValues) -> None:
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    weights_flags.take_weights(flag_values)
     require(flag_values, "evaluate", "checkpoint_path")
     measure(flag_values, flag_values.checkpoint_path, flag_values.report)
 

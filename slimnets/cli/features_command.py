@@ -50,11 +50,13 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_boolean(
         *network_flags.STRICT, flag_values=flag_values,
     )  # fmt: skip
+    weights_flags.define_weights(flag_values)
     define_debug(flag_values)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     started = time.monotonic()
+    weights_flags.take_weights(flag_values)
     require(flag_values, "features", *_REQUIRED)
     names = [*(name for _, name, _ in _FIELDS), "format"]
     config = EmbeddingConfig(**{name: flag_values[name].value for name in names})

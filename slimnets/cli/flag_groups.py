@@ -25,7 +25,8 @@ GROUPS = {
         "seed", "allow_changes", "deterministic",
     ),
     _FINE_TUNING: (
-        "checkpoint_path", "checkpoint_exclude_scopes", "averages", "rename", "exclude",
+        "checkpoint_path", "weights", "checkpoint_exclude_scopes", "averages", "rename",
+        "exclude",
         "freeze_at", "trainable_scopes", "update_frozen_statistics",
     ),
     _DATA: (

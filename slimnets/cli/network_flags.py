@@ -6,7 +6,7 @@ Several commands have each of them, and with the same text.
 # Kind, name, help.
 CHECKPOINT_PATH = (
     "string", "checkpoint_path", "The weights: a file, a checkpoint's prefix, or the "
-    "train_dir of a run, of which the latest is taken.",
+    "train_dir of a run, of which the latest is taken; or public weights by name.",
 )  # fmt: skip
 MODEL_NAME = (
     "string", "model_name", "Name of the network; from the checkpoint's metadata by "

@@ -41,7 +41,7 @@ FIELDS = (
     ("string", "model_name", "Name of the network; slimnets list names all."),
     ("string", "train_dir", "Directory of checkpoints and logs."),
     ("string", "checkpoint_path", "Where a new run takes its weights from: any file "
-     "that slimnets convert reads."),
+     "that slimnets convert reads, or public weights by name."),
     ("string", "checkpoint_exclude_scopes", "Scopes, separated by commas, whose "
      "weights are not taken from --checkpoint_path."),
     *weights_flags.FIELDS,
@@ -181,11 +181,13 @@ def define_deterministic(flag_values: flags.FlagValues) -> None:
 def define_flags(flag_values: flags.FlagValues) -> None:
     define_fields(flag_values, TrainingConfig, FIELDS, REQUIRED)
     data_flags.define_input(flag_values)
+    weights_flags.define_weights(flag_values)
     define_deterministic(flag_values)
     define_debug(flag_values)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    weights_flags.take_weights(flag_values)
     names = [*(name for _, name, _ in FIELDS), *data_flags.NAMES]
     train(flag_values, "train", TrainingConfig, names)
 

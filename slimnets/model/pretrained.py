@@ -55,6 +55,16 @@ def input_shape_of(weights: Weights, model: Any) -> list[int | None] | None:
     return [None, size, size, channels]
 
 
+def patterns_of_new(weights: Weights, model: Any) -> list[str]:
+    """What `exclude` of `load_weights` leaves out for new logits, where public weights
+    of a built Model's network are of another number of classes; else nothing."""
+    known = weights.metadata
+    if "weights" not in known or known.get("model_name") != model.network_name:
+        return []
+    same = (model.num_classes or None) == known.get("num_classes")
+    return [] if same else patterns_of_others(weights, model)
+
+
 def fill(model: Any, weights: Weights, classes: int | None) -> None:
     """Gives a Model that has no variables yet those of weights.
 

@@ -2,155 +2,16 @@
 
 import contextlib
 import errno
-import hashlib
-import http.server
 import json
 import os
 import subprocess
 import sys
-import threading
 
-import numpy as np
 import pytest
 
 from slimnets import weights
 from slimnets.weights import cache, fetching, table
-
-CONTENT = np.random.default_rng(0).bytes(3_000_000)
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
-MD5 = hashlib.md5(CONTENT).hexdigest()
-HOST = "weights.example"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves one file under the path of its address, as `server.manners` say."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        server = self.server
-        server.requests.append(dict(self.headers) | {"path": self.path})
-        manner = server.manners.pop(0) if server.manners else "whole"
-        getattr(self, f"do_{manner}")()
-
-    def do_whole(self, cut=None, headers=(), ranges=True):
-        content, start = self.server.content, 0
-        wanted = self.headers.get("Range")
-        same = self.headers.get("If-Range") == self.server.etag
-        if ranges and wanted and same:
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-            if start >= len(content):
-                self.do_status(416)
-                return
-            self.send_response(206)
-            last = len(content) - 1
-            self.send_header("Content-Range", f"bytes {start}-{last}/{len(content)}")
-        else:
-            self.send_response(200)
-        self.send_header("Content-Length", str(len(content) - start))
-        if self.server.etag:
-            self.send_header("ETag", self.server.etag)
-        for name, value in headers:
-            self.send_header(name, value)
-        self.end_headers()
-        with contextlib.suppress(ConnectionError):
-            self.wfile.write(content[start:cut])
-        if cut:
-            self.close_connection = True
-
-    def do_cut(self):
-        self.do_whole(cut=1_000_000)
-
-    def do_no_ranges(self):
-        self.do_whole(ranges=False)
-
-    def do_linked(self):
-        self.do_redirect("/blob", [("X-Linked-Etag", f'"{SHA256}"')])
-
-    def do_wrongly_linked(self):
-        self.do_redirect("/blob", [("X-Linked-Etag", f'"{"0" * 64}"')])
-
-    def do_loop(self):
-        self.server.manners.insert(0, "loop")
-        self.do_redirect(self.path)
-
-    def do_to_https(self):
-        self.do_redirect(f"https://{HOST}/file")
-
-    def do_to_file(self):
-        self.do_redirect("file:///etc/hostname")
-
-    def do_redirect(self, location, headers=()):
-        self.send_response(302)
-        for name, value in (("Location", location), ("Content-Length", "0"), *headers):
-            self.send_header(name, value)
-        self.end_headers()
-
-    def do_status(self, code):
-        self.send_response(code)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def do_404(self):
-        self.do_status(404)
-
-    def do_503(self):
-        self.do_status(503)
-
-    def do_416(self):
-        self.do_status(416)
-
-    def do_slow(self):
-        self.server.go_on.wait(20)
-        self.do_whole()
-
-
-@pytest.fixture
-def server(monkeypatch, tmp_path):
-    """A server that is the mirror of all addresses; its waits take no time."""
-    made = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.content, made.etag, made.manners, made.requests = CONTENT, '"1"', [], []
-    made.go_on = threading.Event()
-    threading.Thread(target=made.serve_forever, daemon=True).start()
-    monkeypatch.setenv(cache.MIRROR, f"http://127.0.0.1:{made.server_port}")
-    monkeypatch.setenv(cache.CACHE, str(tmp_path / "cache"))
-    monkeypatch.delenv(cache.OFFLINE, raising=False)
-    for name in ("http_proxy", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(fetching, "SECONDS_BETWEEN", (0, 0))
-    yield made
-    made.shutdown()
-    made.server_close()
-
-
-@pytest.fixture
-def publish(monkeypatch):
-    """Puts a row into the table in the place of all others."""
-
-    def put(checksum=f"sha256:{SHA256}", mebibytes=None):
-        row = table.PublicWeights(
-            source="timm",
-            network="resnet18",
-            tag="test",
-            address=f"https://{HOST}/folder/model.safetensors",
-            mebibytes=mebibytes,
-            checksum=checksum,
-            classes=1000,
-            labels_offset=0,
-            preprocessing="timm",
-            image_size=224,
-            crop_fraction=0.9,
-            top1=70.0,
-            top5=90.0,
-            licence="mit",
-        )
-        monkeypatch.setattr(table, "table", lambda: (row,))
-        return row
-
-    return put
+from tests.weights.loopback import CONTENT, HOST, MD5, SHA256
 
 
 def fetched():
