@@ -31,6 +31,7 @@ setup(
         "slimnets.cli": ["networks.json"],
         "slimnets.inspection": ["layers.xz"],
         "slimnets.nets": ["counts.json"],
+        "slimnets.weights": ["table.csv"],
     },
     install_requires=[
         "tensorflow>=2.16,<2.22",

@@ -1,5 +1,6 @@
 """slimnets: a functional network factory with arg scopes for TensorFlow."""
 
+from slimnets.keras_registration import register_with_keras
 from slimnets.lazy_names import lazily
 from slimnets.version import __version__
 
@@ -14,6 +15,7 @@ _HOMES = {
     "build": "factory",
     "conv2d_same": "blocks",
     "current_arg_scope": "scopes",
+    "feature_extractor": "model.feature_extractor",
     "feature_info": "features",
     "feature_pyramid": "necks",
     "get_network_fn": "factory",
@@ -41,11 +43,15 @@ _ROOMS = (
     "rules",
     "tasks",
     "training",
+    "weights",
 )
 
 __all__ = ["__version__", *sorted([*_HOMES, *_MODULES])]
 __getattr__ = lazily(__name__, _HOMES, (*_MODULES, *_ROOMS))
 
 
+register_with_keras()
+
+
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, *_ROOMS]

@@ -112,14 +112,15 @@ def register_network(
 
     Raises:
         TypeError: if it is not a function.
-        ValueError: if the name is taken.
+        ValueError: if the name is taken, by another function than an earlier
+            definition of the same one, as of a notebook's cell that is run again.
     """
     if network is None:
         return functools.partial(register_network, name=name, family=family)
     if not callable(network):
         raise TypeError(f"A network is a function of inputs; got {network!r}.")
     name = name or network.__name__
-    if name in _NETWORKS:
+    if name in _NETWORKS and not _defined_anew(network, _NETWORKS[name].network):
         raise ValueError(
             f"A network named {name!r} is registered already, in the family "
             f"{_NETWORKS[name].family!r}; give this one another name."
@@ -134,6 +135,14 @@ def register_network(
         preprocessing=getattr(network, "preprocessing", ""),
     )
     return network
+
+
+def _defined_anew(network: Callable, earlier: Callable) -> bool:
+    """Whether two functions are definitions in one place, of which the later counts."""
+    places = {
+        (f.__module__, getattr(f, "__qualname__", None)) for f in (network, earlier)
+    }
+    return len(places) == 1 and None not in places.pop() and network is not earlier
 
 
 def list_networks(pattern: str = "*") -> list[str]:

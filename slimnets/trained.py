@@ -30,6 +30,7 @@ from slimnets.data.orientation import trained_upright
 from slimnets.data.preprocessing import get_preprocessing
 from slimnets.listing import listed
 from slimnets.model import Model
+from slimnets.model.pretrained import patterns_of_new
 from slimnets.rules import Rules, ruled
 
 __all__ = ["Trained", "load_into", "open_trained", "open_weights"]
@@ -41,7 +42,7 @@ _INPUTS = "inputs"
 # So many layers stand in a message.
 _NAMED = 4
 _CLOUDS = "point_cloud"
-# Gives `open_exported(path)`; it lies above, and is imported if there is an export.
+# Gives `open_exported(path)`; lies above, and is imported if there is an export.
 _EXPORT_ROOM = "slimnets.export.loading"
 
 
@@ -135,8 +136,8 @@ def open_trained(
     """Opens a trained network; what is None comes from its metadata.
 
     Args:
-        path: a file or a checkpoint as of `read_checkpoint`, the directory of a run,
-            of which the latest is taken, or what `slimnets export` wrote.
+        path: a file, a checkpoint or public weights' name as of `read_checkpoint`, the
+            directory of a run, of which the latest is taken, or what export wrote.
         averages: whether the averages of variables are taken; None for wherever there
             is one.
         model_name: a registered network; without metadata the one whose variables
@@ -232,12 +233,11 @@ def load_into(
 
     Args:
         model: the network; its classes need not be the file's if their logits are left
-            out by `exclude`.
+            out by `exclude`, as those of public weights are in any case.
         path: a file or a checkpoint as of `open_trained`.
         averages: as of `open_trained`.
         rename: as of `load_weights`.
-        exclude: a function of the file's names that gives patterns as of
-            `load_weights`.
+        exclude: a function of the file's names; gives patterns as of `load_weights`.
         label_names: of the model's classes; where the file has other ones, or in
             another order, its logits are put into this order.
 
@@ -249,7 +249,8 @@ def load_into(
             have other names.
     """
     weights = open_weights(path, averages)
-    report = load_weights(weights, model, exclude(list(weights)), rename)
+    patterns = [*exclude(list(weights)), *patterns_of_new(weights, model)]
+    report = load_weights(weights, model, patterns, rename)
     if label_names is not None and _are_given(weights.prefix, weights.metadata):
         named = labels_beside(weights.prefix, weights.metadata)
         _order_classes(model, report, named, label_names, weights.prefix)
@@ -265,11 +266,11 @@ def rename_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
     Raises:
         ValueError: for a text without a `=`.
     """
-    found = [text.rpartition("=") for text in texts]
-    for text, (_, equals, _) in zip(texts, found, strict=True):
-        if not equals:
-            raise ValueError(f"rename={text!r} is not PATTERN=REPLACEMENT.")
-    return [(old, new) for old, _, new in found]
+    pairs = [tuple(text.rsplit("=", 1)) for text in texts]
+    for first, *second in pairs:
+        if not second:
+            raise ValueError(f"rename={first!r} is not PATTERN=REPLACEMENT.")
+    return pairs
 
 
 def _is_export(path: str) -> bool:

@@ -26,9 +26,18 @@ LAYERS = [
     ["units", "necks"],
     ["blocks"],
     ["layers"],
+    ["weights"],
     ["variables", "scopes", "end_points", "contrib_names", "version"],
     ["rules"],
-    ["extras", "listing", "lazy_names", "settings"],
+    [
+        "extras",
+        "listing",
+        "lazy_names",
+        "settings",
+        "files",
+        "progress",
+        "keras_registration",
+    ],
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 EXTRAS = {

@@ -34,8 +34,9 @@ class ArchiveReader(CheckpointReader):
     def __init__(self, path: str):
         directory = tempfile.mkdtemp(prefix="slimnets-")
         weakref.finalize(self, shutil.rmtree, directory, ignore_errors=True)
+        own = read_metadata(path)
         try:
-            prefixes = _unpack(path, directory)
+            prefixes = _unpack(path, directory, own.get("inside_archive"))
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
             why = f"it is damaged or cut short ({one_line(error)})"
             raise unreadable(path, _WHAT, why) from error
@@ -45,11 +46,12 @@ class ArchiveReader(CheckpointReader):
             raise unreadable(path, _WHAT, why, 300)
         super().__init__(prefixes.pop())
         self.prefix = path
-        self.metadata = read_metadata(path) or self.metadata
+        self.metadata = own or self.metadata
 
 
-def _unpack(path: str, directory: str) -> set[str]:
-    """Unpacks what belongs to a checkpoint, and nothing outside of `directory`."""
+def _unpack(path: str, directory: str, inside: str | None) -> set[str]:
+    """Unpacks what belongs to a checkpoint, and nothing outside of `directory`; of the
+    files in one folder, if it is given."""
     names = set()
     with _opened(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
         for member in archive:
@@ -57,6 +59,8 @@ def _unpack(path: str, directory: str) -> set[str]:
             # What is not wanted is unpacked too, to find what comes after it.
             check_expansion(path, _WHAT, member.offset_data + member.size)
             if not member.isfile() or not _PART.fullmatch(member.name):
+                continue
+            if inside and inside not in member.name.split("/")[:-1]:
                 continue
             # A member's own directory is of no use, and its basename is safe.
             name = os.path.basename(member.name)

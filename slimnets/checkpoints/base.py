@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import contextlib
-import errno
 import glob
 import json
 import os
@@ -17,6 +16,7 @@ import numpy as np
 
 from slimnets.checkpoints import metadata as metadata_fields
 from slimnets.checkpoints.wrappers import without, wrapper_of
+from slimnets.files import move_into_place
 from slimnets.listing import nearest
 
 Shape = tuple[int, ...]
@@ -186,33 +186,6 @@ def clear_drafts(directory: str) -> None:
     """Removes the temporary directories of processes that were killed."""
     for path in glob.glob(os.path.join(glob.escape(directory), f"{_DRAFT}*")):
         shutil.rmtree(path, ignore_errors=True)
-
-
-def move_into_place(draft: str, path: str) -> None:
-    """Moves a file to where another of its name may be, across a power cut too.
-
-    The disk has the file before it gets its name, and the name before this returns.
-
-    Raises:
-        OSError: if the disk is full, or fails.
-    """
-    _flush(draft)
-    os.replace(draft, path)
-    if os.name != "nt":  # Windows opens no directories.
-        _flush(os.path.dirname(path) or ".")
-
-
-def _flush(path: str) -> None:
-    """Returns once the disk has a file, or a directory's names."""
-    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some file systems over a network cannot.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def write_file(path: str, write: Any, metadata: Mapping[str, Any] | None) -> None:

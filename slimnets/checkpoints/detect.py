@@ -18,6 +18,7 @@ from slimnets.checkpoints.torch_files import (
     SafetensorsReader,
     is_safetensors,
 )
+from slimnets.weights import located
 
 # All of the first bytes that a kind of file begins with, and what reads such a file.
 _MAGIC: tuple[tuple[bytes, Callable[[str], WeightsReader]], ...] = (
@@ -52,7 +53,8 @@ def read_checkpoint(path: str | os.PathLike) -> WeightsReader:
         path: a file of Keras (.h5, .weights.h5, .keras), PyTorch (.safetensors, .pth,
             .bin), NumPy (.npz), a frozen graph (.pb) or a checkpoint in a tar archive;
             or a TensorFlow checkpoint: a prefix, one of its own files, a directory, of
-            which the latest checkpoint is taken, or the directory of a SavedModel.
+            which the latest checkpoint is taken, or the directory of a SavedModel; or
+            the name of public weights, `timm/resnet50`, see `slimnets.weights`.
 
     Returns:
         A dict from names to arrays, each of which is read when it is asked for.
@@ -61,8 +63,9 @@ def read_checkpoint(path: str | os.PathLike) -> WeightsReader:
         FileNotFoundError: if there is nothing there.
         ValueError: if it cannot be read: cut short, damaged, or of another kind.
         ImportError: if its kind needs a package that is not installed.
+        OSError: if public weights cannot be fetched.
     """
-    path = os.fspath(path)
+    path = located(os.fspath(path))
     if os.path.isfile(path) and not os.path.exists(f"{path}.index"):
         reader = _reader_of(path)
         if reader is not None:

@@ -30,6 +30,8 @@ FIELDS: tuple[tuple[str, type | tuple[type, ...], str], ...] = (
     ("dataset_fingerprint", str, "tells a folder or an archive from others"),
     ("step", int, "of training"),
     ("converted_from", str, "the name of the file that it was made of"),
+    ("weights", str, "the name of the public weights that it is"),
+    ("inside_archive", str, "the folder of an archive that holds the checkpoint"),
 )
 # Beside the weights too: the names of the classes as text; see data/labels.py.
 LABELS_ENDING = ".labels.txt"
@@ -41,8 +43,10 @@ def describe(model: Any) -> dict[str, Any]:
     if not hasattr(model, "network_name"):
         return {}
     rules = getattr(model, "rules", None)
+    preprocessing = getattr(model, "preprocessing", None)
     return {
         **({"rules": rules.to_json()} if rules else {}),
+        **({"preprocessing_name": preprocessing} if preprocessing else {}),
         "slimnets_version": __version__,
         "model_name": model.network_name,
         "network_options": _plain(getattr(model, "network_options", {})),

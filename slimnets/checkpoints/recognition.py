@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import itertools
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
@@ -115,6 +116,24 @@ def class_axes(
     specs = _variable_specs(network, _CLASSES, _CHANNELS, options)
     shapes = {name: list(spec.shape) for name, spec in specs.items()}
     return {n: s.index(_CLASSES) for n, s in shapes.items() if _CLASSES in s}
+
+
+def patterns_of_others(reader: WeightsReader, model: Any) -> list[str]:
+    """What `exclude` of `load_weights` leaves out of a file of other classes than a
+    Model's: the Model's variables that have a size for each class, and the file's
+    tensors of layers that a Model without classes does not have.
+
+    Args:
+        reader: the file.
+        model: built; knows its network.
+    """
+    network, options = model.network_function, model.network_options
+    variables = model.variables_by_name
+    heads = class_axes(network, options)
+    specs = _variable_specs(network, *sizes_in(reader, network, options), options)
+    theirs = match(reader, specs, Request(network=network)).report.loaded
+    left = [tensor for name, tensor in theirs.items() if name not in variables]
+    return [re.escape(n) for n in (*(n for n in heads if n in variables), *left)]
 
 
 def recognized(reader: WeightsReader) -> str | None:

@@ -29,6 +29,8 @@ def load_weights(
 ) -> LoadReport | Callable[[tf.compat.v1.Session], None]:
     """Fills variables from a file by name; nothing changes unless all is well.
 
+    The two may stand in either order: `load_weights(model, path)` too.
+
     A file of Keras, PyTorch or BiT gives its weights to the network that is equal to
     theirs: its names and layouts are mapped by that network's rules.
 
@@ -66,6 +68,8 @@ def load_weights(
         TypeError: if `target` is none of these.
         ImportError: if the file needs a package that is not installed.
     """
+    if _is_source(target) and not _is_source(path):
+        path, target = target, path
     variables = target_variables(target)
     network = network_of(target, network)
     reader = path if isinstance(path, WeightsReader) else read_checkpoint(path)
@@ -85,3 +89,7 @@ def load_weights(
     for name in names:
         variables[name].assign(values.pop(name), read_value=False)
     return report
+
+
+def _is_source(value: Any) -> bool:
+    return isinstance(value, (str, os.PathLike, WeightsReader))

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slimnets.checkpoints.base import draft_directory, move_into_place, to_json
+from slimnets.checkpoints.base import draft_directory, to_json
 from slimnets.checkpoints.metadata import describe
+from slimnets.files import move_into_place
 
 # What other programs would take for their own files; `convert_weights` writes some.
 _FOREIGN = (".h5", ".keras", ".safetensors", ".pth", ".pt", ".bin", ".npz")
@@ -40,6 +41,8 @@ def save_weights(
             `path` ends as another framework's files do.
         TypeError: if `source` is neither kind, or `metadata` is not for JSON.
     """
+    if isinstance(source, (str, os.PathLike)):  # (model, path), as of load_weights.
+        path, source = source, path
     prefix = os.fspath(path)
     if prefix.endswith(_FOREIGN):
         raise ValueError(

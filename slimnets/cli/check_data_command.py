@@ -42,7 +42,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     start_tensorflow(flag_values.debug)
     from slimnets.data.checking import check_dataset
     from slimnets.data.datasets import get_dataset
-    from slimnets.training.progress import show_images
+    from slimnets.progress import show_images
 
     dataset = get_dataset(name, **options)
     with show_images("check-data") as bar:

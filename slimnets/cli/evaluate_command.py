@@ -31,6 +31,7 @@ _INPUT = ("dataset_name", *OF_DATASETS, "eval_crop_fraction")
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     setting_flags.define(flag_values, InferenceConfig, ["checkpoint_path"])
+    weights_flags.define_weights(flag_values)
     define_measuring(flag_values)
 
 
@@ -81,6 +82,7 @@ def define_measuring(flag_values: flags.FlagValues) -> None:
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    weights_flags.take_weights(flag_values)
     require(flag_values, "evaluate", "checkpoint_path")
     measure(flag_values, flag_values.checkpoint_path, flag_values.report)
 

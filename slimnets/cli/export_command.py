@@ -72,11 +72,13 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         lower_bound=0.0,
         flag_values=flag_values,
     )
+    weights_flags.define_weights(flag_values)
     weights_flags.define(flag_values, "checkpoint_path", "model_name")
     define_debug(flag_values)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    weights_flags.take_weights(flag_values)
     require(flag_values, "export", "checkpoint_path", "output")
     format = flag_values.format or _format_of(flag_values.output)
     int8 = flag_values.precision == "int8"

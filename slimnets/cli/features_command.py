@@ -29,11 +29,13 @@ _REQUIRED = ("input", "output", "checkpoint_path")
 def define_flags(flag_values: flags.FlagValues) -> None:
     setting_flags.define(flag_values, EmbeddingConfig)
     define_strict(flag_values)
+    weights_flags.define_weights(flag_values)
     define_debug(flag_values)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     started = time.monotonic()
+    weights_flags.take_weights(flag_values)
     require(flag_values, "features", *_REQUIRED)
     config = EmbeddingConfig(**setting_flags.values(flag_values, EmbeddingConfig))
     start_tensorflow(flag_values.debug)

@@ -12,6 +12,7 @@ from absl import flags
 
 from slimnets.cli.command import UsageError, define_debug
 from slimnets.cli.network_table import matching, networks
+from slimnets.cli.tables import print_table
 from slimnets.listing import nearest
 
 ARGUMENTS = ("PATTERNS...",)
@@ -39,19 +40,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     if flag_values.format == "json":
         print(json.dumps([_described(info) for info in infos], indent=2))
         return
-    rows = [_HEADINGS, *map(_columns, infos)]
-    if flag_values.format == "markdown":
-        alignment = ["---:" if name in _NUMBERS else "---" for name in _HEADINGS]
-        for row in (rows[0], alignment, *rows[1:]):
-            print(f"| {' | '.join(row)} |")
-        return
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            f"{cell:>{width}}" if heading in _NUMBERS else f"{cell:{width}}"
-            for cell, width, heading in zip(row, widths, _HEADINGS, strict=True)
-        ]
-        print("  ".join(cells).rstrip())
+    print_table([_HEADINGS, *map(_columns, infos)], _NUMBERS, flag_values.format)
 
 
 _HEADINGS = ("family", "name", "parameters", "mult-adds", "size", "weights")

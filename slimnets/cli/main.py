@@ -28,6 +28,7 @@ from slimnets.version import __version__
 # `check(flag_values, arguments)`.
 COMMANDS = {
     "list": "name the networks that there are",
+    "weights": "list public weights, or fetch them",
     "summary": "show a network as a table of its layers",
     "lint": "look for wiring in a graph that was not meant",
     "plot": "draw a network, its filters, activations or receptive fields",

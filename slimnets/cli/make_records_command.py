@@ -46,7 +46,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     require(flag_values, "make-records", *_REQUIRED)
     start_tensorflow(flag_values.debug)
     from slimnets.data import make_records
-    from slimnets.training.progress import show_images
+    from slimnets.progress import show_images
 
     options = {name: flag_values[name].value for _, name, *_ in _FIELDS}
     with show_images("make-records") as bar:

@@ -30,11 +30,13 @@ ARGUMENTS = ("IMAGES...",)
 def define_flags(flag_values: flags.FlagValues) -> None:
     setting_flags.define(flag_values, PredictionConfig)
     define_strict(flag_values)
+    weights_flags.define_weights(flag_values)
     define_debug(flag_values)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     started = time.monotonic()
+    weights_flags.take_weights(flag_values)
     if arguments and flag_values.input:
         raise UsageError("predict: give images as arguments or by --input, not both")
     if not arguments:

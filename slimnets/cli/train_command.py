@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from absl import flags
 
-from slimnets.cli import setting_flags
+from slimnets.cli import setting_flags, weights_flags
 from slimnets.cli.command import (
     UsageError,
     define_debug,
@@ -49,11 +49,13 @@ def define_deterministic(flag_values: flags.FlagValues) -> None:
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     setting_flags.define(flag_values, TrainingConfig)
+    weights_flags.define_weights(flag_values)
     define_deterministic(flag_values)
     define_debug(flag_values)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    weights_flags.take_weights(flag_values)
     train(flag_values, "train", TrainingConfig)
 
 

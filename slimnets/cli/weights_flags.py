@@ -7,6 +7,8 @@ from absl import flags
 
 from slimnets.cli import setting_flags
 from slimnets.cli.command import UsageError
+from slimnets.cli.messages import in_flags
+from slimnets.settings import FINE_TUNING
 from slimnets.tasks.config import InferenceConfig
 
 NAMES = ("averages", "rename", "exclude")
@@ -22,6 +24,39 @@ def define(flag_values: flags.FlagValues, *names: str) -> None:
         *names: of these.
     """
     setting_flags.define(flag_values, InferenceConfig, (*names, *NAMES))
+
+
+def define_weights(flag_values: flags.FlagValues) -> None:
+    """Defines --weights, beside --checkpoint_path."""
+    flags.DEFINE_string(
+        "weights",
+        None,
+        "Instead of --checkpoint_path, public weights by name, which are fetched if "
+        "need be: timm/resnet50, or with --model_name keras or best; slimnets weights "
+        "lists them.",
+        flag_values=flag_values,
+        module_name=FINE_TUNING,
+    )
+
+
+def take_weights(flag_values: flags.FlagValues) -> None:
+    """Puts the whole name of what --weights says into --checkpoint_path.
+
+    Raises:
+        UsageError: if both are given, or there are no such weights.
+    """
+    if flag_values.weights is None:
+        return
+    if flag_values.checkpoint_path:
+        raise UsageError("give --weights or --checkpoint_path, not both")
+    from slimnets.weights import find_weights
+
+    try:
+        row = find_weights(flag_values.weights, flag_values.model_name)
+    except ValueError as error:
+        raise UsageError(in_flags(str(error), list(flag_values))) from None
+    flag_values.checkpoint_path = row.name
+    flag_values["checkpoint_path"].present += 1
 
 
 def pairs(flag_values: flags.FlagValues) -> list[tuple[str, str]]:

@@ -20,8 +20,7 @@ from slimnets.model.keras_layer import keras_layer
 def write_keras(model: Model, frozen: Frozen, path: str, precision: str) -> None:
     """Writes a .keras file that gives the logits; batch norms and all can be trained.
 
-    `keras.models.load_model` reads it where slimnets is imported and
-    `slimnets.export.load` or `slimnets.keras_layer` was used before.
+    `keras.models.load_model` reads it where slimnets is imported.
 
     Raises:
         ValueError: for a network of several inputs, one that is not registered, or
@@ -71,9 +70,6 @@ def load_keras(path: str, outputs: Sequence[str]) -> tuple[Run, list[str]]:
     """Returns what runs a .keras file, and the name of its input."""
     import keras
 
-    from slimnets.model.keras_layer import register_layer
-
-    register_layer()
     network = keras.models.load_model(path)
     name = outputs[0] if outputs else LOGITS
 

@@ -7,7 +7,7 @@ graph code has, and one function serves both.
 
 from __future__ import annotations
 
-import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,10 +18,10 @@ from slimnets import rules as layer_rules
 from slimnets.end_points import EndPoints
 from slimnets.features import features as features_of
 from slimnets.layers import building, conv_operations
-from slimnets.model import arguments
+from slimnets.model import arguments, pretrained
+from slimnets.model.described import DescribedModel
 from slimnets.model.network_state import Notes
-from slimnets.model.store import VariableStore
-from slimnets.scopes import arg_scope, current_arg_scope
+from slimnets.scopes import arg_scope
 
 _PRECISIONS = {
     "float32": tf.float32,
@@ -34,21 +34,30 @@ _PRECISIONS = {
 _as_written = tf.autograph.experimental.do_not_convert
 
 
-class Model(VariableStore):
+class Model(DescribedModel):
     """A network that owns its variables.
 
         model = slimnets.Model("resnet_v2_50", num_classes=10)
         logits = model(images, training=False)
+        trained = slimnets.Model("resnet50", weights="timm")
 
     It works eagerly, where it runs as a tf.function with one trace for each kind of
     input, inside the caller's own tf.function, and under the strategies of
     tf.distribute. The arg scope and the rules that are open where a Model is made are
-    opened again whenever its network is built.
+    opened again whenever its network is built. `model.trainable = False` makes it
+    that of inference in training too: it has no trainable variables then, and batch
+    norms keep their statistics; what was traced before in a tf.function of the
+    caller's stays as it was.
 
     Args:
         network: a registered name, or a function `network(inputs, ...)` that returns
             outputs or `(outputs, end_points)`.
-        num_classes: number of classes; None or 0 gives features.
+        num_classes: number of classes; None or 0 gives features. With `weights` None
+            is for as many as they have; of another number the logits are new.
+        weights: public weights by name, of those in `slimnets.weights.list_weights()`:
+            `timm`, `timm/a1_in1k`, `keras`, `best`; they are fetched if need be. Or a
+            path as of `load`. The Model is then built, and `preprocessing` the name of
+            how images become its input, as far as that is known.
         precision: `float32`, `bfloat16` or `float16`: what the network computes in.
             Variables, batch statistics and the returned logits are float32.
         seed: an integer from which, with the variables' names, the initial weights
@@ -59,9 +68,9 @@ class Model(VariableStore):
         **kwargs: further arguments of the network function.
 
     Raises:
-        ValueError: for an unknown network or precision; when it is built, for `jit`
-            where XLA has only slow convolutions, see `conv_operations.check_compiled`,
-            and for a rule that does nothing.
+        ValueError: for an unknown network, precision or weights; when it is built, for
+            `jit` where XLA has only slow convolutions, see
+            `conv_operations.check_compiled`, and for a rule that does nothing.
         TypeError: for a network that is neither a name nor a function, or an argument
             that it does not take.
     """
@@ -69,8 +78,9 @@ class Model(VariableStore):
     def __init__(
         self,
         network: str | Callable,
-        *,
         num_classes: int | None = None,
+        *,
+        weights: str | os.PathLike | None = None,
         precision: str = "float32",
         seed: int | None = None,
         jit: bool = False,
@@ -85,27 +95,26 @@ class Model(VariableStore):
         self.rules = layer_rules.taken_over(rules)
         ruled = layer_rules.ruled(function, self.rules)
         super().__init__(Notes(ruled if self.rules else function, kwargs), seed)
+        found = classes = None
+        if weights is not None:
+            found = pretrained.open_named(weights, network_name)
+            classes = pretrained.classes_in(found, network_name, function, kwargs)
+            num_classes = classes if num_classes is None else num_classes
         self.network_name = network_name
         self.num_classes = num_classes
         self.precision = precision
         self.jit = jit
         self.default_image_size = getattr(function, "default_image_size", None)
-        self._open_arg_scope = functools.partial(arg_scope, dict(current_arg_scope()))
+        self.preprocessing = found and found.metadata.get("preprocessing_name")
+        self._notes.arguments = {
+            **{"network": network, "num_classes": num_classes, "seed": seed},
+            **{"precision": precision, "jit": jit, "rules": self.rules.pairs},
+            **kwargs,
+        }
         self._network = arguments.bound(ruled, network_name, num_classes, kwargs)
         self._forget_traces()
-
-    def __repr__(self) -> str:
-        built = f"{len(self._variables)} variables" if self._variables else "not built"
-        return (
-            f"<Model {self.network_name}, num_classes={self.num_classes}, "
-            f"{self.precision}, {built}>"
-        )
-
-    def __reduce__(self) -> Any:
-        raise TypeError(
-            "A Model cannot be copied or pickled. Make another one with the same "
-            "arguments, and load(path) what this one has written by save(path)."
-        )
+        if found is not None:
+            pretrained.fill(self, found, classes)
 
     @_as_written
     def __call__(self, images: Any, training: bool | tf.Tensor = False) -> tf.Tensor:
@@ -118,7 +127,8 @@ class Model(VariableStore):
                 moving averages, and dropout drops.
         """
         self._ensure_built(images)
-        if _runs_inline() or self._must_give_losses(images, training):
+        training = self._training(training)
+        if arguments.runs_inline() or self._must_give_losses(images, training):
             return self._forward_outputs(images, training)
         return self._forward(images, training)
 
@@ -136,8 +146,12 @@ class Model(VariableStore):
     def end_points(self, images: Any, training: bool | tf.Tensor = False) -> EndPoints:
         """Returns every activation by name; see `EndPoints`."""
         self._ensure_built(images)
-        run = self._end_point_values if _runs_inline() else self._forward_end_points
-        values = run(images, training, None)
+        run = (
+            self._end_point_values
+            if arguments.runs_inline()
+            else self._forward_end_points
+        )
+        values = run(images, self._training(training), None)
         return self._notes.end_points.with_values(values)
 
     @_as_written
@@ -151,7 +165,7 @@ class Model(VariableStore):
             ValueError: if the network gives no end points.
         """
         self._ensure_built(images)
-        return self._outputs_and_end_points(images, training)
+        return self._outputs_and_end_points(images, self._training(training))
 
     @_as_written
     def features(
@@ -175,8 +189,12 @@ class Model(VariableStore):
         """
         self._ensure_built(images)
         levels = (levels,) if isinstance(levels, str) else tuple(levels)
-        run = self._end_point_values if _runs_inline() else self._forward_end_points
-        return dict(run(images, training, levels, normalized))
+        run = (
+            self._end_point_values
+            if arguments.runs_inline()
+            else self._forward_end_points
+        )
+        return dict(run(images, self._training(training), levels, normalized))
 
     @property
     def network_function(self) -> Callable:
@@ -231,12 +249,18 @@ class Model(VariableStore):
         Returns:
             What the network function does.
         """
-        with self._open_arg_scope():
+        with arg_scope(self._notes.arg_scope):
             return self._network(images, training)
 
-    def load(self, path: str, **kwargs: Any):
-        """Loads weights; see `slimnets.load_weights`. Returns its report."""
-        return checkpoints.load_weights(path, self, **kwargs)
+    def load(self, path: str | os.PathLike, **kwargs: Any) -> checkpoints.LoadReport:
+        """Loads weights; see `slimnets.load_weights`. Returns its report.
+
+        A Model that is not built yet is built for the images of the weights.
+        """
+        reader = checkpoints.read_checkpoint(path)
+        if not self._variables and (shape := pretrained.input_shape_of(reader, self)):
+            self.build(shape)
+        return checkpoints.load_weights(reader, self, **kwargs)
 
     def save(self, path: str, **kwargs: Any) -> str:
         """Writes a name-keyed checkpoint; see `slimnets.save_weights`."""
@@ -246,6 +270,9 @@ class Model(VariableStore):
     def trace_count(self) -> int:
         """How often the network function has run to build a graph or eagerly."""
         return self._notes.runs
+
+    def _training(self, training: bool | tf.Tensor) -> bool | tf.Tensor:
+        return training if self.trainable else False
 
     def _ensure_built(self, images: Any) -> None:
         """In a replica, variables must be made before the replicas part."""
@@ -284,11 +311,12 @@ class Model(VariableStore):
     def _run(self, images, training) -> tuple[Any, EndPoints | None]:
         dtype = _PRECISIONS[self.precision]
         images = tf.nest.map_structure(lambda x: tf.cast(x, dtype), images)
+        self._notes.keep_inputs(images)
         reuse = tf.compat.v1.AUTO_REUSE
         with self._notes.run():
             with (
                 self._handing_out() as getter,
-                self._open_arg_scope(),
+                arg_scope(self._notes.arg_scope),
                 tf.compat.v1.variable_scope(
                     tf.compat.v1.VariableScope(reuse, custom_getter=getter)
                 ),
@@ -309,18 +337,6 @@ class Model(VariableStore):
                 dict.fromkeys([*end_points, *end_points.further])
             )
         return tf.nest.map_structure(_widened, outputs), end_points
-
-
-def _runs_inline() -> bool:
-    """Whether to run in the caller's function rather than the Model's own.
-
-    Updates of moving averages agree between replicas by a merge call, which cannot
-    stand in a function inside a replica.
-    """
-    if tf.inside_function() or not tf.executing_eagerly():
-        return True
-    context = tf.distribute.get_replica_context()
-    return context is not None and context.num_replicas_in_sync > 1
 
 
 def _widened(outputs: tf.Tensor) -> tf.Tensor:

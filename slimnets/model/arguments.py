@@ -11,11 +11,10 @@ import tensorflow as tf
 from slimnets import factory
 from slimnets.listing import did_you_mean
 
-_WEIGHTS = " Weights come afterwards: model.build(shape), then model.load(path)."
 # What Keras Applications and timm call what is done in another way here.
 _OF_OTHERS = {
-    "weights": _WEIGHTS,
-    "pretrained": _WEIGHTS,
+    "pretrained": " weights='best', or a name of slimnets.weights.list_weights(), "
+    "gives trained ones.",
     "include_top": " A network without classes is made by num_classes=None.",
     "features_only": " model.features(images, levels) gives the features.",
     "in_chans": " The images of the first call say how many channels there are.",
@@ -85,3 +84,15 @@ def _shapes(input_shape: Any) -> Any:
     if isinstance(input_shape, dict):
         return {key: _shapes(shape) for key, shape in input_shape.items()}
     return type(input_shape)(_shapes(shape) for shape in input_shape)
+
+
+def runs_inline() -> bool:
+    """Whether to run in the caller's function rather than the Model's own.
+
+    Updates of moving averages agree between replicas by a merge call, which cannot
+    stand in a function inside a replica.
+    """
+    if tf.inside_function() or not tf.executing_eagerly():
+        return True
+    context = tf.distribute.get_replica_context()
+    return context is not None and context.num_replicas_in_sync > 1

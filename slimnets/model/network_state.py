@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets.end_points import EndPoints
+from slimnets.scopes import current_arg_scope
 
 
 class Notes:
@@ -23,6 +24,10 @@ class Notes:
     def __init__(self, function: Callable, options: dict[str, Any]):
         self.function = function
         self.options = dict(options)
+        # What the Model was made with, for a copy of it.
+        self.arguments: dict[str, Any] = {}
+        self.arg_scope = dict(current_arg_scope())
+        self.inputs: Any = None
         self.regularizers: dict[str, Callable] = {}
         self.end_points: EndPoints | None = None
         self.built = False
@@ -41,6 +46,13 @@ class Notes:
                 yield
                 return
         yield
+
+    def keep_inputs(self, images: Any) -> None:
+        """Remembers the shapes of the first inputs, of any number of examples."""
+        if self.inputs is None:
+            self.inputs = tf.nest.map_structure(
+                lambda x: tf.TensorSpec([None, *x.shape[1:]], tf.float32), images
+            )
 
     def keep_losses(self, losses: list[tf.Tensor]) -> None:
         """Remembers the losses of activations of a call with training."""

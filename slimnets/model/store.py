@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -25,11 +25,15 @@ class VariableStore(tf.Module):
     Args:
         notes: what is known of the network.
         seed: as of `Model`.
+
+    Attributes:
+        trainable: whether the variables that can be trained are.
     """
 
     def __init__(self, notes: Notes, seed: int | None):
         super().__init__(name="model")
         self.seed = seed
+        self.trainable = True
         self._notes = notes
         self._variables: dict[str, tf.Variable] = {}
 
@@ -44,11 +48,25 @@ class VariableStore(tf.Module):
 
     @property
     def trainable_variables(self) -> tuple[tf.Variable, ...]:
-        return tuple(v for v in self._variables.values() if v.trainable)
+        return self._of_training(True)
 
     @property
     def non_trainable_variables(self) -> tuple[tf.Variable, ...]:
-        return tuple(v for v in self._variables.values() if not v.trainable)
+        return self._of_training(False)
+
+    def _of_training(self, trainable: bool) -> tuple[tf.Variable, ...]:
+        """The variables that are trained, or those that are not."""
+        variables = self._variables.values()
+        return tuple(
+            v for v in variables if (v.trainable and self.trainable) == trainable
+        )
+
+    def share_variables(self, other: VariableStore, names: Iterable[str]) -> None:
+        """Uses variables of another Model of the same network, before it has any."""
+        names = list(names)
+        self._variables = {name: other._variables[name] for name in names}
+        found = other._notes.regularizers
+        self._notes.regularizers = {n: found[n] for n in names if n in found}
 
     def variable_by_name(self, name: str) -> tf.Variable:
         """Returns one variable. Raises KeyError with the nearest names."""

@@ -20,9 +20,9 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.data.image_files import BadImage, ImageFile, find_images
+from slimnets.progress import show_progress
 from slimnets.tasks.classifiers import is_upright, open_configured
 from slimnets.tasks.config import EmbeddingConfig
-from slimnets.training.progress import show_progress
 
 MANIFEST = "features.json"
 

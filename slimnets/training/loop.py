@@ -19,11 +19,11 @@ import tensorflow as tf
 
 from slimnets.data.bad_records import explained_errors
 from slimnets.model import Model
+from slimnets.progress import show_progress
 from slimnets.training.early_stopping import reason_to_end
 from slimnets.training.logs import Logs
 from slimnets.training.measures import far_below
 from slimnets.training.parameter_server import telling_workers
-from slimnets.training.progress import show_progress
 from slimnets.training.run import Run, begin
 from slimnets.training.signals import StopRequest, TrainingInterrupted, stop_on_signals
 from slimnets.training.step import Totals

@@ -17,8 +17,8 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets.data.bad_records import explained_errors
+from slimnets.progress import show_progress
 from slimnets.training.figures import draw
-from slimnets.training.progress import show_progress
 from slimnets.training.run import Run
 from slimnets.training.schedules import Schedule
 from slimnets.training.strategies import make_strategy

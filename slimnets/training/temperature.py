@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 
-from slimnets.checkpoints.base import move_into_place, read_metadata, to_json
+from slimnets.checkpoints.base import read_metadata, to_json
+from slimnets.files import move_into_place
 from slimnets.trained import Trained
 from slimnets.training.measures import Evaluation
 from slimnets.training.scores import fit_temperature, softmax

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import shutil
@@ -22,7 +21,8 @@ from slimnets.checkpoints import (
     read_checkpoint,
     save_weights,
 )
-from slimnets.checkpoints.base import clear_drafts, move_into_place
+from slimnets.checkpoints.base import clear_drafts
+from slimnets.files import move_into_place, try_lock
 from slimnets.training.continuing import STATE
 
 STEP = "global_step"
@@ -209,7 +209,7 @@ def _locked(path: str) -> TextIO:
         lock = os.path.join(path, LOCK)
         file = stack.enter_context(open(lock, "a+", encoding="utf-8"))
         file.seek(0)
-        if not _lock(file):
+        if not try_lock(file):
             raise BlockingIOError(
                 f"Another run trains in train_dir={path}: {file.read() or 'a process'}."
                 " Wait for its end, or choose another train_dir."
@@ -220,23 +220,6 @@ def _locked(path: str) -> TextIO:
         file.flush()
         stack.pop_all()
     return file
-
-
-def _lock(file: TextIO) -> bool:
-    """Whether no other process has locked the file; true where there are no locks."""
-    try:
-        import fcntl
-    except ImportError:  # On Windows.
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        # Some file systems over a network have none.
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-            raise
-    return True
 
 
 def latest(path: str) -> CheckpointReader:

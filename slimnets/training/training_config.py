@@ -34,7 +34,7 @@ from slimnets.training.optimization_config import OptimizationConfig
 
 CHECKPOINT_PATH = (
     "The weights: a file, a checkpoint's prefix, or the train_dir of a run, of which "
-    "the latest is taken."
+    "the latest is taken; or public weights by name."
 )
 
 
@@ -83,8 +83,8 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
     allow_changes: bool = setting(False, RUN, "Let a run that goes on do so with "
         "another batch_size or learning rate, or another schedule of it.")
     checkpoint_path: str | None = setting(None, FINE_TUNING, "Where a new run takes "
-        "its weights from: any file that slimnets convert reads; by default they are "
-        "new.")
+        "its weights from: any file that slimnets convert reads, or public weights by "
+        "name; by default they are new.")
     checkpoint_exclude_scopes: str | None = setting(None, FINE_TUNING, "Scopes, "
         "separated by commas, whose weights are not taken from checkpoint_path.",
         needs="checkpoint_path")

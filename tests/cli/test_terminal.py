@@ -15,10 +15,10 @@ import pytest
 
 from slimnets.cli import network_table
 from slimnets.cli.main import COMMANDS
+from slimnets.progress import show_progress
 from slimnets.settings import REST, settings_of
 from slimnets.training import TrainingConfig
 from slimnets.training.optimizers import OPTIMIZERS
-from slimnets.training.progress import show_progress
 from slimnets.version import __version__
 from tests import make_manifests
 from tests.cli.test_cli import PLAIN
@@ -111,7 +111,7 @@ def test_help_has_the_defaults_of_optimizers_options():
 def test_the_bar_has_room_for_all_at_80_columns():
     script = (
         "import sys, time\n"
-        "from slimnets.training.progress import show_progress\n"
+        "from slimnets.progress import show_progress\n"
         "values = {'loss': 1.2345, 'train_accuracy': 0.75, 'images_per_second': 1e4,\n"
         "          'learning_rate': 0.1}\n"
         "with show_progress('resnet_v2_cifar_1001', 0, 10000) as progress:\n"

@@ -6,7 +6,7 @@ import pathlib
 import pytest
 import tensorflow as tf
 
-from slimnets.checkpoints.base import move_into_place
+from slimnets.files import move_into_place
 from slimnets.training.train_dir import BEST, STATE, TrainDir
 
 SUFFIXES = (".data-00000-of-00001", ".json", ".index")
