@@ -8,12 +8,27 @@ from absl import flags
 
 from slimnets.cli import data_flags, train_command
 from slimnets.cli.command import define_debug, define_fields
-from slimnets.tasks.config import UNUSED, CompositionConfig
+from slimnets.tasks.head_config import UNUSED, HeadConfig
 
-_INPUT_FIELDS = tuple(
-    field for field in data_flags.FIELDS if field[1] == "train_image_size"
-)
-BACKBONE_FIELDS = (
+_TEXTS = {
+    "dataset_name": "digits, for images of several digits that are composed as "
+    "training goes; or your own: {kinds}.",
+    "dataset_dir": "Where a dataset on disk lies; of coco a JSON file will do.",
+    "train_image_size": "Height and width of the network's images; 128 by default for "
+    "composed ones, else 512.",
+    "random_flip": "Mirror half of the photos left to right, as by default.",
+}
+_OF_EACH = {
+    "boxes": "coco (JSON), voc (XML), or records (TFRecords of the Object Detection "
+    "API)",
+    "masks": "masks (folders of images and of PNG masks), voc, or records (TFRecords "
+    "of DeepLab)",
+}
+HEAD_FIELDS = (
+    ("float", "min_scale_factor", "Least size of a photo in training, where 1 just "
+     "fits; 0.5 by default."),
+    ("float", "max_scale_factor", "Largest size of a photo; 2 by default. What does "
+     "not fit is cropped."),
     ("integer", "max_train_objects", "Digits in a training image at most."),
     ("integer", "min_digit_side", "Side of a digit's square at least, in pixels."),
     ("integer", "max_digit_side", "Side of a digit's square at most, in pixels."),
@@ -24,15 +39,22 @@ BACKBONE_FIELDS = (
 Fields = Sequence[tuple[str, str, str]]
 
 
-def all_fields(extra: Fields) -> list[tuple[str, str, str]]:
-    """The flags of training, of the backbone, and a task's own."""
-    common = [field for field in train_command.FIELDS if field[1] not in UNUSED]
-    return [*common, *_INPUT_FIELDS, *BACKBONE_FIELDS, *extra]
+def all_fields(extra: Fields, kind: str = "boxes") -> list[tuple[str, str, str]]:
+    """The flags of training, of its images, and a task's own."""
+    fields = (*train_command.FIELDS, *data_flags.FIELDS)
+    common = [
+        (flag, name, _TEXTS.get(name, text).format(kinds=_OF_EACH[kind]))
+        for flag, name, text in fields
+        if name not in UNUSED
+    ]
+    return [*common, *HEAD_FIELDS, *extra]
 
 
-def define(flag_values: flags.FlagValues, config: type, extra: Fields) -> None:
+def define(
+    flag_values: flags.FlagValues, config: type, extra: Fields, kind: str
+) -> None:
     """Defines the flags of a task's config, with the config's defaults."""
-    fields = all_fields(extra)
+    fields = all_fields(extra, kind)
     define_fields(flag_values, config, fields, train_command.REQUIRED)
     train_command.define_deterministic(flag_values)
     define_debug(flag_values)
@@ -41,7 +63,7 @@ def define(flag_values: flags.FlagValues, config: type, extra: Fields) -> None:
 def run(
     flag_values: flags.FlagValues,
     command: str,
-    config: type[CompositionConfig],
+    config: type[HeadConfig],
     extra: Fields,
     make_task: Callable[[], object],
 ) -> None:

@@ -1,7 +1,9 @@
 """Trains an object detector, or goes on with the run that --train_dir holds.
 
-A feature pyramid, anchors and focal loss on any backbone; images of several digits
-are composed as training goes. It needs pycocotools, which measures average precision.
+A feature pyramid, anchors and focal loss on any backbone (RetinaNet), on photos with
+boxes of your own, or on images of several digits that are composed as training goes.
+It needs pycocotools, which measures average precision. `slimnets evaluate`, `predict`
+and `export` open its runs.
 """
 
 from collections.abc import Sequence
@@ -9,19 +11,22 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import task_training
-from slimnets.tasks.config import DetectionConfig
+from slimnets.tasks.head_config import DetectionConfig
 
 ARGUMENTS = ()
 _FIELDS = (
     ("integer", "finest_level", "The finest level that is searched, 3 for C3."),
-    ("integer", "coarsest_level", "The coarsest one."),
+    ("integer", "coarsest_level", "The coarsest one; 7 by default, beyond the "
+     "backbone's, of composed images 5."),
     ("integer", "pyramid_depth", "Channels of the pyramid and the heads."),
     ("integer", "head_convs", "Convolutions of each head before its last."),
-)
+    ("float", "anchor_scale", "Side of the smallest anchor, in strides of its level; 4 "
+     "by default, less for small objects."),
+)  # fmt: skip
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
-    task_training.define(flag_values, DetectionConfig, _FIELDS)
+    task_training.define(flag_values, DetectionConfig, _FIELDS, "boxes")
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
