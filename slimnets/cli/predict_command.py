@@ -1,8 +1,9 @@
-"""Writes the most probable classes of images, one row for each.
+"""Writes the most probable classes of images, one row for each, or what is in them.
 
 The images are files, folders, lists of files, TFRecords, or names on standard
 input, as arguments or by --input; rows go to standard output or a file, as CSV
-or JSON lines.
+or JSON lines. A detector's boxes go there as JSON in COCO's form, a segmenter's masks
+to --masks, and pictures of either to --overlays.
 """
 
 import os
@@ -15,6 +16,7 @@ from absl import flags
 from slimnets.cli import network_flags, weights_flags
 from slimnets.cli.command import (
     UsageError,
+    check_output_directory,
     define_debug,
     define_fields,
     exit_code,
@@ -32,7 +34,13 @@ _FIELDS = (
     ("string", "exported_path", "Instead of a checkpoint, what `slimnets export` wrote "
      "in any format: a SavedModel's directory, or a file that ends in .pb, .onnx, "
      ".tflite, .xml, .mlir or .keras. It has its name and image size in itself."),
-    ("string", "output", "File of the rows; standard output by default."),
+    ("string", "output", "File of the rows, or of a detector's boxes; standard output "
+     "by default."),
+    ("string", "overlays", "Directory for a picture of every image with what a "
+     "detector or segmenter finds in it."),
+    ("string", "masks", "Directory for a segmenter's masks, PNG of the classes' "
+     "numbers with a palette."),
+    ("float", "least_score", "Of a detector's boxes; pictures show those from 0.3 on."),
     ("integer", "top", "How many classes a row has."),
     network_flags.MODEL_NAME,
     ("integer", "batch_size", "Images at a time; 32 by default, or as many as an "
@@ -73,6 +81,9 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     if arguments:
         values["input"] = list(arguments)
     config = PredictionConfig(**values)
+    for name in ("overlays", "masks"):
+        if values[name]:
+            check_output_directory(name, values[name])
     start_tensorflow(flag_values.debug)
     from slimnets.tasks.prediction import write_predictions
 
@@ -80,9 +91,13 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
         config, sys.stdin, sys.stdout, weights_flags.tell
     )
     tell_left_out(bad, others)
-    if config.output:
+    places = [p for p in (config.output, config.masks, config.overlays) if p]
+    if places:
         print(
             f"predictions of {rows} of {rows + len(bad)} images, "
-            f"{time.monotonic() - started:.0f} s, in {os.path.abspath(config.output)}"
+            f"{time.monotonic() - started:.0f} s, in "
+            f"{' and '.join(map(os.path.abspath, places))}",
+            # Standard output may hold a detector's JSON.
+            file=sys.stdout if config.output or config.masks else sys.stderr,
         )
     return exit_code(flag_values.strict, bad, others)

@@ -43,7 +43,7 @@ def all_fields(extra: Fields, kind: str = "boxes") -> list[tuple[str, str, str]]
     """The flags of training, of its images, and a task's own."""
     fields = (*train_command.FIELDS, *data_flags.FIELDS)
     common = [
-        (flag, name, _TEXTS.get(name, text).format(kinds=_OF_EACH[kind]))
+        (flag, name, _TEXTS.get(name, text).replace("{kinds}", _OF_EACH[kind]))
         for flag, name, text in fields
         if name not in UNUSED
     ]

@@ -32,7 +32,8 @@ def sample_inputs(
 def largest_difference(
     found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]
 ) -> float:
-    """Returns the largest difference, each output's relative to its largest value.
+    """Returns the largest difference, each output's relative to its largest value; of
+    one that is numbers of classes, the share that is another.
 
     Args:
         found: outputs by name; those that the format does not have are left out.
@@ -43,7 +44,9 @@ def largest_difference(
     """
     largest = 0.0
     for name, values in found.items():
-        values, expected = np.asarray(values, np.float64), np.asarray(wanted[name])
+        expected = np.asarray(wanted[name])
+        are_classes = expected.dtype.kind in "iu"
+        values = np.asarray(values, np.float64)
         if values.shape != expected.shape:
             raise ValueError(
                 f"The exported {name} is of shape {values.shape}; the network's is "
@@ -51,6 +54,9 @@ def largest_difference(
             )
         if not np.isfinite(values).all():
             raise ValueError(f"The exported {name} is not finite.")
+        if are_classes:
+            largest = max(largest, float(np.mean(values != expected)))
+            continue
         scale = max(float(np.abs(expected).max(initial=0)), 1e-6)
         difference = np.abs(values - expected).max(initial=0) / scale
         largest = max(largest, float(difference))

@@ -161,29 +161,48 @@ def found_boxes(
     """
     anchors = anchors_of(height, width, options)
     if not raw:
-        return detections(outputs, anchors, max_detections=MOST_DETECTIONS)
+        return detections(outputs, anchors)
     boxes, scores = _boxes_and_scores(outputs, anchors)
     return {"boxes": boxes, "scores": scores}
 
 
 def detections(
-    outputs: Mapping[str, tf.Tensor],
-    anchors: tf.Tensor,
+    outputs: Mapping[str, tf.Tensor], anchors: tf.Tensor, **options: Any
+) -> dict[str, tf.Tensor]:
+    """Boxes after non-maximum suppression within each class.
+
+    Args:
+        outputs: what `detector` gave.
+        anchors: `[anchors, 4]`.
+        **options: as of `suppressed`, which tells what is returned.
+    """
+    return suppressed(*_boxes_and_scores(outputs, anchors), **options)
+
+
+def suppressed(
+    boxes: tf.Tensor,
+    scores: tf.Tensor,
     *,
-    max_detections: int = 30,
+    max_detections: int = MOST_DETECTIONS,
     overlap: float = 0.5,
     least_score: float = 0.02,
 ) -> dict[str, tf.Tensor]:
     """Boxes after non-maximum suppression within each class.
+
+    Args:
+        boxes: `[batch, anchors, 4]`.
+        scores: `[batch, anchors, classes]`.
+        max_detections: in an image.
+        overlap: intersection over union, beyond which the worse of two is suppressed.
+        least_score: of a detection.
 
     Returns:
         `boxes` `[batch, max_detections, 4]` in pixels, `scores` and `classes`
         `[batch, max_detections]`, best first, and `number` `[batch]`, of those that
         are detections.
     """
-    boxes, scores = _boxes_and_scores(outputs, anchors)
     found = tf.image.combined_non_max_suppression(
-        boxes[:, :, tf.newaxis],
+        tf.expand_dims(boxes, 2),
         scores,
         max_output_size_per_class=max_detections,
         max_total_size=max_detections,

@@ -46,7 +46,7 @@ def head_of(task: str) -> Head:
     return HEADS[task]
 
 
-def finished(task: str, raw: bool = False) -> Callable:
+def finished(task: str, raw: bool = False, network: Callable | None = None) -> Callable:
     """A network function that gives what the task's head finds, by names.
 
     It takes the arguments of the head's network, has its variables, and is what
@@ -55,14 +55,14 @@ def finished(task: str, raw: bool = False) -> Callable:
     Args:
         task: of HEADS.
         raw: see `Head.found`.
+        network: the head's network, or what stands for it, as one with rules does.
     """
     head = head_of(task)
+    network = network or head.network
 
-    def network(images: tf.Tensor, is_training: Any = False, **options: Any) -> Any:
-        outputs, end_points = head.network(images, is_training=is_training, **options)
+    def found(images: tf.Tensor, is_training: Any = False, **options: Any) -> Any:
+        outputs, end_points = network(images, is_training=is_training, **options)
         height, width = images.shape[1:3]
-        found = head.found(outputs, height, width, options, raw=raw)
-        return found, end_points
+        return head.found(outputs, height, width, options, raw=raw), end_points
 
-    network.__name__ = f"{head.network.__name__}_{'raw' if raw else 'finished'}"
-    return network
+    return found

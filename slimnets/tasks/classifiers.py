@@ -29,6 +29,12 @@ class Classifier:
 
     def __init__(self, trained: Trained, config: PredictionConfig):
         trained.check_task(CLASSIFICATION)
+        for name in ("overlays", "masks", "least_score"):
+            if getattr(config, name) != getattr(PredictionConfig, name):
+                raise ValueError(
+                    f"{name}={getattr(config, name)!r} is of no effect with "
+                    f"{trained.path}, which is of {CLASSIFICATION}."
+                )
         classes, batch = trained.num_classes, trained.batch_size
         if not classes:
             raise ValueError(f"{trained.path} has no classes to predict.")

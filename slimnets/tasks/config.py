@@ -77,10 +77,15 @@ class PredictionConfig(InferenceConfig):
         checkpoint_path: the weights; see `checkpoints.read_checkpoint`.
         exported_path: instead of a checkpoint, a network that `slimnets export` wrote,
             in any format. It has its name and image size in itself.
-        output: the file of the rows; None for standard output.
+        output: the file of the rows, or of a detector's boxes; None for standard
+            output.
         format: `csv` or `jsonl`.
         top: how many classes a row has.
-        batch_size: images at a time; None for 32, or what an export was fixed to.
+        batch_size: images at a time; None for 32, of a head 8, or what an export was
+            fixed to.
+        overlays: a directory for pictures of what a head finds; None for none.
+        masks: a directory for a segmenter's masks; None for none.
+        least_score: of a detector's boxes.
     """
 
     input: str | Sequence[str]
@@ -90,8 +95,13 @@ class PredictionConfig(InferenceConfig):
     format: str = "csv"
     top: int = 1
     batch_size: int | None = None
+    overlays: str | None = None
+    masks: str | None = None
+    least_score: float = 0.05
 
     def __post_init__(self) -> None:
+        if not 0 <= self.least_score <= 1:
+            raise ValueError(f"least_score={self.least_score}; allowed is 0 to 1.")
         if self.format not in ROW_FORMATS:
             raise ValueError(
                 f"format={self.format!r}; allowed are {', '.join(ROW_FORMATS)}."

@@ -8,12 +8,13 @@ Source: [1] Lin et al., RetinaNet, arXiv:1708.02002.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from slimnets.data import composed
-from slimnets.data.annotated import Objects
+from slimnets.data.annotated import Objects, Photo
 from slimnets.heads.boxes import encode_boxes, match_anchors
 from slimnets.heads.detector import anchors_of, detections
 from slimnets.heads.rows import DETECTION
@@ -28,6 +29,8 @@ from slimnets.tasks.head_task import HeadTask
 
 ALPHA, GAMMA = 0.25, 2.0
 BOX_WEIGHT = 10.0
+# In a composed image, which has six digits at most.
+COMPOSED_MOST = 30
 
 
 def detection_losses(
@@ -85,19 +88,16 @@ class Detection(HeadTask):
         anchors = _anchors(config)
         return detection_losses(outputs, anchors, targets["boxes"], targets["labels"])
 
-    def evaluate(
-        self, config: DetectionConfig, model: Model, split: str | None = None
-    ) -> DetectionEvaluation:
+    def evaluate(self, config: DetectionConfig, model: Model) -> DetectionEvaluation:
         names = self.label_names(config)
-        truth, found = [], []
         if not config.is_composed:
-            for _, photo, boxes in self.measured_photos(config, model, split):
-                truth.append(photo.objects)
-                found.append(Found(**boxes))
-            return average_precision(truth, found, names)
+            return evaluate_boxes(self.measured_photos(config, model), names)
         anchors = _anchors(config)
+        truth, found = [], []
         for batch, targets in self.measured(
-            config, model, lambda outputs: detections(outputs, anchors)
+            config,
+            model,
+            lambda outputs: detections(outputs, anchors, max_detections=COMPOSED_MOST),
         ):
             boxes, labels = targets["boxes"], targets["labels"]
             for i, number in enumerate(batch["number"]):
@@ -105,6 +105,18 @@ class Detection(HeadTask):
                 truth.append(Objects.of(boxes[i][real], labels[i][real]))
                 found.append(Found(*(batch[k][i, :number] for k in Found._fields)))
         return average_precision(truth, found, names)
+
+
+def evaluate_boxes(
+    photos: Iterable[tuple[int, Photo, Mapping[str, np.ndarray]]],
+    label_names: Sequence[str],
+) -> DetectionEvaluation:
+    """Measures what was found in photos, as `finding.found_in` yields it."""
+    truth, found = [], []
+    for _, photo, boxes in photos:
+        truth.append(photo.objects)
+        found.append(Found(**boxes))
+    return average_precision(truth, found, label_names)
 
 
 def _anchors(config: DetectionConfig) -> tf.Tensor:

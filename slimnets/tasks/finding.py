@@ -9,11 +9,13 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.data.annotated import AnnotatedSource, Photo
-from slimnets.data.bad_records import BadRecords
-from slimnets.data.geometry import fitted
-from slimnets.data.preprocessing import Preprocessing
+from slimnets.data.geometry import Letterbox, fitted
+from slimnets.data.preprocessing import Preprocessing, get_preprocessing
+from slimnets.heads.detector import suppressed
 from slimnets.heads.rows import DETECTION, head_of
-from slimnets.tasks.prediction import batches_of
+from slimnets.model import Model
+from slimnets.tasks.batching import batches_of, good_of
+from slimnets.trained import Trained
 
 _ALL_VALUES = (0, 255)
 
@@ -30,31 +32,20 @@ class Finder:
     """A head, as a function of photos.
 
     Args:
-        model: `model(images)` gives the head's outputs.
-        task: of `heads.HEADS`.
-        options: the further arguments of its network.
+        find: gives for images `boxes` in pixels of the network's input, `scores`,
+            `classes` and `number`; or `mask`, or something of each class, such as
+            `logits`. See `model_finder` and `export_finder`.
         recipe: makes its input of a photo, by `Letterbox`.
         image_size: height and width of its input.
     """
 
     def __init__(
         self,
-        model: Callable,
-        task: str,
-        options: Mapping[str, Any],
+        find: Callable[[np.ndarray], Mapping[str, np.ndarray]],
         recipe: Preprocessing,
         image_size: int,
     ):
-        self._recipe, self._size, self._task = recipe, image_size, task
-        head = head_of(task)
-
-        def find(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            outputs = model(images)
-            if task != DETECTION:
-                return {"logits": outputs}
-            return head.found(outputs, image_size, image_size, options)
-
-        self._find = tf.function(find)
+        self._find, self._recipe, self._size = find, recipe, image_size
 
     def prepare(self, pixels: np.ndarray) -> Prepared:
         """Makes the input of a photo `[height, width, channels]`, uint8."""
@@ -78,10 +69,12 @@ class Finder:
         """
         images = [photo.image for photo in photos]
         images += [images[0]] * ((batch_size or len(images)) - len(images))
-        values = {k: v.numpy() for k, v in self._find(np.stack(images)).items()}
-        one_by_one = [{k: v[i] for k, v in values.items()} for i in range(len(photos))]
-        place = self._boxes if self._task == DETECTION else self._mask
-        return [place(*pair) for pair in zip(photos, one_by_one, strict=True)]
+        values = self._find(np.stack(images))
+        place = self._boxes if "boxes" in values else self._mask
+        return [
+            place(photo, {name: value[i] for name, value in values.items()})
+            for i, photo in enumerate(photos)
+        ]
 
     def _boxes(self, photo: Prepared, found: Mapping[str, np.ndarray]) -> dict:
         number = found["number"]
@@ -96,16 +89,73 @@ class Finder:
 
     def _mask(self, photo: Prepared, found: Mapping[str, np.ndarray]) -> dict:
         high, wide = fitted(photo.height, photo.width, self._size)
-        logits = found["logits"][:high, :wide]
+        (scores,) = found.values()
+        scores = scores[:high, :wide]
+        if scores.ndim == 2:  # Classes already.
+            mask = tf.image.resize(
+                scores[..., np.newaxis], [photo.height, photo.width], "nearest"
+            )
+            return {"mask": mask.numpy()[..., 0]}
         best = np.full([photo.height, photo.width], -np.inf, np.float32)
         mask = np.zeros([photo.height, photo.width], np.int32)
         # Class by class: all of a large photo's at once would take gigabytes.
-        for label in range(logits.shape[-1]):
-            plane = tf.image.resize(logits[..., label, np.newaxis], best.shape)
+        for label in range(scores.shape[-1]):
+            plane = tf.image.resize(scores[..., label, np.newaxis], best.shape)
             plane = plane.numpy()[..., 0]
             mask[plane > best] = label
             np.maximum(best, plane, out=best)
         return {"mask": mask}
+
+
+def model_finder(
+    model: Callable,
+    task: str,
+    options: Mapping[str, Any],
+    recipe: Preprocessing,
+    image_size: int,
+) -> Finder:
+    """A head that is a Model.
+
+    Args:
+        model: `model(images)` gives the head's outputs.
+        task: of `heads.HEADS`.
+        options: the further arguments of its network.
+        recipe, image_size: as of `Finder`.
+    """
+    head = head_of(task)
+
+    @tf.function
+    def find(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs = model(images)
+        if task != DETECTION:
+            return {"logits": outputs}
+        return head.found(outputs, image_size, image_size, options)
+
+    def values(images: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: value.numpy() for name, value in find(images).items()}
+
+    return Finder(values, recipe, image_size)
+
+
+def finder_of(trained: Trained) -> Finder:
+    """The head that `open_trained` opened, a Model or an export."""
+    recipe, size = get_preprocessing(trained.preprocessing), trained.image_size
+    if not isinstance(recipe.view, Letterbox):
+        recipe = recipe.letterboxed()
+    if isinstance(trained.model, Model):
+        options = trained.model.network_options
+        return model_finder(trained.model, trained.task, options, recipe, size)
+
+    def find(images: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = trained.model(images)
+        if trained.task != DETECTION or "number" in outputs:
+            return outputs
+        found = suppressed(
+            tf.constant(outputs["boxes"]), tf.constant(outputs["scores"])
+        )
+        return {name: value.numpy() for name, value in found.items()}
+
+    return Finder(find, recipe, size)
 
 
 def found_in(
@@ -114,23 +164,31 @@ def found_in(
     batch_size: int,
     channels: int,
     exif_orientation: bool,
-    bad_records: BadRecords,
+    max_bad_records: int,
 ) -> Iterator[tuple[int, Photo, dict[str, np.ndarray]]]:
-    """Yields every photo of a source with its index and what is found in it.
+    """Finds what is in every photo of a source.
+
+    Args:
+        source: the photos.
+        finder: the head.
+        batch_size: photos at a time.
+        channels, exif_orientation: as of `AnnotatedSource.load`.
+        max_bad_records: how many photos that cannot be used are left out.
+
+    Yields:
+        The index, the photo, and what was found, in the photo's own pixels.
 
     Raises:
-        TooManyBadRecords: for more photos that cannot be used than allowed.
+        ValueError: for more photos that cannot be used than allowed.
     """
+    bad: list[str] = []
 
     def load(index: int) -> tuple[Photo, Prepared]:
         photo = source.load(index, channels, exif_orientation)
         return photo, finder.prepare(photo.pixels)
 
     for batch in batches_of(range(source.number), load, batch_size):
-        for index, value in batch:
-            if isinstance(value, str):
-                bad_records.add(source.name(index), value)
-        good = [(index, value) for index, value in batch if not isinstance(value, str)]
+        good = good_of(batch, bad, max_bad_records)
         if not good:
             continue
         found = finder([prepared for _, (_, prepared) in good], batch_size)

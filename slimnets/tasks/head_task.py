@@ -11,13 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.data import composed, get_preprocessing
-from slimnets.data.annotated import AnnotatedSource, Photo
+from slimnets.data.annotated import Photo
 from slimnets.data.annotated_batches import Jitter, annotated_batches
 from slimnets.data.bad_records import BadRecords
 from slimnets.data.composed import Composition
 from slimnets.heads import head_of
 from slimnets.model import Model
-from slimnets.tasks.finding import Finder, found_in
+from slimnets.tasks.finding import Finder, found_in, model_finder
 from slimnets.tasks.head_config import HeadConfig
 from slimnets.training.feeding import own_share
 from slimnets.training.task import make_model
@@ -131,41 +131,23 @@ class HeadTask:
             )
 
     def measured_photos(
-        self, config: HeadConfig, model: Model, split: str | None = None
+        self, config: HeadConfig, model: Model
     ) -> Iterator[tuple[int, Photo, dict[str, np.ndarray]]]:
-        """Yields the photos of a split, and what is found in each.
-
-        Args:
-            config: says of which dataset.
-            model: what is measured.
-            split: None for the one that the dataset measures with.
-
-        Yields:
-            The index, the photo, and what was found in its own pixels.
-
-        Raises:
-            ValueError: for an unknown split, or more bad images than allowed.
-        """
+        """Yields the photos that measure a run; see `found_in`."""
         if self._finder is None or self._finder[0] is not model:
-            self._finder = (
-                model,
-                Finder(
-                    model,
-                    self.name,
-                    config.head_options,
-                    get_preprocessing(config.preprocessing).letterboxed(),
-                    config.image_size,
-                ),
+            recipe = get_preprocessing(config.preprocessing).letterboxed()
+            finder = model_finder(
+                model, self.name, config.head_options, recipe, config.image_size
             )
+            self._finder = model, finder
         dataset = config.dataset
-        source: AnnotatedSource = dataset.source(split or dataset.test_split)
-        yield from found_in(
-            source,
+        return found_in(
+            dataset.source(dataset.test_split),
             self._finder[1],
             config.batch_size,
             self.channels(config),
             config.exif_orientation,
-            BadRecords(config.max_bad_records),
+            config.max_bad_records,
         )
 
     def metadata(self, config: HeadConfig) -> dict[str, Any]:

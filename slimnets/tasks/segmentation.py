@@ -7,12 +7,13 @@ train(config, Segmentation())
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from slimnets.data import composed
+from slimnets.data.annotated import Photo
 from slimnets.data.labels import BACKGROUND
 from slimnets.heads.rows import SEGMENTATION
 from slimnets.model import Model
@@ -85,27 +86,42 @@ class Segmentation(HeadTask):
         return tf.reduce_mean(losses * weights, [1, 2]), {"pixel_accuracy": accuracy}
 
     def evaluate(
-        self, config: SegmentationConfig, model: Model, split: str | None = None
+        self, config: SegmentationConfig, model: Model
     ) -> SegmentationEvaluation:
         names = self.label_names(config)
-        number, images = len(names), 0
-        confusion = np.zeros((number, number), np.int64)
-        if config.is_composed:
-            pairs = (
-                (targets["mask"], found["mask"], len(found["mask"]))
+        if not config.is_composed:
+            return evaluate_masks(self.measured_photos(config, model), names)
+        return _evaluate(
+            (
+                pair
                 for found, targets in self.measured(
                     config, model, lambda logits: {"mask": tf.argmax(logits, axis=-1)}
                 )
-            )
-        else:
-            pairs = (
-                (photo.mask, found["mask"], 1)
-                for _, photo, found in self.measured_photos(config, model, split)
-            )
-        for truth, found, count in pairs:
-            meant = truth >= 0
-            places = truth[meant] * number + found[meant]
-            counts = np.bincount(places, minlength=number**2)
-            confusion += counts.reshape(confusion.shape)
-            images += count
-        return SegmentationEvaluation(confusion, images, names)
+                for pair in zip(targets["mask"], found["mask"], strict=True)
+            ),
+            names,
+        )
+
+
+def evaluate_masks(
+    photos: Iterable[tuple[int, Photo, Mapping[str, np.ndarray]]],
+    label_names: Sequence[str],
+) -> SegmentationEvaluation:
+    """Measures what was found in photos, as `finding.found_in` yields it."""
+    pairs = ((photo.mask, found["mask"]) for _, photo, found in photos)
+    return _evaluate(pairs, label_names)
+
+
+def _evaluate(
+    pairs: Iterable[tuple[np.ndarray, np.ndarray]], label_names: Sequence[str]
+) -> SegmentationEvaluation:
+    """Compares masks with those that were found; ignored pixels count for nothing."""
+    number, images = len(label_names), 0
+    counts = np.zeros(number**2, np.int64)
+    for truth, found in pairs:
+        meant = truth >= 0
+        places = truth[meant].astype(np.int64) * number + found[meant]
+        counts += np.bincount(places, minlength=number**2)
+        images += 1
+    confusion = counts.reshape(number, number)
+    return SegmentationEvaluation(confusion, images, tuple(label_names))
