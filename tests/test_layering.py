@@ -17,7 +17,7 @@ LAYERS = [
     ["export"],
     ["training", "inspection"],
     ["trained"],
-    ["data", "model"],
+    ["data", "model", "heads"],
     ["checkpoints", "features"],
     ["slim"],
     ["factory"],

@@ -1,5 +1,8 @@
 """Measures the accuracy of a checkpoint, exactly: every image counts once.
 
+A detector is measured by COCO's average precision, a segmenter by its mean
+intersection over union, on the dataset that the run held out or on another one.
+
 What is not given is taken from the JSON file that training wrote beside the
 checkpoint. With --output the numbers of every class and the confusion matrix
 are written as files. The interval is where the accuracy of other such images
@@ -13,7 +16,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import setting_flags, weights_flags
+from slimnets.cli import head_evaluation, setting_flags, weights_flags
 from slimnets.cli.command import (
     UsageError,
     check_output_directory,
@@ -104,6 +107,7 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
     if report and os.path.exists(path):
         check_output_directory("report", os.path.dirname(os.path.abspath(report)))
     from slimnets.data.corruptions import STRENGTHS, corruption_names
+    from slimnets.trained import CLASSIFICATION
     from slimnets.training.evaluation import evaluate_trained
     from slimnets.training.evaluation_files import write_report
     from slimnets.training.report_page import write_page
@@ -114,6 +118,18 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
     trained = weights_flags.open_trained(
         flag_values, path, model_name=flag_values.model_name, precision=None
     )
+    if trained.task != CLASSIFICATION:
+        if report:
+            raise UsageError(
+                f"{trained.path} is of {trained.task}, and pages are of "
+                f"{CLASSIFICATION} alone"
+            )
+        line = head_evaluation.measure(flag_values, trained)
+        where = flag_values.output or trained.path
+        files = "files in " if flag_values.output else "of "
+        seconds = time.monotonic() - started
+        print(f"{line}, {seconds:.0f} s, {files}{os.path.abspath(where)}")
+        return
     evaluation = evaluate_trained(
         trained,
         dataset_name=flag_values.dataset_name,

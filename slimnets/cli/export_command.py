@@ -1,8 +1,9 @@
 """Writes the network of a checkpoint in a format that other programs run.
 
 The names are fixed: images come in as images, and logits, probabilities and
-features/C2 to features/C5 come out. Nothing is written unless the export gives what
-the network gives. Beside it come OUTPUT.json and, if known, OUTPUT.labels.txt.
+features/C2 to features/C5 come out; of a detector boxes in pixels, scores, classes and
+their number, of a segmenter mask. Nothing is written unless the export gives what the
+network gives. Beside it come OUTPUT.json and, if known, OUTPUT.labels.txt.
 """
 
 import os
@@ -30,6 +31,8 @@ _FLAGS = (
     ("string", "dataset_name", None, "Whose training images int8 is calibrated with, "
      "and whose test images --measure classifies; from the metadata by default."),
     ("string", "dataset_dir", None, "Where a dataset on disk lies."),
+    ("bool", "raw_outputs", False, "Of a detector the boxes and scores of all anchors, "
+     "before suppression; of a segmenter the probabilities of all classes."),
     ("bool", "measure", None, "Whether the accuracies before and after are measured, "
      "printed and stored; by default for int8."),
 )  # fmt: skip
@@ -112,6 +115,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         dataset_dir=flag_values.dataset_dir,
         measure=measure,
         tolerance=flag_values.tolerance,
+        raw_outputs=flag_values.raw_outputs,
         **options,
     )
     if accuracies:

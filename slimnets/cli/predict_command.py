@@ -1,8 +1,9 @@
-"""Writes the most probable classes of images, one row for each.
+"""Writes the most probable classes of images, one row for each, or what is in them.
 
 The images are files, folders, lists of files, TFRecords, or names on standard
 input, as arguments or by --input; rows go to standard output or a file, as CSV
-or JSON lines.
+or JSON lines. A detector's boxes go there as JSON in COCO's form, a segmenter's masks
+to --masks, and pictures of either to --overlays.
 """
 
 import os
@@ -15,6 +16,7 @@ from absl import flags
 from slimnets.cli import setting_flags, weights_flags
 from slimnets.cli.command import (
     UsageError,
+    check_output_directory,
     define_debug,
     define_strict,
     exit_code,
@@ -50,6 +52,9 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     if arguments:
         values["input"] = list(arguments)
     config = PredictionConfig(**values)
+    for name in ("overlays", "masks"):
+        if values[name]:
+            check_output_directory(name, values[name])
     start_tensorflow(flag_values.debug)
     from slimnets.tasks.prediction import write_predictions
 
@@ -57,9 +62,13 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
         config, sys.stdin, sys.stdout, weights_flags.tell
     )
     tell_left_out(bad, others)
-    if config.output:
+    places = [p for p in (config.output, config.masks, config.overlays) if p]
+    if places:
         print(
             f"predictions of {rows} of {rows + len(bad)} images, "
-            f"{time.monotonic() - started:.0f} s, in {os.path.abspath(config.output)}"
+            f"{time.monotonic() - started:.0f} s, in "
+            f"{' and '.join(map(os.path.abspath, places))}",
+            # Standard output may hold a detector's JSON.
+            file=sys.stdout if config.output or config.masks else sys.stderr,
         )
     return exit_code(flag_values.strict, bad, others)

@@ -1,7 +1,9 @@
 """Trains an object detector, or goes on with the run that --train_dir holds.
 
-A feature pyramid, anchors and focal loss on any backbone; images of several digits
-are composed as training goes. It needs pycocotools, which measures average precision.
+A feature pyramid, anchors and focal loss on any backbone (RetinaNet), on photos with
+boxes of your own, or on images of several digits that are composed as training goes.
+It needs pycocotools, which measures average precision. `slimnets evaluate`, `predict`
+and `export` open its runs.
 """
 
 from collections.abc import Sequence
@@ -9,7 +11,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import task_training
-from slimnets.tasks.config import DetectionConfig
+from slimnets.tasks.head_config import DetectionConfig
 
 ARGUMENTS = ()
 

@@ -1,7 +1,8 @@
 """Trains a semantic segmenter, or goes on with the run that --train_dir holds.
 
-DeepLab's head on any backbone that reaches the output stride; images of several digits
-are composed as training goes.
+DeepLab's head on any backbone that reaches the output stride (DeepLab v3+), on photos
+with masks of your own, or on images of several digits that are composed as training
+goes. `slimnets evaluate`, `predict` and `export` open its runs.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import task_training
-from slimnets.tasks.config import SegmentationConfig
+from slimnets.tasks.head_config import SegmentationConfig
 
 ARGUMENTS = ()
 

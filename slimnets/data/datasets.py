@@ -41,6 +41,7 @@ class Dataset:
         fingerprint: tells its images from others', wherever they lie, of such a
             dataset.
         exif_orientation: whether these are turned upright, as EXIF says.
+        category_ids: the numbers of the classes in COCO's files; else empty.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Dataset:
     directory: str = ""
     fingerprint: str = ""
     exif_orientation: bool = True
+    category_ids: tuple[int, ...] = ()
 
     @property
     def num_classes(self) -> int:

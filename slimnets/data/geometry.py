@@ -27,6 +27,8 @@ from slimnets.data.pixel_limit import (
 # height, width, boxes and draws of one image -> top, left, height, width of the crop.
 Window = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 _ATTEMPTS = 10
+# What stands beside a photo that does not fill its place: a gray of no tendency.
+FILL = 127.5
 WINDOW_DRAWS = 2 * _ATTEMPTS + 2
 
 
@@ -70,6 +72,37 @@ class View:
         top, left = (_centred(side - size, self.kernel) for side in (height, width))
         images = images[:, top : top + size, left : left + size]
         return tf.ensure_shape(images, [images.shape[0], size, size, images.shape[3]])
+
+
+@dataclasses.dataclass(frozen=True)
+class Letterbox(View):
+    """The whole image, its sides' ratio kept, in the top left of the input.
+
+    What remains is `FILL`. So boxes and masks are those of the image but for a factor.
+    """
+
+    def __call__(self, images: tf.Tensor, size: int) -> tf.Tensor:
+        """As of `View`."""
+        height, width = fitted(*_sides(images), size, tf.maximum)
+        images = tf.image.resize(images, [height, width], antialias=True)
+        rest = [[0, 0], [0, size - height], [0, size - width], [0, 0]]
+        images = tf.pad(images, rest, constant_values=FILL)
+        return tf.ensure_shape(images, [images.shape[0], size, size, images.shape[3]])
+
+
+def fitted(height: int, width: int, size: int, largest: Callable = max) -> tuple:
+    """Height and width of an image in a `Letterbox` of that size.
+
+    Args:
+        height, width: of the image; integers, or tensors of such with their `largest`.
+        size: of the input.
+        largest: a function of two of them.
+    """
+    longer = largest(height, width)
+    return tuple(
+        largest((2 * side * size + longer) // (2 * longer), 1)
+        for side in (height, width)
+    )
 
 
 def _sides(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -20,6 +20,13 @@ POLICIES = ("imagenet", "cifar10")
 OF_DATASETS = (
     "dataset_dir", "labels_offset", "records_pattern", "image_feature", "label_feature",
 )  # fmt: skip
+# Datasets of boxes or masks, and the modules of `slimnets.data` that open them.
+ANNOTATED = {
+    "coco": {"boxes": "coco_files"},
+    "voc": {"boxes": "voc_files", "masks": "mask_files"},
+    "masks": {"masks": "mask_files"},
+    "records": {"boxes": "annotated_records", "masks": "annotated_records"},
+}
 # What a network without a protocol of its own gets of pictures that have none either.
 FALLBACK = "inception"
 

@@ -87,7 +87,7 @@ def training_batches(
         # A repeated image's copies lie apart, so that no pair is of one image.
         chosen = tf.tile(chosen, [augmentation.repeats])
         draws = tf.random.stateless_uniform(
-            [batch_size, augmentation.draws], _step_seed(seed, step)
+            [batch_size, augmentation.draws], step_seed(seed, step)
         )
         # The share may begin at a tensor; its size is known.
         own = share.start + tf.range(share.size)
@@ -111,7 +111,7 @@ def training_batches(
     if augmentation.mixes:
         mixes = steps.map(
             lambda step: augmentation.draw_mix(
-                (batch_size + 1) // 2, _step_seed(seed, step)
+                (batch_size + 1) // 2, step_seed(seed, step)
             )
         )
         classes = reading.dataset.num_classes
@@ -125,7 +125,7 @@ def training_batches(
             return mix_pairs(images, labels, Mix(*parts))
 
         batches = tf.data.Dataset.zip(batches, mixes).map(mixed)
-    return _unsharded(batches.prefetch(tf.data.AUTOTUNE))
+    return unsharded(batches.prefetch(tf.data.AUTOTUNE))
 
 
 def evaluation_batches(
@@ -179,7 +179,7 @@ def evaluation_batches(
             reading.source, recipe, indices, batch_size, reading.image_size,
             reading.decoding, reading.bad_records,
         )  # fmt: skip
-        return _unsharded(batches.prefetch(tf.data.AUTOTUNE))
+        return unsharded(batches.prefetch(tf.data.AUTOTUNE))
     images, labels = _constants(reading.source)
 
     def prepare(chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -187,7 +187,7 @@ def evaluation_batches(
         prepared = recipe.prepare(batch, reading.image_size, value_range)
         return prepared, tf.gather(labels, chosen)
 
-    return _unsharded(indices.batch(batch_size).map(prepare).prefetch(1))
+    return unsharded(indices.batch(batch_size).map(prepare).prefetch(1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -265,7 +265,7 @@ def _order(data: Dataset | InputConfig, reading: _Reading, seed: int) -> Order:
     return balanced(labels_of(reading.source), seed)
 
 
-def _step_seed(seed: int, step: tf.Tensor) -> tf.Tensor:
+def step_seed(seed: int, step: tf.Tensor) -> tf.Tensor:
     # Negative, so that no step shares its random numbers with an epoch's order.
     return tf.stack([tf.cast(seed, tf.int64), -1 - step])
 
@@ -293,7 +293,7 @@ def _stored(
     return chosen.map(prepare, num_parallel_calls=1, deterministic=True)
 
 
-def _unsharded(batches: tf.data.Dataset) -> tf.data.Dataset:
+def unsharded(batches: tf.data.Dataset) -> tf.data.Dataset:
     """Keeps tf.distribute from trying to shard by files, of which there are none."""
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = (

@@ -19,11 +19,12 @@ import tensorflow as tf
 
 from slimnets.data.corruptions import Corruption
 from slimnets.data.datasets import Dataset
-from slimnets.data.geometry import View
+from slimnets.data.geometry import Letterbox, View
 from slimnets.data.input_config import AugmentationOptions
 from slimnets.data.points import first_points
 
 Values = Callable[[tf.Tensor], tf.Tensor]
+LETTERBOX = "letterbox"
 _WHOLE, _NOTHING = View(), AugmentationOptions()
 
 
@@ -122,6 +123,21 @@ class Preprocessing:
             raise ValueError(f"eval_crop_fraction={fraction}; allowed is 0 < it <= 1.")
         view = dataclasses.replace(self.view, crop_fraction=fraction)
         return dataclasses.replace(self, view=view)
+
+    def letterboxed(self, view: str = LETTERBOX) -> Preprocessing:
+        """This recipe with the whole image, its sides' ratio kept; see `Letterbox`.
+
+        Raises:
+            ValueError: for a recipe of clouds, or another view.
+        """
+        if self.rank == 2 or view != LETTERBOX:
+            raise ValueError(
+                f"Unknown preprocessing '{self.name}+{view}': allowed is a recipe of "
+                f"images, followed by +{LETTERBOX}."
+            )
+        return dataclasses.replace(
+            self, name=f"{self.name}+{LETTERBOX}", view=Letterbox()
+        )
 
     def corrupted(self, corruption: Corruption | None) -> Preprocessing:
         """This recipe with a change of what is seen of an image, or None for none.
@@ -232,7 +248,14 @@ def preprocessing_names() -> list[str]:
 
 
 def get_preprocessing(name: str) -> Preprocessing:
-    """The recipe called `name`; an unknown one raises ValueError."""
+    """The recipe called `name`, or `NAME+letterbox`, for the whole of a photo.
+
+    Raises:
+        ValueError: for an unknown one.
+    """
+    name, _, view = name.partition("+")
+    if view:
+        return get_preprocessing(name).letterboxed(view)
     if name not in _PREPROCESSING:
         raise ValueError(
             f"Unknown preprocessing {name!r}; there is "

@@ -40,7 +40,8 @@ def largest_difference(
     wanted: Mapping[str, np.ndarray],
     order: float = LARGEST,
 ) -> float:
-    """Returns the largest difference, each output's relative to its own size.
+    """Returns the largest difference, each output's relative to its own size; of one
+    that is numbers of classes, the share that is another.
 
     Args:
         found: outputs by name; those that the format does not have are left out.
@@ -52,7 +53,9 @@ def largest_difference(
     """
     largest = 0.0
     for name, values in found.items():
-        values, expected = np.asarray(values, np.float64), np.asarray(wanted[name])
+        expected = np.asarray(wanted[name])
+        are_classes = expected.dtype.kind in "iu"
+        values = np.asarray(values, np.float64)
         if values.shape != expected.shape:
             raise ValueError(
                 f"The exported {name} is of shape {values.shape}; the network's is "
@@ -60,6 +63,9 @@ def largest_difference(
             )
         if not np.isfinite(values).all():
             raise ValueError(f"The exported {name} is not finite.")
+        if are_classes:
+            largest = max(largest, float(np.mean(values != expected)))
+            continue
         size, difference = (
             np.linalg.norm(each.ravel(), order) if each.size else 0.0
             for each in (expected.astype(np.float64), values - expected)

@@ -13,11 +13,15 @@ from slimnets.data import Dataset, evaluation_batches
 from slimnets.export.exporting import Report, export_model, write_json
 from slimnets.export.frozen import IMAGES, LOGITS, as_function
 from slimnets.export.loading import load
-from slimnets.trained import Trained, open_trained
+from slimnets.heads.rows import DETECTION, finished
+from slimnets.model import Model
+from slimnets.trained import CLASSIFICATION, Trained, open_trained
 from slimnets.training.evaluation_data import classes_of, dataset_for
 
 CALIBRATION_BATCH = 8
 _MOST_READ = 16
+# Formats that hold what suppresses boxes.
+_SUPPRESSING = ("saved_model", "frozen_graph", "onnx", "openvino")
 # How it was trained is the checkpoint's affair.
 _NOT_CARRIED = ("config", "precision")
 
@@ -106,6 +110,7 @@ def export_trained(
     calibration_images: int = 128,
     measure: bool = False,
     tolerance: float | None = None,
+    raw_outputs: bool = False,
 ) -> tuple[Report, Accuracies | None]:
     """Exports a network; see `export_checkpoint`.
 
@@ -119,7 +124,15 @@ def export_trained(
         calibration_images: how many images int8 is calibrated with.
         measure: whether the accuracies before and after are measured. They are stored
             in the JSON file.
+        raw_outputs: of a detector or a segmenter, whether it gives what it makes its
+            detections or its mask of; see `heads.found_boxes` and `heads.found_mask`.
     """
+    network, levels = _exported_network(trained, format, raw_outputs, levels)
+    if network is not trained.network and (measure or precision == "int8"):
+        raise ValueError(
+            f"{trained.path} is of {trained.task}, whose exports are neither in "
+            "precision=int8 nor measured."
+        )
     data = None
     if precision == "int8" or measure:
         data = _Data(trained, *dataset_for(trained, dataset_name, dataset_dir), measure)
@@ -129,7 +142,7 @@ def export_trained(
     own = {k: v for k, v in trained.metadata.items() if k not in _NOT_CARRIED}
     size = trained.image_size
     report = export_model(
-        trained.network,
+        network,
         output,
         format=format,
         input_shape=[batch_size, size, size, trained.channels],
@@ -151,6 +164,40 @@ def export_trained(
     if not measure:
         return report, None
     return report, _measure(data, report.path, batch_size)
+
+
+def _exported_network(
+    trained: Trained, format: str, raw: bool, levels: Sequence[str] | None
+) -> tuple[Model, Sequence[str] | None]:
+    """What is exported: of a head, a network that gives what it finds, by names."""
+    network = trained.network
+    if trained.task == CLASSIFICATION:
+        if raw:
+            raise ValueError(
+                f"raw_outputs is of no effect: {trained.path} has no head."
+            )
+        return network, levels
+    if levels:
+        raise ValueError(f"levels are not for {trained.task}, whose outputs are named.")
+    if format == "keras":
+        raise ValueError(
+            f"The format keras cannot hold the named outputs of {trained.task}; "
+            "saved_model can."
+        )
+    if trained.task == DETECTION and not raw and format not in _SUPPRESSING:
+        raise ValueError(
+            f"The format {format} has no non-maximum suppression: give raw_outputs for "
+            f"what it suppresses, or another format, {', '.join(_SUPPRESSING)}."
+        )
+    found = Model(
+        finished(trained.task, raw, network.network_function),
+        num_classes=network.num_classes,
+        precision=network.precision,
+        **network.network_options,
+    )
+    found.build(trained.input_shape)
+    found.adopt_variables(network.variables_by_name)
+    return found, []
 
 
 class _Data:

@@ -211,12 +211,13 @@ def _wanted(
         model: the network.
         function: the same, by names; see `as_function`.
         samples: its inputs by name.
-        first: the name of what a call of the model gives.
+        first: the name of what a call of the model gives, if that has none.
     """
     wanted = _outputs_of(function, samples)
     if model.precision == "float32" and IMAGES in samples:
-        images = tf.constant(samples[IMAGES])
-        wanted[first] = model(images, training=False).numpy()
+        outputs = model(tf.constant(samples[IMAGES]), training=False)
+        named = outputs if isinstance(outputs, Mapping) else {first: outputs}
+        wanted |= {name: value.numpy() for name, value in named.items()}
     return wanted
 
 

@@ -31,7 +31,7 @@ class Frozen:
         inputs: the placeholders' shapes and types by name: `images`, or `images_0`,
             `images_1` ... for a network of several.
         outputs: names of what it gives: `logits` and `probabilities`, or `features` of
-            a network without classes; and `features/C3` for a level.
+            a network without classes; `features/C3` for a level; or a head's own.
     """
 
     graph_def: GraphDef
@@ -224,9 +224,14 @@ def _structured(input_shape: Any, leaf: Callable[[list[int | None], str], Any]) 
 
 
 def _named_outputs(
-    model: Model, net: tf.Tensor, end_points: Any, levels: Sequence[str] | None
+    model: Model, net: Any, end_points: Any, levels: Sequence[str] | None
 ) -> dict[str, tf.Tensor]:
-    """Adds nodes under the fixed names, and returns what they give."""
+    """Adds nodes under the fixed names, and returns what they give.
+
+    What a network gives by names keeps them.
+    """
+    if isinstance(net, Mapping):
+        return {name: tf.identity(value, name=name) for name, value in net.items()}
     name = LOGITS if model.num_classes else FEATURES
     net = tf.cast(net, tf.float32)
     outputs = {name: tf.identity(net, name=name)}

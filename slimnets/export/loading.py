@@ -16,7 +16,7 @@ from slimnets.export.formats import FORMATS, format_of
 from slimnets.export.frozen import IMAGES, LOGITS
 from slimnets.export.refusals import refusals_of
 from slimnets.export.saved_model import Run
-from slimnets.trained import Trained
+from slimnets.trained import CLASSIFICATION, Trained
 
 
 class Exported:
@@ -99,13 +99,13 @@ def load(path: str | os.PathLike, *, threads: int | None = None) -> Exported:
     return Exported(name, path, metadata, run, sorted(inputs))
 
 
-class Logits:
-    """An exported network as a function of any number of images, as a Model is.
+class Outputs:
+    """An exported network as a function of any number of images.
 
     Args:
         exported: takes images alone.
         batch_size: how many it takes at a time; None for any number.
-        num_classes: the number of logits.
+        num_classes: the number of its classes.
     """
 
     def __init__(
@@ -115,6 +115,22 @@ class Logits:
         self.num_classes = num_classes
         self._exported, self._batch_size = exported, batch_size
 
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the outputs by name, `[batch, ...]`."""
+        number, size = len(images), self._batch_size or len(images)
+        # The last batch is filled up.
+        whole = images[np.arange(-(-number // size) * size) % number]
+        parts = whole.reshape(-1, size, *images.shape[1:])
+        found = [self._exported(part) for part in parts]
+        return {
+            name: np.concatenate([part[name] for part in found])[:number]
+            for name in found[0]
+        }
+
+
+class Logits(Outputs):
+    """An exported network as a function of images to logits, as a Model is."""
+
     def __call__(self, images: Any, training: bool = False) -> tf.Tensor:
         """Returns the logits, float32 `[batch, classes]`.
 
@@ -123,16 +139,11 @@ class Logits:
         """
         if training:
             raise ValueError(f"{self._exported.path} is an export, and does not train.")
-        logits = tf.numpy_function(self._run, [images], tf.float32)
+        logits = tf.numpy_function(self._logits, [images], tf.float32)
         return tf.ensure_shape(logits, [None, self.num_classes])
 
-    def _run(self, images: np.ndarray) -> np.ndarray:
-        number, size = len(images), self._batch_size or len(images)
-        # The last batch is filled up.
-        whole = images[np.arange(-(-number // size) * size) % number]
-        parts = whole.reshape(-1, size, *images.shape[1:])
-        found = [self._exported(part)[LOGITS] for part in parts]
-        return np.concatenate(found)[:number].astype(np.float32)
+    def _logits(self, images: np.ndarray) -> np.ndarray:
+        return super().__call__(images)[LOGITS].astype(np.float32)
 
 
 def open_exported(path: str, preprocessing: str | None = None) -> Trained:
@@ -170,8 +181,9 @@ def open_exported(path: str, preprocessing: str | None = None) -> Trained:
     classes = known.get("num_classes")
     step = f", step {known['step']}" if "step" in known else ""
     with_averages = "with" if known.get("averages") else "without"
+    kind = Outputs if known.get("task", CLASSIFICATION) != CLASSIFICATION else Logits
     return Trained(
-        model=Logits(network, shape[0], classes),
+        model=kind(network, shape[0], classes),
         preprocessing=preprocessing,
         label_names=names_of_logits(
             labels_beside(network.path, known), classes, network.path

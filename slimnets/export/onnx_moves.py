@@ -122,12 +122,16 @@ def _slice(writer: Writer, node: NodeDef) -> None:
         key: node.attr[f"{key}_mask"].i
         for key in ("begin", "end", "shrink_axis", "ellipsis", "new_axis")
     }
-    if any(b is None for b in bounds) or masks["ellipsis"] or masks["new_axis"]:
+    if any(b is None for b in bounds) or masks["new_axis"]:
         raise Unsupported("its bounds are not constants, or it adds dimensions")
     first = writer.is_first(node) and not masks["shrink_axis"]
     starts, ends, axes, steps, gone = [], [], [], [], []
-    for axis, (begin, end, step) in enumerate(np.stack(bounds, 1).tolist()):
-        bit = 1 << axis
+    skipped = 0
+    for place, (begin, end, step) in enumerate(np.stack(bounds, 1).tolist()):
+        bit, axis = 1 << place, place + skipped
+        if masks["ellipsis"] & bit:  # As many axes as the others leave.
+            skipped = writer.rank(node) - len(bounds[0])
+            continue
         if masks["shrink_axis"] & bit:
             end, step = (begin + 1) or _FAR, 1
             gone.append(axis)

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.export.graph import NodeDef, is_channels_last
+from slimnets.export.onnx_heads import HEADS
 from slimnets.export.onnx_moves import MOVES, axes_of, squeeze_to
 from slimnets.export.onnx_writer import AXIS_IN_FIRST, Unsupported, Writer
 
@@ -215,6 +216,7 @@ OPERATORS: dict[str, Callable[[Writer, NodeDef], None]] = {
     **{name: _elementwise(op) for name, op in _SAME_AS.items()},
     **{name: _reduce(op) for name, op in _REDUCTIONS.items()},
     **MOVES,
+    **HEADS,
     "SquaredDifference": _elementwise("Sub", squared=True),
     "Conv2D": _conv,
     "DepthwiseConv2dNative": _conv,

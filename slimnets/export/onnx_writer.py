@@ -149,13 +149,13 @@ class Writer:
         return self.constant(name, np.array(values, np.int64))
 
     def emit(
-        self, op: str, inputs: Sequence[str], output: str, *, first: bool = False,
-        **attributes: Any,
+        self, op: str, inputs: Sequence[str], output: str, *others: str,
+        first: bool = False, **attributes: Any,
     ) -> None:  # fmt: skip
-        """Adds an operator that gives the tensor `output`."""
+        """Adds an operator that gives the tensor `output`, and perhaps others."""
         self._nodes.append(
             self._onnx.helper.make_node(
-                op, list(inputs), [output], name=output, **attributes
+                op, list(inputs), [output, *others], name=output, **attributes
             )
         )
         if first:
@@ -195,8 +195,10 @@ class Writer:
             ("batch" if axis == 0 else f"{name}_{axis}") if size is None else size
             for axis, size in enumerate(self.shapes[name].as_list())
         ]
-        kind = self.element_type(tf.float32)
-        return self._onnx.helper.make_tensor_value_info(name, kind, sizes)
+        attributes = self.graph.nodes[name].attr
+        kind = attributes["dtype" if "dtype" in attributes else "T"].type
+        element = self.element_type(tf.as_dtype(kind))
+        return self._onnx.helper.make_tensor_value_info(name, element, sizes)
 
 
 def _broadcast_first(value: np.ndarray) -> np.ndarray:

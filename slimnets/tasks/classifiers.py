@@ -8,7 +8,7 @@ import tensorflow as tf
 from slimnets.data.image_files import ImageFile
 from slimnets.data.labels import Prediction, decode_predictions
 from slimnets.tasks.config import EmbeddingConfig, PredictionConfig
-from slimnets.trained import Trained, open_trained, rename_pairs
+from slimnets.trained import CLASSIFICATION, Trained, open_trained, rename_pairs
 
 _BATCH_SIZE = 32
 
@@ -28,6 +28,13 @@ class Classifier:
     """
 
     def __init__(self, trained: Trained, config: PredictionConfig):
+        trained.check_task(CLASSIFICATION)
+        for name in ("overlays", "masks", "least_score"):
+            if getattr(config, name) != getattr(PredictionConfig, name):
+                raise ValueError(
+                    f"{name}={getattr(config, name)!r} is of no effect with "
+                    f"{trained.path}, which is of {CLASSIFICATION}."
+                )
         classes, batch = trained.num_classes, trained.batch_size
         if not classes:
             raise ValueError(f"{trained.path} has no classes to predict.")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import collections
-import concurrent.futures
 import csv
+import functools
 import itertools
 import json
 import os
@@ -12,10 +11,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
-from slimnets.data.image_files import BadImage, ImageFile, find_images
+from slimnets.data.image_files import ImageFile, find_images
 from slimnets.data.labels import Prediction
+from slimnets.tasks import head_prediction
+from slimnets.tasks.batching import batches_of, good_of
 from slimnets.tasks.classifiers import Classifier, open_configured
 from slimnets.tasks.config import PredictionConfig
+from slimnets.trained import CLASSIFICATION
 
 STDIN = "-"
 
@@ -26,7 +28,8 @@ def write_predictions(
     stdout: Any = sys.stdout,
     tell: Callable[[str], None] = lambda line: None,
 ) -> tuple[int, list[str], list[str]]:
-    """Writes a row for each image that can be decoded, in order.
+    """Writes a row for each image that can be decoded, in order; what a detector or a
+    segmenter finds, `head_prediction` writes.
 
     CSV has the columns `image`, `label`, `probability` and, for further classes,
     `label2`, `probability2` ...; JSON lines have `image` and a list `predictions` of
@@ -56,15 +59,19 @@ def write_predictions(
     images = find_input(config.input, stdin, others)
     trained = open_configured(config)
     tell(trained.source)
-    classifier = Classifier(trained, config)
+    if trained.task == CLASSIFICATION:
+        write = functools.partial(_write, config, Classifier(trained, config), images)
+    else:
+        found = head_prediction.Writer(trained, config)
+        write = functools.partial(found.write, images)
     if config.output is None:
-        return *_write(config, classifier, images, stdout), others
+        return *write(stdout), others
     draft = f"{config.output}.part"
     try:
         with open(
             draft, "w", encoding="utf-8", errors="surrogateescape", newline=""
         ) as file:
-            result = _write(config, classifier, images, file)
+            result = write(file)
         os.replace(draft, config.output)
     finally:
         if os.path.exists(draft):
@@ -124,13 +131,7 @@ def _write(
     write = _WRITERS[config.format](file)
     rows, bad = 0, []
     for batch in batches_of(images, classifier.load, classifier.batch_size):
-        bad += [value for _, value in batch if isinstance(value, str)]
-        if len(bad) > config.max_bad_records:
-            raise ValueError(
-                f"{len(bad)} bad images, of which max_bad_records="
-                f"{config.max_bad_records} allows no more: {bad[-1]}"
-            )
-        good = [(image, value) for image, value in batch if not isinstance(value, str)]
+        good = good_of(batch, bad, config.max_bad_records)
         if not good:
             continue
         predictions = classifier.predict([value for _, value in good])
@@ -139,33 +140,6 @@ def _write(
         rows += len(good)
         file.flush()
     return rows, bad
-
-
-def batches_of(
-    images: Iterable[ImageFile], load: Callable[[ImageFile], Any], size: int
-) -> Iterator[list[tuple[ImageFile, Any]]]:
-    """Yields batches of images with what they load, or what is wrong with them.
-
-    The next two batches are read meanwhile, and no more.
-    """
-
-    def safe(image: ImageFile) -> Any:
-        try:
-            return load(image)
-        except BadImage as error:
-            return str(error)
-
-    images = iter(images)
-    pending: collections.deque = collections.deque()
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        while True:
-            part = list(itertools.islice(images, size))
-            if part:
-                pending.append([(image, pool.submit(safe, image)) for image in part])
-            if pending and (len(pending) > 2 or not part):
-                yield [(image, done.result()) for image, done in pending.popleft()]
-            if not part and not pending:
-                return
 
 
 def _csv_writer(file: TextIO) -> Callable[[str, list[Prediction]], None]:

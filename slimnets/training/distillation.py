@@ -10,7 +10,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from slimnets.model import Model
-from slimnets.trained import open_trained
+from slimnets.trained import CLASSIFICATION, open_trained
 from slimnets.training.evaluation_data import classes_of
 from slimnets.training.training_config import TrainingConfig
 
@@ -30,6 +30,7 @@ class Teacher:
 
     def __init__(self, config: TrainingConfig):
         trained = open_trained(config.teacher)
+        trained.check_task(CLASSIFICATION)
         known = trained.metadata.get("preprocessing_name", trained.preprocessing)
         theirs = (known, trained.image_size, trained.channels)
         ours = (config.preprocessing, config.image_size, config.dataset.image_shape[-1])

@@ -24,7 +24,7 @@ from slimnets.data.class_names import are_names
 from slimnets.data.corruptions import STRENGTHS, Corruption
 from slimnets.data.input_config import FALLBACK
 from slimnets.model import Model
-from slimnets.trained import Trained, open_trained
+from slimnets.trained import CLASSIFICATION, Trained, open_trained
 from slimnets.training.evaluation_data import classes_of, dataset_for, scope_of
 from slimnets.training.measures import Evaluation, count
 from slimnets.training.scores import VIEWS, averaged_views, larger
@@ -259,6 +259,7 @@ def evaluate_trained(
         FileNotFoundError: if the dataset is not there.
         ValueError: if dataset and network do not fit, or a name is not known.
     """
+    trained.check_task(CLASSIFICATION)
     dataset, whole = dataset_for(trained, dataset_name, dataset_dir, **of_records)
     if exif_orientation is not None:
         dataset = dataclasses.replace(dataset, exif_orientation=exif_orientation)

@@ -48,14 +48,14 @@ def dataset_for(
         )
     if name == trained_with.get("dataset_name"):
         if not directory and (directory := trained_with.get("dataset_dir")):
-            _check_directory(directory, trained.path)
+            check_directory(directory, trained.path)
         for setting in OF_DATASETS[1:]:
             if of_records.get(setting) is None:
                 of_records[setting] = trained_with.get(setting)
     dataset = get_dataset(name, dataset_dir=directory, **of_records)
     dataset = dataclasses.replace(dataset, exif_orientation=trained.exif_orientation)
     dataset = _with_channels(dataset, trained)
-    return dataset, "" if _is_trained_on(trained, dataset) else dataset.whole_split
+    return dataset, "" if is_trained_on(trained, dataset) else dataset.whole_split
 
 
 def _with_channels(dataset: Dataset, trained: Trained) -> Dataset:
@@ -79,14 +79,15 @@ def scope_of(trained: Trained, dataset: Dataset, split: str) -> str:
     if split == dataset.whole_split:
         return f"all {total} images"
     scope = f"{dataset.splits[split]} of {total} images"
-    if _is_trained_on(trained, dataset):
+    if is_trained_on(trained, dataset):
         with_split = trained.metadata.get("config", {}).get("dataset_split_name")
         seen = (with_split or dataset.train_split) in (split, dataset.whole_split)
         scope += ", which training saw" if seen else ", held out of training"
     return scope
 
 
-def _is_trained_on(trained: Trained, dataset: Dataset) -> bool:
+def is_trained_on(trained: Trained, dataset: Dataset) -> bool:
+    """Whether a network was trained on a part of a dataset."""
     known = trained.metadata
     where = known.get("config", {}).get("dataset_dir")
     there = dataset.directory
@@ -96,7 +97,7 @@ def _is_trained_on(trained: Trained, dataset: Dataset) -> bool:
     return bool(fingerprint) and fingerprint == dataset.fingerprint
 
 
-def _check_directory(path: str, prefix: str) -> None:
+def check_directory(path: str, prefix: str) -> None:
     """Raises FileNotFoundError if what a run was trained on is not there any more."""
     if not os.path.exists(path):
         where = "" if os.path.isabs(path) else f", seen from {os.getcwd()}"

@@ -8,10 +8,14 @@ import tensorflow as tf
 
 import slimnets
 from slimnets.data import composed
-from slimnets.tasks import boxes as boxes_of
+from slimnets.data.annotated import Objects
+from slimnets.heads import boxes as boxes_of
+from slimnets.heads import detector
+from slimnets.heads.detector import detections
 from slimnets.tasks import detection
-from slimnets.tasks.config import DetectionConfig
-from slimnets.tasks.detection import Detection, average_precision, detector
+from slimnets.tasks.average_precision import Found, average_precision
+from slimnets.tasks.detection import Detection
+from slimnets.tasks.head_config import DIGIT_ANCHORS, DetectionConfig
 from slimnets.training import evaluate_checkpoint, train
 from tests.helpers import v1
 
@@ -47,13 +51,18 @@ def test_an_anchor_for_every_output_of_the_detector(size):
     with tf.Graph().as_default():
         images = v1.placeholder(tf.float32, [2, size, size, 1])
         outputs, _ = detector(
-            images, 3, backbone="resnet18", depth_multiplier=0.125, pyramid_depth=8
+            images,
+            3,
+            backbone="resnet18",
+            depth_multiplier=0.125,
+            pyramid_depth=8,
+            anchors=DIGIT_ANCHORS,
         )
-    anchors = boxes_of.make_anchors(size, size, (8, 16, 32))
+    anchors = boxes_of.make_anchors(size, size, (8, 16, 32), DIGIT_ANCHORS)
     sides = [-(-size // s) for s in (8, 16, 32)]
     assert len(anchors) == 4 * sum(side**2 for side in sides)
-    # Reshaped at run time, so only the rank and the last dimension are known here.
-    assert outputs["classes"].shape[-1] == 3 and outputs["boxes"].shape[-1] == 4
+    assert outputs["classes"].shape[1:] == [len(anchors), 3]
+    assert outputs["boxes"].shape[1:] == [len(anchors), 4]
     centres = (anchors[:, :2] + anchors[:, 2:]) / 2
     np.testing.assert_allclose(centres[4], [0, 8])
     np.testing.assert_allclose(centres[4 * sides[0]], [8, 0])
@@ -73,7 +82,7 @@ def test_anchors_lie_where_the_network_looks():
 
 
 def test_every_object_has_an_anchor_and_no_anchor_two(rng):
-    anchors = tf.constant(boxes_of.make_anchors(64, 64, (8, 16)))
+    anchors = tf.constant(boxes_of.make_anchors(64, 64, (8, 16), DIGIT_ANCHORS))
     boxes = random_boxes(rng, 3, 5)
     labels = np.array([[0, 1, 2, 3, 4], [5, 6, -1, -1, -1], [-1] * 5], np.int32)
     objects, matched = map(
@@ -95,7 +104,7 @@ def test_every_object_has_an_anchor_and_no_anchor_two(rng):
 
 
 def test_the_loss_of_an_image_without_objects_is_finite_and_of_classes_only():
-    anchors = tf.constant(boxes_of.make_anchors(64, 64, (16,)))
+    anchors = tf.constant(boxes_of.make_anchors(64, 64, (16,), DIGIT_ANCHORS))
     outputs = {
         "classes": tf.fill([1, len(anchors), 3], -5.0),
         "boxes": tf.ones([1, len(anchors), 4]),
@@ -123,9 +132,7 @@ def test_suppression_is_within_classes():
     )
     high, low = 3.0, -9.0
     classes = tf.constant([[[high, low], [2.0, 2.5], [low, 1.0]]])
-    found = detection.detections(
-        {"classes": classes, "boxes": tf.zeros([1, 3, 4])}, anchors
-    )
+    found = detections({"classes": classes, "boxes": tf.zeros([1, 3, 4])}, anchors)
     assert int(found["number"][0]) == 3
     np.testing.assert_allclose(found["classes"][0, :3], [0, 1, 1])
     np.testing.assert_allclose(found["boxes"][0, 0], [0, 0, 20, 20], atol=1e-4)
@@ -135,21 +142,21 @@ def test_average_precision_of_known_cases(rng):
     pytest.importorskip("pycocotools")
     boxes = random_boxes(rng, 4, 5)
     labels = rng.integers(0, 3, (4, 5))
-    truth = list(zip(boxes, labels, strict=True))
+    truth = [Objects.of(*pair) for pair in zip(boxes, labels, strict=True)]
     scores = np.ones(5)
-    exact = [(b, c, scores) for b, c in truth]
+    exact = [Found(t.boxes, scores, t.labels) for t in truth]
     assert average_precision(truth, exact).ap == pytest.approx(1.0)
-    wrong = [(b, (c + 1) % 3, scores) for b, c in truth]
+    wrong = [Found(t.boxes, scores, (t.labels + 1) % 3) for t in truth]
     assert average_precision(truth, wrong).ap50 < 0.2
     # Boxes of half the height overlap by 0.5: found at 0.50, not at 0.75.
     shorter = boxes.copy()
     shorter[..., 2] -= 0.45 * (boxes[..., 2] - boxes[..., 0])
     result = average_precision(
-        truth, [(b, c, scores) for b, c in zip(shorter, labels, strict=True)]
+        truth, [Found(b, scores, c) for b, c in zip(shorter, labels, strict=True)]
     )
     assert result.ap50 == pytest.approx(1.0) and result.ap75 == 0.0
     assert str(result).endswith("AP50 100.00 %, AP75 0.00 % (4 test images)")
-    nothing = [(np.zeros((0, 4)), [], []) for _ in truth]
+    nothing = [Found(np.zeros((0, 4)), [], []) for _ in truth]
     assert average_precision(truth, nothing).ap == 0.0
 
 
@@ -158,10 +165,17 @@ def test_any_backbone_will_do(backbone):
     with tf.Graph().as_default():
         images = v1.placeholder(tf.float32, [1, 65, 65, 1])
         outputs, _ = detector(
-            images, 3, True, backbone=backbone, depth_multiplier=0.125, pyramid_depth=8
+            images,
+            3,
+            True,
+            backbone=backbone,
+            depth_multiplier=0.125,
+            pyramid_depth=8,
+            anchors=DIGIT_ANCHORS,
         )
+        anchors = boxes_of.make_anchors(65, 65, (8, 16, 32), DIGIT_ANCHORS)
         losses, _ = detection.detection_losses(
-            outputs, tf.constant(boxes_of.make_anchors(65, 65, (8, 16, 32))),
+            outputs, tf.constant(anchors),
             tf.constant([[[0.0, 0, 20, 20]]]), tf.constant([[1]]),
         )  # fmt: skip
         gradients = tf.gradients(losses, v1.trainable_variables())
@@ -200,7 +214,15 @@ def test_a_backbone_without_these_levels_says_so():
         ({"freeze_at": -1}, "freeze_at=-1"),
         ({"num_eval_images": 0}, "num_eval_images=0"),
         ({"label_smoothing": 0.1}, "label_smoothing=0.1 is of no effect here"),
-        ({"dataset_name": "shapes"}, "dataset_name='shapes' is of no effect here"),
+        ({"dataset_name": "shapes"}, "'shapes' has no boxes; allowed are coco, voc"),
+        ({"dataset_name": "coco"}, "dataset_name=coco needs dataset_dir"),
+        ({"dataset_dir": "photos"}, "dataset_dir='photos' is of no effect here"),
+        ({"anchor_scale": 2.0}, "anchor_scale=2.0 is of no effect here"),
+        ({"number_of_epochs": 2.0}, "number_of_epochs=2.0 is of no effect here"),
+        (
+            {"dataset_name": "coco", "dataset_dir": "x", "num_eval_images": 8},
+            "num_eval_images=8 is of no effect here",
+        ),
     ],
 )
 def test_wrong_settings_raise(changes, message):

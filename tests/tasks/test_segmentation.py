@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slimnets.tasks.config import SegmentationConfig
-from slimnets.tasks.segmentation import (
-    Segmentation,
-    SegmentationEvaluation,
-    segmenter,
-)
+from slimnets.heads import segmenter
+from slimnets.tasks.head_config import SegmentationConfig
+from slimnets.tasks.segmentation import Segmentation, SegmentationEvaluation
 from slimnets.training import train
 from tests.helpers import v1
 

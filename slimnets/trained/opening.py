@@ -1,12 +1,4 @@
-"""Trained networks: weights in a file, a run's directory or an export, ready to use.
-
-    trained = open_trained("runs/digits")
-    logits = trained.model(trained.prepare(image))
-
-Every command opens weights here, so that one file is one network to all of them: with
-the averages of training where there are any, its classes by their names, and its
-images as it was trained with.
-"""
+"""Opening what was trained: its weights, its network, its classes."""
 
 from __future__ import annotations
 
@@ -23,24 +15,20 @@ from slimnets import factory
 from slimnets.checkpoints import LoadReport, Weights, load_weights, open_weights
 from slimnets.checkpoints.base import read_metadata
 from slimnets.checkpoints.metadata import labels_offset
-from slimnets.checkpoints.recognition import class_axes, recognized, sizes_in
-from slimnets.data.class_names import logits_of_labels, names_of_logits
+from slimnets.checkpoints.recognition import recognized, sizes_in
+from slimnets.data.class_names import names_of_logits
 from slimnets.data.labels import labels_beside
 from slimnets.data.orientation import trained_upright
 from slimnets.data.preprocessing import get_preprocessing
-from slimnets.listing import listed
+from slimnets.heads import head_of
 from slimnets.model import Model
-from slimnets.model.pretrained import patterns_of_new
 from slimnets.rules import Rules, ruled
-
-__all__ = ["Trained", "load_into", "open_trained", "open_weights"]
 
 # What an export's name ends in. One that may hold weights too is an export if its
 # metadata tell of inputs.
 _EXPORTS = (".onnx", ".tflite", ".xml", ".mlir")
 _INPUTS = "inputs"
-# So many layers stand in a message.
-_NAMED = 4
+CLASSIFICATION = "classification"
 _CLOUDS = "point_cloud"
 # Gives `open_exported(path)`; lies above, and is imported if there is an export.
 _EXPORT_ROOM = "slimnets.export.loading"
@@ -51,7 +39,8 @@ class Trained:
     """A network that has its weights.
 
     Attributes:
-        model: `model(images)` gives the logits; a Model, but of an export.
+        model: `model(images)` gives the logits, or a head's outputs; a Model, but of an
+            export.
         preprocessing: how images become its input, by name.
         label_names: of its classes, as many as logits; None where they are not known.
         input_shape: `[batch, size, size, channels]`, of clouds `[batch, points, dims]`;
@@ -102,6 +91,19 @@ class Trained:
         return self.model.num_classes
 
     @property
+    def task(self) -> str:
+        """What it is for: `classification`, or one of `heads.HEADS`."""
+        return self.metadata.get("task", CLASSIFICATION)
+
+    def check_task(self, *allowed: str) -> None:
+        """Raises ValueError unless it is for one of these tasks."""
+        if self.task not in allowed:
+            raise ValueError(
+                f"{self.path} is of a run of {self.task}, not of "
+                f"{' or '.join(allowed)}."
+            )
+
+    @property
     def labels_offset(self) -> int:
         """How many logits come before the classes: 1 for a background."""
         return self.metadata.get("labels_offset", labels_offset(self.num_classes))
@@ -114,7 +116,7 @@ class Trained:
     @property
     def known_names(self) -> tuple[str, ...] | None:
         """The label names, unless they are but a guess by their number."""
-        return self.label_names if _are_given(self.path, self.metadata) else None
+        return self.label_names if are_given(self.path, self.metadata) else None
 
     def prepare(self, image: np.ndarray) -> tf.Tensor:
         """Returns the input `[1, size, size, channels]` for one uint8 image."""
@@ -151,8 +153,7 @@ def open_trained(
 
     Raises:
         FileNotFoundError: if there is nothing there.
-        ValueError: if it cannot be read or does not fit, is not of classification, or
-            what is None is not known.
+        ValueError: if it cannot be read or does not fit, or what is None is not known.
         ImportError: if the file, or what runs an export, needs a package that is not
             installed.
     """
@@ -169,11 +170,6 @@ def open_trained(
         return importlib.import_module(_EXPORT_ROOM).open_exported(path, preprocessing)
     weights = open_weights(path, averages)
     known = weights.metadata
-    if task := known.get("task"):
-        raise ValueError(
-            f"{weights.prefix} is of a run of {task}, not of classification; the "
-            "command that trained it measures it again."
-        )
     rename, exclude = list(rename), list(exclude)
     name = model_name or known.get("model_name") or recognized(weights)
     if not name:
@@ -184,6 +180,15 @@ def open_trained(
     info = factory.network_info(name)
     own = known if name == known.get("model_name") else {}
     options, rules = own.get("network_options", {}), own.get("rules", ())
+    network: str | Callable = name
+    if task := known.get("task"):
+        if not own:
+            raise ValueError(
+                f"model_name={name!r} is of no effect: {weights.prefix} is of a run of "
+                f"{task} on {known.get('model_name')}."
+            )
+        network = head_of(task).network
+        options = {**options, "backbone": name}
     if rules:
         info = dataclasses.replace(info, network=ruled(info.network, Rules(rules)))
     classes, channels = own.get("num_classes"), known.get("input_channels")
@@ -192,7 +197,7 @@ def open_trained(
         classes = own.get("num_classes", found)
         channels = channels or own_channels
     model = Model(
-        name,
+        network,
         num_classes=classes,
         precision=precision or known.get("precision", "float32"),
         rules=rules,
@@ -214,49 +219,9 @@ def open_trained(
         label_names=names_of_logits(named, classes, weights.prefix),
         input_shape=input_shape,
         metadata={"num_classes": classes, **known},
-        source=f"{name} of {weights.source}{_left_out(report)}",
+        source=f"{_title(name, task)} of {weights.source}{_left_out(report)}",
         path=weights.prefix,
         averages=bool(weights.averaged),
-    )
-
-
-def load_into(
-    model: Model,
-    path: str | os.PathLike,
-    *,
-    averages: bool | None = None,
-    rename: Iterable[tuple[str, str]] = (),
-    exclude: Callable[[Sequence[str]], Iterable[str]] = lambda names: (),
-    label_names: Sequence[str] | None = None,
-) -> str:
-    """Fills a Model that is built, such as one that is to be trained on.
-
-    Args:
-        model: the network; its classes need not be the file's if their logits are left
-            out by `exclude`, as those of public weights are in any case.
-        path: a file or a checkpoint as of `open_trained`.
-        averages: as of `open_trained`.
-        rename: as of `load_weights`.
-        exclude: a function of the file's names; gives patterns as of `load_weights`.
-        label_names: of the model's classes; where the file has other ones, or in
-            another order, its logits are put into this order.
-
-    Returns:
-        One line: how many variables are of what, and the scopes of those that are new.
-
-    Raises:
-        FileNotFoundError, ValueError: as `load_weights`; and if the file's classes
-            have other names.
-    """
-    weights = open_weights(path, averages)
-    patterns = [*exclude(list(weights)), *patterns_of_new(weights, model)]
-    report = load_weights(weights, model, patterns, rename)
-    if label_names is not None and _are_given(weights.prefix, weights.metadata):
-        named = labels_beside(weights.prefix, weights.metadata)
-        _order_classes(model, report, named, label_names, weights.prefix)
-    every = len(report.loaded) + len(report.excluded)
-    return f"{len(report.loaded)} of {every} variables from {weights.source}" + (
-        f"; new: {_scopes(report.excluded)}" if report.excluded else ""
     )
 
 
@@ -306,46 +271,15 @@ def _input_shape(info: factory.NetworkInfo, size: int, channels: int) -> list:
     return [None, size, size, channels]
 
 
+def _title(name: str, task: str | None) -> str:
+    return f"{task} on {name}" if task else name
+
+
 def _left_out(report: LoadReport) -> str:
     number = len(report.excluded)
     return f", {number} variables as they began" if number else ""
 
 
-def _scopes(names: Sequence[str]) -> str:
-    """The layers of variables, each by its name alone, the first few of them."""
-    found = list(dict.fromkeys(name.split("/")[-2:][0] for name in names))
-    return listed(found, _NAMED)
-
-
-def _are_given(path: str, metadata: Mapping[str, Any]) -> bool:
+def are_given(path: str, metadata: Mapping[str, Any]) -> bool:
+    """Whether classes have names that were written down, and not guessed."""
     return bool(labels_beside(path, {**metadata, "num_classes": None}))
-
-
-def _order_classes(
-    model: Model,
-    report: LoadReport,
-    names: Sequence[str] | None,
-    label_names: Sequence[str],
-    path: str,
-) -> None:
-    """Puts the logits that were loaded into the order of other labels."""
-    if names is None or tuple(names) == tuple(label_names):
-        return
-    axes = class_axes(model.network_function, model.network_options)
-    heads = {n: axis for n, axis in axes.items() if n in report.loaded}
-    if not heads:
-        return
-    layers = sorted({f"{name.rpartition('/')[0]}/.*" for name in heads})
-    try:
-        named = names_of_logits(names, model.num_classes, path)
-        order = logits_of_labels(
-            label_names, named, model.num_classes, network=f"the checkpoint {path}"
-        )
-    except ValueError as error:
-        raise ValueError(
-            f"{str(error).rstrip('.')}; leave the logits out for new ones "
-            f"(exclude={layers})."
-        ) from None
-    for name, axis in heads.items():
-        variable = model.variable_by_name(name)
-        variable.assign(tf.gather(tf.convert_to_tensor(variable), order, axis=axis))

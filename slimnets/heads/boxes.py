@@ -12,10 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-# Anchors of a level of stride s have the heights s * 2 ** (1 + octave), and these
-# ratios of height to width: a digit is higher than wide.
-OCTAVES = (0.0, 0.5)
-RATIOS = (1.0, 1.7)
+# Heights and widths of the anchors at a position, in strides of their level.
+Shapes = Sequence[Sequence[float]]
 # Share of intersection over union from which an anchor is an object's, and below which
 # it is background ([1], section 4).
 POSITIVE, NEGATIVE = 0.5, 0.4
@@ -23,7 +21,27 @@ POSITIVE, NEGATIVE = 0.5, 0.4
 CODE_SCALE = (0.1, 0.1, 0.2, 0.2)
 
 
-def make_anchors(height: int, width: int, strides: Sequence[int]) -> np.ndarray:
+def anchor_shapes(
+    scale: float = 4.0,
+    octaves: Sequence[float] = (0.0, 1 / 3, 2 / 3),
+    ratios: Sequence[float] = (0.5, 1.0, 2.0),
+) -> tuple[tuple[float, float], ...]:
+    """Heights and widths of anchors, in strides; by default those of [1], section 4.
+
+    Args:
+        scale: the side of the smallest square.
+        octaves: the sides' logarithms to base 2, relative to that.
+        ratios: of height to width, at the square's area.
+    """
+    sides = [scale * 2**octave for octave in octaves]
+    return tuple(
+        (side * ratio**0.5, side / ratio**0.5) for side in sides for ratio in ratios
+    )
+
+
+def make_anchors(
+    height: int, width: int, strides: Sequence[int], shapes: Shapes
+) -> np.ndarray:
     """Returns the anchors of an image: float32 `[anchors, 4]`.
 
     Level by level, row by row: top, left, bottom, right, in pixels. Positions of a
@@ -33,11 +51,9 @@ def make_anchors(height: int, width: int, strides: Sequence[int]) -> np.ndarray:
     for stride in strides:
         rows = np.arange(-(-height // stride)) * stride
         columns = np.arange(-(-width // stride)) * stride
-        heights = np.repeat([stride * 2 ** (1 + octave) for octave in OCTAVES], 2)
-        widths = heights / np.tile(RATIOS, len(OCTAVES))
         y, x = np.meshgrid(rows, columns, indexing="ij")
         centres = np.stack([y, x], axis=-1)[:, :, np.newaxis]
-        half = np.stack([heights, widths], axis=-1) / 2
+        half = stride * np.asarray(shapes) / 2
         boxes = np.concatenate([centres - half, centres + half], axis=-1)
         levels.append(boxes.reshape(-1, 4))
     return np.concatenate(levels).astype(np.float32)
@@ -97,9 +113,10 @@ def match_anchors(
     overlaps = tf.where(real[:, tf.newaxis], overlaps, -1.0)
     best = tf.reduce_max(overlaps, axis=-1)
     objects = tf.argmax(overlaps, axis=-1, output_type=tf.int32)
-    # [batch, anchors, objects]: whether the anchor is the object's best.
+    # [batch, anchors, objects]: whether the anchor is the object's best; one that no
+    # anchor overlaps has none.
     champion = tf.equal(overlaps, tf.reduce_max(overlaps, axis=1, keepdims=True))
-    champion = champion & real[:, tf.newaxis]
+    champion = champion & real[:, tf.newaxis] & (overlaps > 0.0)
     forced = tf.reduce_any(champion, axis=-1)
     champion_of = tf.argmax(tf.cast(champion, tf.int32), -1, output_type=tf.int32)
     objects = tf.where(forced, champion_of, objects)

@@ -1,4 +1,4 @@
-"""A registered network as the backbone of a task."""
+"""A registered network as the backbone of a head."""
 
 from __future__ import annotations
 

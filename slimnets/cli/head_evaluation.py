@@ -1,0 +1,75 @@
+"""What `slimnets evaluate` does with a detector or a segmenter."""
+
+import csv
+import json
+import math
+import os
+
+from absl import flags
+
+from slimnets.cli.command import UsageError
+
+# What measures classes of images alone.
+_OF_CLASSES = (
+    "report", "corruptions", "plot", "views", "fit_temperature", "eval_crop_fraction",
+    "labels_offset", "records_pattern", "image_feature", "label_feature",
+)  # fmt: skip
+_DETECTIONS, _CLASSES = "detections.json", "classes.csv"
+
+
+def measure(flag_values: flags.FlagValues, trained) -> str:
+    """Evaluates a head, and prints and writes what came of it.
+
+    Returns:
+        The line that tells the measure.
+    """
+    for name in _OF_CLASSES:
+        if flag_values[name].value:
+            raise UsageError(
+                f"--{name} is of no effect with {trained.path}, which is of "
+                f"{trained.task}"
+            )
+    from slimnets.tasks.head_evaluation import evaluate_head
+
+    given = flag_values["batch_size"].present
+    measured = evaluate_head(
+        trained,
+        dataset_name=flag_values.dataset_name,
+        dataset_dir=flag_values.dataset_dir,
+        split=flag_values.dataset_split_name,
+        batch_size=flag_values.batch_size if given else None,
+        exif_orientation=flag_values.exif_orientation,
+        max_bad_records=flag_values.max_bad_records,
+    )
+    for title, table in measured.evaluation.tables.items():
+        _print_table(title, table)
+    if flag_values.output:
+        for path in _write(flag_values.output, measured):
+            print(path)
+    scope = f", {measured.scope}" if measured.scope else ""
+    return f"{measured.evaluation}{scope}"
+
+
+def _print_table(title, table) -> None:
+    if table:
+        print(title)
+    width = max(map(len, table), default=0)
+    for name, value in table.items():
+        shown = "-" if math.isnan(value) else f"{100 * value:.2f} %"
+        print(f"  {name:{width}} {shown:>9}")
+
+
+def _write(directory: str, measured) -> list[str]:
+    """Writes the table of classes, and a detector's results as COCO has them."""
+    path = os.path.join(directory, _CLASSES)
+    *_, (title, table) = measured.evaluation.tables.items()
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["class", title.removesuffix(" by class")])
+        writer.writerows(table.items())
+    if measured.results is None:
+        return [path]
+    found = os.path.join(directory, _DETECTIONS)
+    with open(found, "w", encoding="utf-8") as file:
+        json.dump(measured.results, file)
+    return [path, found]

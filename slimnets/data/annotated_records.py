@@ -1,0 +1,250 @@
+"""Boxes in record files as of the Object Detection API, masks in DeepLab's.
+
+    DIR/train.tfrecord, DIR/val.tfrecord, DIR/label_map.pbtxt
+    DIR/train-00000-of-00010.tfrecord ..., DIR/val-00000-of-00002 ...
+
+A split is what stands before the shard's number. Boxes are in
+`image/object/bbox/ymin` ..., as shares of the sides, with `image/object/class/label`,
+which counts from 1, or `image/object/class/text`; masks are PNG in
+`image/segmentation/class/encoded`. The names of the classes are in the label map,
+`*.pbtxt`, in `classes.txt` or, of boxes, in the records, which are then read once.
+
+Source: tensorflow/models, research/object_detection/g3doc/using_your_own_dataset.md,
+and research/deeplab/datasets/build_data.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets.data.annotated import AnnotatedSource, Encoded, Objects, splits_to_use
+from slimnets.data.annotated_files import class_names
+from slimnets.data.datasets import Dataset
+from slimnets.data.formats import is_hidden
+from slimnets.data.image_files import read_span
+from slimnets.data.records import check_shards, spans_of
+
+_IMAGE, _MASK = "image/encoded", "image/segmentation/class/encoded"
+_SIDES = tuple(f"image/object/bbox/{s}" for s in ("ymin", "xmin", "ymax", "xmax"))
+_LABEL, _TEXT = "image/object/class/label", "image/object/class/text"
+_CROWD = ("image/object/is_crowd", "image/object/difficult")
+_SHARDED = re.compile(r"(.+?)[-_.](?:tfrecord-)?\d{5}-of-\d{5}.*")
+_ENDINGS = (".tfrecord", ".tfrecords", ".record", ".records")
+_ITEM = re.compile(r"item\s*\{(.*?)\}", re.S)
+_ID = re.compile(r"\bid\s*:\s*(\d+)")
+_NAME = re.compile(r"""\bname\s*:\s*(["'])(.*?)\1""")
+_DISPLAY = re.compile(r"""\bdisplay_name\s*:\s*(["'])(.*?)\1""")
+
+
+def open_dataset(name: str, dataset_dir: str, ignore_label: int = 255) -> Dataset:
+    """Finds the records of a directory; see the module.
+
+    Args:
+        name: of the dataset.
+        dataset_dir: the directory.
+        ignore_label: the number in masks that is no class.
+
+    Raises:
+        FileNotFoundError: if there is no such directory, or no records in it.
+        ValueError: if a file is damaged, or nothing tells the classes.
+    """
+    files = _files(dataset_dir)
+    spans = {split: spans_of(paths) for split, paths in files.items()}
+    numbers, names = _classes(dataset_dir)
+    if not names:
+        numbers, names = _classes_in(files, spans)
+        if not names:
+            raise ValueError(
+                f"{dataset_dir} has no label map, *.pbtxt, and its records have no "
+                f"{_TEXT}: give the names of the classes in classes.txt."
+            )
+    source = functools.cache(
+        lambda split: AnnotatedRecords(
+            files[split], spans[split], names, numbers, ignore_label
+        )
+    )
+    return Dataset(
+        name=name,
+        image_shape=(None, None, 3),
+        value_range=(0, 255),
+        label_names=tuple(names),
+        splits={split: sum(map(len, parts)) for split, parts in spans.items()},
+        default_preprocessing="",
+        loader=source,
+        on_disk=True,
+        directory=dataset_dir,
+        **splits_to_use(list(files)),
+    )
+
+
+class AnnotatedRecords(AnnotatedSource):
+    """Photos in TFRecord files.
+
+    Args:
+        paths: the files.
+        spans: offset and length of each file's records, `[records, 2]`.
+        names: of the classes.
+        numbers: the class, from 0 on, by the number in the records.
+        ignore_label: the number in masks that is no class.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        spans: Sequence[np.ndarray],
+        names: Sequence[str],
+        numbers: Mapping[int, int],
+        ignore_label: int = 255,
+    ):
+        self.num_classes, self.ignore_label = len(names), ignore_label
+        self._places = [
+            (path, record, *span)
+            for path, part in zip(paths, spans, strict=True)
+            for record, span in enumerate(part.tolist())
+        ]
+        self.number = len(self._places)
+        self._texts = {name.encode(): label for label, name in enumerate(names)}
+        self._numbers = numbers
+
+    def name(self, index: int) -> str:
+        path, record, *_ = self._places[index]
+        return f"{path}:{record}"
+
+    def encoded(self, index: int) -> Encoded:
+        path, _, offset, length = self._places[index]
+        features = _features(read_span(path, offset, length))
+        images = _values(features, _IMAGE)
+        if not images:
+            raise ValueError(f"the record has no feature {_IMAGE!r}")
+        if masks := _values(features, _MASK):
+            return Encoded(images[0], mask=masks[0])
+        sides = [_values(features, "image/" + side) for side in ("height", "width")]
+        size = (int(sides[0][0]), int(sides[1][0])) if all(sides) else None
+        return Encoded(images[0], size, self._objects(features, images[0], size))
+
+    def _objects(
+        self, features: Any, image: bytes, size: tuple[int, int] | None
+    ) -> Objects:
+        corners = [_values(features, side) for side in _SIDES]
+        if len(set(map(len, corners))) > 1:
+            numbers = ", ".join(map(str, map(len, corners)))
+            raise ValueError(f"the record has {numbers} sides of boxes {_SIDES}")
+        labels = self._labels(features, len(corners[0]))
+        if size is None:
+            size = tf.io.decode_image(image, expand_animations=False).shape[:2]
+        boxes = np.array(corners, np.float64).T.reshape(-1, 4)
+        if not np.isfinite(boxes).all():
+            raise ValueError("the record has a box that is not finite")
+        boxes = np.clip(boxes, 0.0, 1.0) * np.array([*size, *size])
+        there = (boxes[:, 2:] > boxes[:, :2]).all(-1)
+        flags = [_values(features, flag) for flag in _CROWD]
+        crowd = np.zeros(len(boxes), bool)
+        for flag in flags:
+            if len(flag) == len(boxes):
+                crowd |= np.array(flag, bool)
+        return Objects.of(boxes[there], labels[there], crowd[there])
+
+    def _labels(self, features: Any, number: int) -> np.ndarray:
+        """Classes from 0 on, by number or, without these, by text."""
+        found = _values(features, _LABEL)
+        known: Mapping = self._numbers
+        if not found:
+            found, known = _values(features, _TEXT), self._texts
+        if len(found) != number:
+            raise ValueError(f"the record has {number} boxes, but {len(found)} labels")
+        for label in found:
+            if label not in known:
+                raise ValueError(
+                    f"the record has the label {label!r}, which is none of its classes"
+                )
+        return np.array([known[label] for label in found], np.int32)
+
+
+def _features(record: bytes) -> Any:
+    try:
+        return tf.train.Example.FromString(record).features.feature
+    except Exception:  # protobuf's DecodeError has no public home in TensorFlow.
+        raise ValueError("the record is no tf.train.Example") from None
+
+
+def _values(features: Any, name: str) -> list:
+    """The values of a feature, of whatever kind; none where there is none."""
+    if name not in features:
+        return []
+    feature = features[name]
+    kind = feature.WhichOneof("kind")
+    return list(getattr(feature, kind).value) if kind else []
+
+
+def _files(dataset_dir: str) -> dict[str, list[str]]:
+    """The record files by split."""
+    if not os.path.isdir(dataset_dir):
+        raise FileNotFoundError(f"There is no directory {dataset_dir}.")
+    found: dict[str, list[str]] = {}
+    for name in sorted(os.listdir(dataset_dir)):
+        sharded = _SHARDED.fullmatch(name)
+        stem, ending = os.path.splitext(name)
+        if is_hidden(name) or not (sharded or ending in _ENDINGS):
+            continue
+        found.setdefault(sharded[1] if sharded else stem, []).append(name)
+    if not found:
+        raise FileNotFoundError(
+            f"{dataset_dir} holds no record files, such as train.tfrecord or "
+            "train-00000-of-00010."
+        )
+    for names in found.values():
+        if _SHARDED.fullmatch(names[0]):
+            check_shards(names, dataset_dir)
+    return {
+        split: [os.path.join(dataset_dir, name) for name in names]
+        for split, names in found.items()
+    }
+
+
+def _classes(dataset_dir: str) -> tuple[dict[int, int], tuple[str, ...]]:
+    """Labels by the records' numbers, and names, of a label map or a list."""
+    maps = sorted(n for n in os.listdir(dataset_dir) if n.endswith(".pbtxt"))
+    if not maps:
+        names = class_names(dataset_dir) or ()
+        return {number: number - 1 for number in range(1, len(names) + 1)}, names
+    path = os.path.join(dataset_dir, maps[0])
+    with open(path, encoding="utf-8", errors="replace") as file:
+        items = _ITEM.findall(file.read())
+    named = {}
+    for item in items:
+        number, name = _ID.search(item), _DISPLAY.search(item) or _NAME.search(item)
+        if not number or not name:
+            raise ValueError(f"{path} is damaged: an item has no id or no name.")
+        named[int(number[1])] = name[2]
+    if not named:
+        raise ValueError(f"{path} is no label map: it has no item.")
+    numbers = {number: label for label, number in enumerate(sorted(named))}
+    return numbers, tuple(named[number] for number in sorted(named))
+
+
+def _classes_in(
+    files: Mapping[str, Sequence[str]], spans: Mapping[str, Sequence[np.ndarray]]
+) -> tuple[dict[int, int], tuple[str, ...]]:
+    """The same of the records' own texts: in the order of their numbers, if there are
+    any, else in alphabetical order."""
+    found: dict[str, int] = {}
+    for split, paths in files.items():
+        for path, part in zip(paths, spans[split], strict=True):
+            for record, (offset, length) in enumerate(part.tolist()):
+                try:
+                    features = _features(read_span(path, offset, length))
+                except ValueError as error:
+                    raise ValueError(f"{path}:{record}: {error}.") from None
+                texts, labels = _values(features, _TEXT), _values(features, _LABEL)
+                labels = labels or [0] * len(texts)
+                for text, label in zip(texts, labels, strict=False):
+                    found[text.decode("utf-8", "replace")] = int(label)
+    names = tuple(sorted(found, key=lambda name: (found[name], name)))
+    return {found[name]: label for label, name in enumerate(names)}, names

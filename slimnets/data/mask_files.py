@@ -1,0 +1,117 @@
+"""Masks as PNG, of the same names as their photos.
+
+    DIR/images/1.jpg, DIR/masks/1.png ...
+    DIR/train/images/1.jpg, DIR/train/masks/1.png, DIR/val/...
+    DIR/JPEGImages/1.jpg, DIR/SegmentationClass/1.png, DIR/ImageSets/Segmentation/...
+
+A mask's pixels are the numbers of classes, in gray or by a palette. Their names are in
+`classes.txt`, the background's first; without it they are VOC's, in its layout, or the
+numbers up to the largest one that there is.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import pathlib
+
+from slimnets.data.annotated import decode_mask
+from slimnets.data.annotated_files import (
+    Entry,
+    by_stem,
+    class_names,
+    dataset_of,
+    image_sets,
+    split_folders,
+)
+from slimnets.data.datasets import Dataset
+from slimnets.data.formats import is_image
+from slimnets.data.sources import ALL
+
+_IMAGES = ("images", "JPEGImages")
+_VOC = "SegmentationClass"
+_MASKS = ("masks", _VOC)
+_VOC_NAMES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car",
+    "cat", "chair", "cow", "diningtable", "dog", "horse", "motorbike", "person",
+    "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+
+
+def open_dataset(name: str, dataset_dir: str, ignore_label: int = 255) -> Dataset:
+    """Finds photos and their masks; see the module.
+
+    Args:
+        name: of the dataset.
+        dataset_dir: the directory.
+        ignore_label: the number that is no class.
+
+    Raises:
+        FileNotFoundError: if there are no such folders, or a photo is missing.
+        ValueError: if the masks have no class but one.
+    """
+    splits: dict[str, list[Entry]] = {}
+    is_voc = False
+    for split, folder in split_folders(dataset_dir).items():
+        images, masks = (_below(folder, names) for names in (_IMAGES, _MASKS))
+        is_voc |= os.path.basename(masks) == _VOC
+        pairs = _pairs(images, masks)
+        sets = image_sets(os.path.join(folder, "ImageSets", "Segmentation"))
+        if split != ALL or not sets:
+            splits[split] = list(pairs.values())
+            continue
+        for own, stems in sets.items():
+            if missing := [stem for stem in stems if stem not in pairs]:
+                raise FileNotFoundError(
+                    f"{folder}: the list of {own!r} names {missing[0]}, which has no "
+                    "mask."
+                )
+            splits[own] = [pairs[stem] for stem in stems]
+    names = class_names(dataset_dir)
+    if names is None and is_voc:
+        names = _VOC_NAMES
+    if names is None:
+        every = [entry.mask for entries in splits.values() for entry in entries]
+        names = tuple(map(str, range(_largest(every, ignore_label) + 1)))
+        if len(names) < 2:
+            raise ValueError(
+                f"The masks of {dataset_dir} have no class but 0, where "
+                f"ignore_label={ignore_label} is none."
+            )
+    return dataset_of(name, dataset_dir, splits, names, ignore_label)
+
+
+def _below(folder: str, names: tuple[str, ...]) -> str:
+    for name in names:
+        if os.path.isdir(os.path.join(folder, name)):
+            return os.path.join(folder, name)
+    raise FileNotFoundError(f"{folder} has no folder {' or '.join(names)}.")
+
+
+def _pairs(images: str, masks: str) -> dict[str, Entry]:
+    """Photos that have masks, by name; VOC has many that have none."""
+    photos = by_stem(images, is_image)
+    found = by_stem(masks, lambda path: path.lower().endswith(".png"))
+    if missing := [stem for stem in found if stem not in photos]:
+        raise FileNotFoundError(
+            f"{images} has no image for {len(missing)} of {len(found)} masks, such as "
+            f"{found[missing[0]]}."
+        )
+    return {
+        stem: Entry(photos[stem], number, mask=path)
+        for number, (stem, path) in enumerate(found.items(), start=1)
+    }
+
+
+def _largest(masks: list[str], ignore_label: int) -> int:
+    """The largest number of a class in masks, all of which are read."""
+
+    def largest(path: str) -> int:
+        try:
+            values = decode_mask(pathlib.Path(path).read_bytes())
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be used: {error}.") from None
+        return int(values[values != ignore_label].max(initial=0))
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return max(pool.map(largest, dict.fromkeys(masks)), default=0)

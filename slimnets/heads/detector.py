@@ -1,0 +1,221 @@
+"""RetinaNet on any backbone by name.
+
+A feature pyramid on the backbone's levels, two heads that all levels share, anchors,
+and class-wise non-maximum suppression.
+
+Source: [1] Lin et al., RetinaNet, arXiv:1708.02002.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from slimnets import features, layers, necks
+from slimnets.end_points import EndPoints
+from slimnets.heads.backbones import build_backbone
+from slimnets.heads.boxes import Shapes, anchor_shapes, decode_boxes, make_anchors
+from slimnets.scopes import arg_scope
+
+# Shapes of the anchors at a position, where nothing else is said.
+RETINANET = anchor_shapes()
+# Share of anchors that are an object's, as the class head begins with it ([1], 4.1).
+PRIOR = 0.01
+LEVELS = ("C3", "C4", "C5")
+# Levels beyond are not the backbone's, but the pyramid's own ([1], section 4).
+_COARSEST = 5
+# In an image, as COCO counts them.
+MOST_DETECTIONS = 100
+
+
+def detector(
+    images: tf.Tensor,
+    num_classes: int,
+    is_training: bool | tf.Tensor = False,
+    *,
+    backbone: str,
+    levels: Sequence[str] = LEVELS,
+    pyramid_depth: int = 64,
+    head_convs: int = 2,
+    anchors: Shapes = RETINANET,
+    **backbone_options: Any,
+) -> tuple[dict[str, tf.Tensor], EndPoints]:
+    """Builds a detector.
+
+    Args:
+        images: `[batch, height, width, channels]`.
+        num_classes: number of classes.
+        is_training: as of the backbone.
+        backbone: a registered network with these levels.
+        levels: consecutive levels, finest first; those beyond C5 are the pyramid's.
+        pyramid_depth: channels of the pyramid and the heads.
+        head_convs: how many convolutions each head has before its last.
+        anchors: heights and widths of the anchors at a position, in strides.
+        **backbone_options: further arguments of the backbone.
+
+    Returns:
+        `classes`, logits `[batch, anchors, num_classes]`, and `boxes`, codes `[batch,
+        anchors, 4]`, of the anchors in the order of `make_anchors`; and the
+        backbone's end points with the pyramid's, P3 for example.
+
+    Raises:
+        ValueError, KeyError: for a network or level that is not there.
+    """
+    # Before anything is built, because a wrong level should be a short message.
+    own = [level for level in levels if _number(level) <= _COARSEST]
+    features.feature_info(backbone, levels=own, normalized=True)
+    end_points = build_backbone(backbone, images, is_training, **backbone_options)
+    found = features.features(end_points, own, normalized=True)
+    pyramid = necks.feature_pyramid(
+        found, pyramid_depth, max_level=_number(levels[-1]), scope="neck"
+    )
+    end_points.update(pyramid)
+    sizes = {"classes": num_classes, "boxes": 4}
+    heads = {
+        name: functools.partial(
+            _head,
+            name=name,
+            size=size,
+            depth=pyramid_depth,
+            convs=head_convs,
+            per_position=len(anchors),
+        )
+        for name, size in sizes.items()
+    }
+    outputs = {
+        name: tf.concat([head(net) for net in pyramid.values()], axis=1)
+        for name, head in heads.items()
+    }
+    return outputs, end_points
+
+
+def _number(level: str) -> int:
+    return int(level[1:])
+
+
+def _head(
+    net: tf.Tensor, name: str, size: int, depth: int, convs: int, per_position: int
+) -> tf.Tensor:
+    """One of the two heads on one level: `[batch, positions * anchors, size]`."""
+    height, width = net.shape[1:3]
+    bias = -math.log((1 - PRIOR) / PRIOR) if name == "classes" else 0.0
+    with (
+        tf.compat.v1.variable_scope(f"{name}_head", reuse=tf.compat.v1.AUTO_REUSE),
+        arg_scope([layers.group_norm], groups=math.gcd(depth, 16)),
+    ):
+        for index in range(1, convs + 1):
+            net = layers.conv2d(
+                net, depth, 3, normalizer_fn=layers.group_norm, scope=f"conv{index}"
+            )
+        net = layers.conv2d(
+            net,
+            per_position * size,
+            3,
+            activation_fn=None,
+            weights_initializer=tf.compat.v1.random_normal_initializer(stddev=0.01),
+            biases_initializer=tf.compat.v1.constant_initializer(bias),
+            scope="output",
+        )
+    if None in (height, width):
+        return tf.reshape(net, [tf.shape(net)[0], -1, size])
+    # The batch may be free, and the shape is a constant: not all formats have others.
+    return tf.reshape(net, [-1, height * width * per_position, size])
+
+
+def anchors_of(height: int, width: int, options: Mapping[str, Any]) -> tf.Tensor:
+    """The anchors `[anchors, 4]` of a detector, in the order of its outputs.
+
+    Args:
+        height, width: of its images.
+        options: the further arguments of `detector`.
+    """
+    strides = [2 ** _number(level) for level in options.get("levels", LEVELS)]
+    shapes = options.get("anchors", RETINANET)
+    return tf.constant(make_anchors(height, width, strides, shapes))
+
+
+def found_boxes(
+    outputs: Mapping[str, tf.Tensor],
+    height: int,
+    width: int,
+    options: Mapping[str, Any],
+    *,
+    raw: bool = False,
+) -> dict[str, tf.Tensor]:
+    """What a detector finds.
+
+    Args:
+        outputs: what `detector` gave.
+        height, width: of its images.
+        options: the further arguments that it had.
+        raw: whether nothing is suppressed.
+
+    Returns:
+        What `detections` does; or `boxes` `[batch, anchors, 4]` in pixels and `scores`
+        `[batch, anchors, num_classes]` of every anchor, which suppression makes
+        detections of.
+    """
+    anchors = anchors_of(height, width, options)
+    if not raw:
+        return detections(outputs, anchors)
+    boxes, scores = _boxes_and_scores(outputs, anchors)
+    return {"boxes": boxes, "scores": scores}
+
+
+def detections(
+    outputs: Mapping[str, tf.Tensor], anchors: tf.Tensor, **options: Any
+) -> dict[str, tf.Tensor]:
+    """Boxes after non-maximum suppression within each class.
+
+    Args:
+        outputs: what `detector` gave.
+        anchors: `[anchors, 4]`.
+        **options: as of `suppressed`, which tells what is returned.
+    """
+    return suppressed(*_boxes_and_scores(outputs, anchors), **options)
+
+
+def suppressed(
+    boxes: tf.Tensor,
+    scores: tf.Tensor,
+    *,
+    max_detections: int = MOST_DETECTIONS,
+    overlap: float = 0.5,
+    least_score: float = 0.02,
+) -> dict[str, tf.Tensor]:
+    """Boxes after non-maximum suppression within each class.
+
+    Args:
+        boxes: `[batch, anchors, 4]`.
+        scores: `[batch, anchors, classes]`.
+        max_detections: in an image.
+        overlap: intersection over union, beyond which the worse of two is suppressed.
+        least_score: of a detection.
+
+    Returns:
+        `boxes` `[batch, max_detections, 4]` in pixels, `scores` and `classes`
+        `[batch, max_detections]`, best first, and `number` `[batch]`, of those that
+        are detections.
+    """
+    found = tf.image.combined_non_max_suppression(
+        tf.expand_dims(boxes, 2),
+        scores,
+        max_output_size_per_class=max_detections,
+        max_total_size=max_detections,
+        iou_threshold=overlap,
+        score_threshold=least_score,
+        clip_boxes=False,
+    )
+    return dict(zip(("boxes", "scores", "classes", "number"), found, strict=True))
+
+
+def _boxes_and_scores(
+    outputs: Mapping[str, tf.Tensor], anchors: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Of every anchor: `[batch, anchors, 4]` and `[batch, anchors, classes]`."""
+    boxes = decode_boxes(tf.cast(outputs["boxes"], tf.float32), anchors)
+    return boxes, tf.sigmoid(tf.cast(outputs["classes"], tf.float32))

@@ -1,0 +1,178 @@
+"""Measuring a trained head on any photos that are annotated."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from slimnets.data.annotated import IGNORED, Photo, open_annotated
+from slimnets.data.datasets import Dataset
+from slimnets.heads.rows import DETECTION, SEGMENTATION
+from slimnets.tasks.average_precision import DetectionEvaluation, annotation
+from slimnets.tasks.detection import Detection, evaluate_boxes
+from slimnets.tasks.finding import finder_of, found_in
+from slimnets.tasks.head_config import COMPOSED, DetectionConfig, SegmentationConfig
+from slimnets.tasks.segmentation import (
+    Segmentation,
+    SegmentationEvaluation,
+    evaluate_masks,
+)
+from slimnets.trained import Trained
+from slimnets.training.evaluation_data import (
+    check_directory,
+    classes_of,
+    is_trained_on,
+    scope_of,
+)
+from slimnets.training.training_config import TrainingConfig
+
+_TASKS = {
+    DETECTION: (Detection, DetectionConfig, evaluate_boxes),
+    SEGMENTATION: (Segmentation, SegmentationConfig, evaluate_masks),
+}
+_KINDS = {DETECTION: "boxes", SEGMENTATION: "masks"}
+_BATCH_SIZE = 8
+
+Found = tuple[int, Photo, Mapping[str, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class HeadMeasure:
+    """How well a head does.
+
+    Attributes:
+        evaluation: in numbers.
+        scope: which of how many photos these are; empty where the dataset has splits.
+        results: of a detector, all that it found, as COCO's results have it; else None.
+    """
+
+    evaluation: DetectionEvaluation | SegmentationEvaluation
+    scope: str = ""
+    results: list[dict[str, Any]] | None = None
+
+
+def evaluate_head(
+    trained: Trained,
+    *,
+    dataset_name: str | None = None,
+    dataset_dir: str | None = None,
+    split: str | None = None,
+    batch_size: int | None = None,
+    exif_orientation: bool | None = None,
+    max_bad_records: int = 0,
+) -> HeadMeasure:
+    """Measures what `open_trained` gave, a Model or an export.
+
+    Args:
+        trained: of `heads.HEADS`.
+        dataset_name: as of `open_annotated`, or `digits` for composed images; None for
+            what it was trained on.
+        dataset_dir: where it lies; None for where it lay.
+        split: None for the one that is held out of what it was trained on, and for all
+            of another dataset that has no splits of its own.
+        batch_size: photos at a time.
+        exif_orientation: whether photos are turned upright; None for as in training.
+        max_bad_records: how many photos that cannot be used may be left out.
+
+    Raises:
+        FileNotFoundError: if the dataset is not there.
+        ValueError: if dataset and network do not fit, or a name is not known.
+    """
+    known = trained.metadata.get("config", {})
+    own = trained.metadata.get("dataset_name")
+    name = dataset_name or own
+    if name is None:
+        raise ValueError(
+            f"{trained.path} does not tell its dataset: give dataset_name."
+        )
+    if name == COMPOSED:
+        if dataset_dir or split:
+            raise ValueError(
+                f"dataset_dir={dataset_dir} and split={split} are of no effect with "
+                f"dataset_name={COMPOSED}, whose images are composed."
+            )
+        return HeadMeasure(_evaluate_composed(trained))
+    if dataset_dir is None and name == known.get("dataset_name"):
+        dataset_dir = known.get("dataset_dir")
+        check_directory(dataset_dir, trained.path)
+    dataset = open_annotated(
+        name, _KINDS[trained.task], dataset_dir, known.get("ignore_label", 255)
+    )
+    whole = "" if is_trained_on(trained, dataset) else dataset.whole_split
+    split = split or whole or dataset.test_split
+    upright = trained.exif_orientation if exif_orientation is None else exif_orientation
+    source = dataset.source(split)
+    photos = found_in(
+        source,
+        finder_of(trained),
+        trained.batch_size or batch_size or _BATCH_SIZE,
+        trained.channels,
+        upright,
+        max_bad_records,
+    )
+    photos = _in_order_of_network(photos, np.array(classes_of(trained, dataset)))
+    results: list[dict[str, Any]] | None = None
+    if trained.task == DETECTION:
+        results = []
+        photos = _kept(photos, source.id, _category_ids(trained, dataset), results)
+    evaluation = _TASKS[trained.task][2](photos, trained.label_names)
+    return HeadMeasure(evaluation, scope_of(trained, dataset, split), results)
+
+
+def _evaluate_composed(trained: Trained) -> Any:
+    """Measures on composed images as the run was measured."""
+    task, config, _ = _TASKS[trained.task]
+    known = trained.metadata.get("config", {})
+    if known.get("dataset_name") != COMPOSED:
+        raise ValueError(
+            f"dataset_name={COMPOSED} is of no use for {trained.path}, which was "
+            "trained on other images."
+        )
+    own, others = (
+        {field.name for field in dataclasses.fields(each)}
+        for each in (config, TrainingConfig)
+    )
+    own -= others
+    settings = {name: value for name, value in known.items() if name in own}
+    made = config(
+        model_name=known["model_name"],
+        train_dir=known["train_dir"],
+        **{**settings, "train_image_size": trained.image_size},
+    )
+    return task().evaluate(made, trained.network)
+
+
+def _in_order_of_network(
+    photos: Iterable[Found], places: np.ndarray
+) -> Iterator[Found]:
+    """The photos with the dataset's classes as the network counts them."""
+    for index, photo, found in photos:
+        objects, mask = photo.objects, photo.mask
+        if objects is not None:
+            objects = objects._replace(labels=places[objects.labels])
+        if mask is not None:
+            mask = np.where(mask >= 0, places[np.maximum(mask, 0)], IGNORED)
+        yield index, photo._replace(objects=objects, mask=mask), found
+
+
+def _category_ids(trained: Trained, dataset: Dataset) -> list[int]:
+    """The numbers of the network's classes in COCO's files."""
+    ids = dataset.category_ids or range(1, dataset.num_classes + 1)
+    by_class = dict(zip(classes_of(trained, dataset), ids, strict=True))
+    return [by_class.get(label, label + 1) for label in range(trained.num_classes)]
+
+
+def _kept(
+    photos: Iterable[Found], id_of: Any, category_ids: list[int], results: list
+) -> Iterator[Found]:
+    """The same, of which the boxes that are found go to `results`, too."""
+    for index, photo, found in photos:
+        for box, label, score in zip(
+            found["boxes"], found["classes"], found["scores"], strict=True
+        ):
+            made = annotation(id_of(index), box, category_ids[label])
+            results.append({**made, "score": float(score)})
+        yield index, photo, found

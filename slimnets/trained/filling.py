@@ -1,0 +1,96 @@
+"""Filling a Model that is to be trained on with what was trained before."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+
+import tensorflow as tf
+
+from slimnets.checkpoints import LoadReport, load_weights, open_weights
+from slimnets.checkpoints.recognition import class_axes
+from slimnets.data.class_names import logits_of_labels, names_of_logits
+from slimnets.data.labels import labels_beside
+from slimnets.listing import listed
+from slimnets.model import Model
+from slimnets.model.pretrained import patterns_of_new
+from slimnets.trained.opening import are_given
+
+# So many layers stand in a message.
+_NAMED = 4
+
+
+def load_into(
+    model: Model,
+    path: str | os.PathLike,
+    *,
+    averages: bool | None = None,
+    rename: Iterable[tuple[str, str]] = (),
+    exclude: Callable[[Sequence[str]], Iterable[str]] = lambda names: (),
+    label_names: Sequence[str] | None = None,
+) -> str:
+    """Fills a Model that is built, such as one that is to be trained on.
+
+    Args:
+        model: the network; its classes need not be the file's if their logits are left
+            out by `exclude`, as those of public weights are in any case.
+        path: a file or a checkpoint as of `open_trained`.
+        averages: as of `open_trained`.
+        rename: as of `load_weights`.
+        exclude: a function of the file's names; gives patterns as of `load_weights`.
+        label_names: of the model's classes; where the file has other ones, or in
+            another order, its logits are put into this order.
+
+    Returns:
+        One line: how many variables are of what, and the scopes of those that are new.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_weights`; and if the file's classes
+            have other names.
+    """
+    weights = open_weights(path, averages)
+    patterns = [*exclude(list(weights)), *patterns_of_new(weights, model)]
+    report = load_weights(weights, model, patterns, rename)
+    if label_names is not None and are_given(weights.prefix, weights.metadata):
+        named = labels_beside(weights.prefix, weights.metadata)
+        _order_classes(model, report, named, label_names, weights.prefix)
+    every = len(report.loaded) + len(report.excluded)
+    return f"{len(report.loaded)} of {every} variables from {weights.source}" + (
+        f"; new: {_scopes(report.excluded)}" if report.excluded else ""
+    )
+
+
+def _scopes(names: Sequence[str]) -> str:
+    """The layers of variables, each by its name alone, the first few of them."""
+    found = list(dict.fromkeys(name.split("/")[-2:][0] for name in names))
+    return listed(found, _NAMED)
+
+
+def _order_classes(
+    model: Model,
+    report: LoadReport,
+    names: Sequence[str] | None,
+    label_names: Sequence[str],
+    path: str,
+) -> None:
+    """Puts the logits that were loaded into the order of other labels."""
+    if names is None or tuple(names) == tuple(label_names):
+        return
+    axes = class_axes(model.network_function, model.network_options)
+    heads = {n: axis for n, axis in axes.items() if n in report.loaded}
+    if not heads:
+        return
+    layers = sorted({f"{name.rpartition('/')[0]}/.*" for name in heads})
+    try:
+        named = names_of_logits(names, model.num_classes, path)
+        order = logits_of_labels(
+            label_names, named, model.num_classes, network=f"the checkpoint {path}"
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"{str(error).rstrip('.')}; leave the logits out for new ones "
+            f"(exclude={layers})."
+        ) from None
+    for name, axis in heads.items():
+        variable = model.variable_by_name(name)
+        variable.assign(tf.gather(tf.convert_to_tensor(variable), order, axis=axis))
