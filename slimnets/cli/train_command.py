@@ -46,6 +46,10 @@ FIELDS = (
      "weights are not taken from --checkpoint_path."),
     *weights_flags.FIELDS,
     *build_flags.RULES,
+    ("integer", "quantize_delay", "Train for int8: weights and activations are rounded "
+     "as there from this step on. --checkpoint_path may be of a network of floats."),
+    ("string", "float_layers", "A regular expression of the scopes of layers that "
+     "--quantize_delay leaves in float: '(conv1|logits)'."),
     ("string", "norm", "The network's norm: batch, frozen, sync or group."),
     ("integer", "freeze_at", "How many of the network's stages do not train: 1 is the "
      "root, 2 the first block too."),

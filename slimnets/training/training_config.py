@@ -29,6 +29,7 @@ _NEEDS = {
     "rename": "checkpoint_path",
     "exclude": "checkpoint_path",
     "update_frozen_statistics": "trainable_scopes",
+    "float_layers": "quantize_delay",
     "teacher_weight": "teacher",
     "teacher_temperature": "teacher",
 }
@@ -54,6 +55,9 @@ class TrainingConfig(InputConfig, OptimizationConfig):
         exclude: patterns of names whose weights are new, as of `load_weights`.
         rules: a JSON file of rules by path, or what stands in it; see `layer_rules`.
         rule: texts PATTERN:KEYWORD=VALUE, rules that win over those.
+        quantize_delay: trains for int8, by `rules.quantization_rules`, and rounds from
+            this step on; None for a network of floats.
+        float_layers: a regular expression of the scopes of layers that are not rounded.
         norm: the network's: `batch`, `frozen`, `sync` or `group`.
         freeze_at: how many of the network's stages do not train: 1 is the root, 2 the
             first block too.
@@ -113,6 +117,8 @@ class TrainingConfig(InputConfig, OptimizationConfig):
     exclude: Sequence[str] | None = None
     rules: Any = None
     rule: Sequence[str] | None = None
+    quantize_delay: int | None = None
+    float_layers: str | None = None
     norm: str = "batch"
     freeze_at: int = 0
     trainable_scopes: str | None = None
@@ -186,10 +192,16 @@ class TrainingConfig(InputConfig, OptimizationConfig):
 
     @property
     def layer_rules(self) -> list[list]:
-        """The rules by path, of the file and of the texts."""
+        """The rules by path: of quantization, of the file and of the texts."""
+        from slimnets.rules import quantization_rules
         from slimnets.rules.values import parse_rule
 
-        return [*(self.rules or ()), *map(parse_rule, self.rule or ())]
+        own = [*(self.rules or ()), *map(parse_rule, self.rule or ())]
+        if self.quantize_delay is None:
+            return own
+        # A step of several parts runs the layers as often.
+        delay = self.quantize_delay * self.accumulation_steps
+        return [*map(list, quantization_rules(delay, self.float_layers)), *own]
 
     def to_json(self) -> dict[str, Any]:
         fields = dataclasses.fields(self)
@@ -222,13 +234,17 @@ class TrainingConfig(InputConfig, OptimizationConfig):
     def _check_needs(self) -> None:
         for name, other in _NEEDS.items():
             value = getattr(self, name)
-            if value not in (None, False, []) and not getattr(self, other):
+            zero_counts = other == "quantize_delay"
+            there = getattr(self, other)
+            there = there is not None if zero_counts else there
+            if value not in (None, False, []) and not there:
                 raise ValueError(f"{name}={value!r} is of no effect without {other}.")
 
 
 _LEAST = {
     "seed": 0,
     "freeze_at": 0,
+    "quantize_delay": 0,
     "recalibrate_batches": 0,
     "save_interval_steps": 1,
     "keep_checkpoints": 1,
