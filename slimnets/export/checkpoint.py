@@ -13,10 +13,12 @@ from slimnets.data import Dataset, evaluation_batches
 from slimnets.export.exporting import Report, export_model, write_json
 from slimnets.export.frozen import IMAGES, LOGITS, as_function
 from slimnets.export.loading import load
+from slimnets.rules.quantization import is_quantized
 from slimnets.trained import Trained, open_trained
 from slimnets.training.evaluation_data import classes_of, dataset_for
 
 CALIBRATION_BATCH = 8
+_CALIBRATION = 128
 _MOST_READ = 16
 # How it was trained is the checkpoint's affair.
 _NOT_CARRIED = ("config", "precision")
@@ -103,7 +105,7 @@ def export_trained(
     levels: Sequence[str] | None = None,
     dataset_name: str | None = None,
     dataset_dir: str | None = None,
-    calibration_images: int = 128,
+    calibration_images: int | None = None,
     measure: bool = False,
     tolerance: float | None = None,
 ) -> tuple[Report, Accuracies | None]:
@@ -116,16 +118,29 @@ def export_trained(
         dataset_name: whose training images int8 is calibrated with, and whose test
             images `measure` classifies; None for what it was trained on.
         dataset_dir: where a dataset on disk lies.
-        calibration_images: how many images int8 is calibrated with.
+        calibration_images: how many images int8 is calibrated with, 128 by default;
+            none for a network that was trained for it.
         measure: whether the accuracies before and after are measured. They are stored
             in the JSON file.
     """
     data = None
-    if precision == "int8" or measure:
+    calibrated = precision == "int8" and not is_quantized(
+        trained.network.variables_by_name
+    )
+    if calibration_images is not None and not calibrated:
+        raise ValueError(
+            f"calibration_images={calibration_images} is of no effect: "
+            + (
+                "its training has found the ranges."
+                if precision == "int8"
+                else f"precision={precision!r} has no ranges."
+            )
+        )
+    if calibrated or measure:
         data = _Data(trained, *dataset_for(trained, dataset_name, dataset_dir), measure)
     batches: list[np.ndarray] = []
-    if precision == "int8":
-        batches = _calibration(data, calibration_images, batch_size)
+    if calibrated:
+        batches = _calibration(data, calibration_images or _CALIBRATION, batch_size)
     own = {k: v for k, v in trained.metadata.items() if k not in _NOT_CARRIED}
     size = trained.image_size
     report = export_model(

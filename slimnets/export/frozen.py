@@ -14,6 +14,7 @@ from slimnets.export.fold import fold
 from slimnets.export.graph import GraphDef, set_constant
 from slimnets.export.preactivation import activations_apart
 from slimnets.export.precision import to_precision
+from slimnets.export.quantized import is_quantized
 from slimnets.features import LEVELS
 from slimnets.layers import conv_operations
 from slimnets.model import Model
@@ -54,6 +55,11 @@ class Frozen:
         """Returns it as TensorFlow's optimizer can fuse it; see `activations_apart`."""
         graph_def = activations_apart(self.graph_def, self.outputs)
         return dataclasses.replace(self, graph_def=graph_def)
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the network was trained for int8; see `quantized`."""
+        return is_quantized(self.graph_def)
 
     def function(self) -> Callable[..., dict[str, tf.Tensor]]:
         """Returns a function, of one trace, from inputs to outputs by name."""

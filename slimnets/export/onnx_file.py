@@ -18,10 +18,20 @@ from slimnets.export.saved_model import Run
 _PREPARED = {"onnx.quant.pre_process": "onnxruntime.quant"}
 
 
-def write_onnx(frozen: Frozen, path: str, metadata: Mapping[str, Any]) -> None:
-    """Writes an ONNX file; the metadata are texts in it, as JSON."""
+def write_onnx(
+    frozen: Frozen, path: str, metadata: Mapping[str, Any], *, int8: bool = False
+) -> None:
+    """Writes an ONNX file; the metadata are texts in it, as JSON.
+
+    Args:
+        frozen: a folded graph.
+        path: the file.
+        metadata: by name.
+        int8: whether the weights are stored in int8; for a network that was trained
+            for that, see `quantized`.
+    """
     onnx = import_onnx()
-    onnx.save(to_onnx(frozen, _texts(metadata)), path)
+    onnx.save(to_onnx(frozen, _texts(metadata), int8=int8), path)
 
 
 def _texts(metadata: Mapping[str, Any]) -> dict[str, str]:
@@ -40,14 +50,19 @@ def write_quantized_onnx(
     """Writes an ONNX file in int8, with QuantizeLinear and DequantizeLinear.
 
     Weights are int8 with a scale for each channel, activations uint8 with ranges that
-    the calibration images reached. What goes in and comes out stays float32.
+    the calibration images reached, or those that a network was trained with. What goes
+    in and comes out stays float32.
 
     Args:
         frozen: a folded graph in float32.
         path: the file.
         metadata: as of `write_onnx`.
-        calibration: inputs by name, a few images at a time.
+        calibration: inputs by name, a few images at a time; none for a network that
+            was trained for int8.
     """
+    if frozen.quantized:
+        write_onnx(frozen, path, metadata, int8=True)
+        return
     _import_runtime()
     from onnxruntime import quantization
 

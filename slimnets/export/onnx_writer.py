@@ -33,12 +33,16 @@ class Unsupported(Exception):
     """What stands in the way of writing a node."""
 
 
-def to_onnx(frozen: Frozen, metadata: dict[str, str] | None = None) -> Any:
+def to_onnx(
+    frozen: Frozen, metadata: dict[str, str] | None = None, *, int8: bool = False
+) -> Any:
     """Returns an `onnx.ModelProto` that computes the same.
 
     Args:
         frozen: a folded graph.
         metadata: texts to store in the file.
+        int8: whether weights that are whole multiples of a scale are stored as such,
+            and the biases beside them.
 
     Raises:
         ImportError: if onnx is not installed.
@@ -47,7 +51,7 @@ def to_onnx(frozen: Frozen, metadata: dict[str, str] | None = None) -> Any:
     onnx = import_onnx()
     from slimnets.export.onnx_ops import OPERATORS
 
-    writer = Writer(frozen, onnx)
+    writer = Writer(frozen, onnx, int8)
     for node in writer.graph.nodes.values():
         if node.op == "Placeholder" or node.op == "Const":
             continue
@@ -99,9 +103,11 @@ class Writer:
         graph: what is written.
         shapes: what is known of each node's shape, in TensorFlow's layout.
         first: the names whose tensors have channels second under their own name.
+        int8: as of `to_onnx`.
     """
 
-    def __init__(self, frozen: Frozen, onnx: Any):
+    def __init__(self, frozen: Frozen, onnx: Any, int8: bool = False):
+        self.int8 = int8
         self._onnx = onnx
         self._frozen = frozen
         self.graph = NodeGraph(frozen.graph_def, frozen.outputs)
@@ -148,7 +154,7 @@ class Writer:
             if first:
                 value = _broadcast_first(value)
             self._constants[name] = self._onnx.numpy_helper.from_array(
-                np.ascontiguousarray(value), name
+                np.asarray(value, order="C"), name
             )
         return name
 

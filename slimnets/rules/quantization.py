@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 # Variables of what is quantized, which a network of floats does not have.
 VARIABLES = r".*/fake_quantized(_\d+)?/.*"
 _PLACES = r".*/fake_quantized(_\d+)?"
+
+
+def is_quantized(names: Iterable[str]) -> bool:
+    """Whether these are names of variables of a network that is quantized."""
+    return any(re.fullmatch(VARIABLES, name) for name in names)
 
 
 def quantization_rules(

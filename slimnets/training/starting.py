@@ -36,8 +36,9 @@ def load_initial_weights(
         text = config.checkpoint_exclude_scopes
         scopes = _scopes("checkpoint_exclude_scopes", text, names)
         patterns = [f"{re.escape(scope.rstrip('/'))}(/.*)?" for scope in scopes]
-        if not any(re.fullmatch(quantization.VARIABLES, name) for name in tensors):
-            patterns.append(quantization.VARIABLES)  # Of a network of floats.
+        own, known = map(quantization.is_quantized, (model.variables_by_name, tensors))
+        if own and not known:  # The weights are of a network of floats.
+            patterns.append(quantization.VARIABLES)
         return [*patterns, *(config.exclude or ())]
 
     return load_into(

@@ -234,10 +234,10 @@ class TrainingConfig(InputConfig, OptimizationConfig):
     def _check_needs(self) -> None:
         for name, other in _NEEDS.items():
             value = getattr(self, name)
-            zero_counts = other == "quantize_delay"
-            there = getattr(self, other)
-            there = there is not None if zero_counts else there
-            if value not in (None, False, []) and not there:
+            given = getattr(self, other)
+            if other == "quantize_delay":  # Of which 0 is one too.
+                given = given is not None
+            if value not in (None, False, []) and not given:
                 raise ValueError(f"{name}={value!r} is of no effect without {other}.")
 
 
