@@ -18,20 +18,10 @@ from slimnets.export.saved_model import Run
 _PREPARED = {"onnx.quant.pre_process": "onnxruntime.quant"}
 
 
-def write_onnx(
-    frozen: Frozen, path: str, metadata: Mapping[str, Any], *, int8: bool = False
-) -> None:
-    """Writes an ONNX file; the metadata are texts in it, as JSON.
-
-    Args:
-        frozen: a folded graph.
-        path: the file.
-        metadata: by name.
-        int8: whether the weights are stored in int8; for a network that was trained
-            for that, see `quantized`.
-    """
+def write_onnx(frozen: Frozen, path: str, metadata: Mapping[str, Any]) -> None:
+    """Writes an ONNX file; the metadata are texts in it, as JSON."""
     onnx = import_onnx()
-    onnx.save(to_onnx(frozen, _texts(metadata), int8=int8), path)
+    onnx.save(to_onnx(frozen, _texts(metadata)), path)
 
 
 def _texts(metadata: Mapping[str, Any]) -> dict[str, str]:
@@ -61,7 +51,7 @@ def write_quantized_onnx(
             was trained for int8.
     """
     if frozen.quantized:
-        write_onnx(frozen, path, metadata, int8=True)
+        write_onnx(frozen, path, metadata)
         return
     _import_runtime()
     from onnxruntime import quantization

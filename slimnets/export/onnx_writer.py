@@ -33,16 +33,13 @@ class Unsupported(Exception):
     """What stands in the way of writing a node."""
 
 
-def to_onnx(
-    frozen: Frozen, metadata: dict[str, str] | None = None, *, int8: bool = False
-) -> Any:
+def to_onnx(frozen: Frozen, metadata: dict[str, str] | None = None) -> Any:
     """Returns an `onnx.ModelProto` that computes the same.
 
     Args:
-        frozen: a folded graph.
+        frozen: a folded graph; one of a network that was trained for int8 has its
+            weights stored so.
         metadata: texts to store in the file.
-        int8: whether weights that are whole multiples of a scale are stored as such,
-            and the biases beside them.
 
     Raises:
         ImportError: if onnx is not installed.
@@ -51,7 +48,7 @@ def to_onnx(
     onnx = import_onnx()
     from slimnets.export.onnx_ops import OPERATORS
 
-    writer = Writer(frozen, onnx, int8)
+    writer = Writer(frozen, onnx)
     for node in writer.graph.nodes.values():
         if node.op == "Placeholder" or node.op == "Const":
             continue
@@ -103,11 +100,11 @@ class Writer:
         graph: what is written.
         shapes: what is known of each node's shape, in TensorFlow's layout.
         first: the names whose tensors have channels second under their own name.
-        int8: as of `to_onnx`.
     """
 
-    def __init__(self, frozen: Frozen, onnx: Any, int8: bool = False):
-        self.int8 = int8
+    def __init__(self, frozen: Frozen, onnx: Any):
+        # Left in float32, ONNX Runtime rounds such weights by itself, and coarser.
+        self.int8 = frozen.quantized
         self._onnx = onnx
         self._frozen = frozen
         self.graph = NodeGraph(frozen.graph_def, frozen.outputs)
