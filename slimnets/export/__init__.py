@@ -6,6 +6,7 @@ report = slimnets.export.export_model(
 outputs = slimnets.export.load("net.onnx")(images)  # {"logits": ...}
 """
 
+from slimnets.export.audit import Audit, audit
 from slimnets.export.checkpoint import Accuracies, export_checkpoint
 from slimnets.export.exporting import Report, export_model
 from slimnets.export.fold import fold
@@ -17,9 +18,11 @@ from slimnets.export.precision import to_precision
 __all__ = [
     "FORMATS",
     "Accuracies",
+    "Audit",
     "Exported",
     "Frozen",
     "Report",
+    "audit",
     "export_checkpoint",
     "export_model",
     "fold",

@@ -42,7 +42,10 @@ from slimnets.export.weights import (
 )
 
 NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
-_IDENTITIES = ("Identity", "StopGradient", "PreventGradient", "CheckNumerics")
+# An IdentityN has a gradient of its own, as tf.nn.silu's; its other outputs are for it.
+_IDENTITIES = (
+    "CheckNumerics", "Identity", "IdentityN", "PreventGradient", "StopGradient",
+)  # fmt: skip
 # These move values, but none from one channel to another.
 _TRANSPARENT = ("Squeeze", "ExpandDims", "BatchToSpaceND")
 

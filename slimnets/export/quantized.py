@@ -43,6 +43,8 @@ def norms_to_layers(graph: NodeGraph) -> None:
     shapes = graph.shapes()
     for product in [n for n in graph.nodes.values() if n.op == "Mul"]:
         source, scale = graph.source(product), graph.value(product.input[1])
+        while source.op == "MaxPool":
+            source = graph.source(source)
         if source.op != RANGE or scale is None or scale.ndim != 1:
             continue
         if shapes[source.name].rank != 4:
@@ -112,6 +114,7 @@ def with_weight_ranges(graph_def: GraphDef, outputs: tuple[str, ...]) -> GraphDe
     converter takes them; of dense layers as convolutions of 1x1, which alone it can
     have with a scale for each output."""
     graph = NodeGraph(graph_def, outputs)
+    _ranges_before_concats(graph)
     for node in list(graph.nodes.values()):
         scales = scales_of(graph, node)
         if scales is None:
@@ -136,6 +139,32 @@ def with_weight_ranges(graph_def: GraphDef, outputs: tuple[str, ...]) -> GraphDe
         graph.set_input(node, 1, rounded)
     graph.prune()
     return graph.to_graph_def()
+
+
+def _ranges_before_concats(graph: NodeGraph) -> None:
+    """Rounds what others read too in the range of the concatenation it is a part of.
+
+    TFLite has all parts in one range. It chooses that for what a concatenation alone
+    reads; of two ranges in a row it would keep the first, so that a convolution with
+    ones stands between.
+    """
+    shapes = graph.shapes()
+    for end in [n for n in graph.nodes.values() if n.op == RANGE]:
+        concat = graph.source(end)
+        if concat.op != "ConcatV2":
+            continue
+        for index, name in enumerate(list(concat.input)[:-1]):
+            if graph.nodes[name].op != RANGE or graph.is_private(name):
+                continue
+            ones = np.ones([1, 1, shapes[name][-1], 1], np.float32)
+            layer = graph.with_constant(
+                "DepthwiseConv2dNative", f"{name}/as_part", name, ones, tf.float32
+            )
+            _of_one_pixel(graph.nodes[layer])
+            attributes = {key: end.attr[key] for key in end.attr}
+            part = graph.add(RANGE, f"{layer}/range", [layer, *end.input[1:]],
+                             **attributes)  # fmt: skip
+            graph.set_input(concat, index, part)
 
 
 def _as_convolution(graph: NodeGraph, dense: NodeDef) -> NodeDef:
