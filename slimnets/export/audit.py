@@ -62,8 +62,8 @@ class Audit:
             f"{'end point':{width}}   error  largest",
         ]
         lines += [
-            f"{row.end_point:{width}}  {100 * row.error:5.2f}%  {100 * row.largest:6.2f}%"
-            for row in self.worst_first
+            f"{name:{width}}  {100 * error:5.2f}%  {100 * largest:6.2f}%"
+            for name, error, largest in self.worst_first
         ]
         return "\n".join(lines)
 

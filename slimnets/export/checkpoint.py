@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from slimnets.checkpoints.base import read_metadata
 from slimnets.data import Dataset, evaluation_batches
+from slimnets.export.audit import audit
 from slimnets.export.exporting import Report, export_model, write_json
 from slimnets.export.frozen import IMAGES, LOGITS, as_function
 from slimnets.export.loading import load
@@ -19,6 +21,7 @@ from slimnets.training.evaluation_data import classes_of, dataset_for
 
 CALIBRATION_BATCH = 8
 _CALIBRATION = 128
+AUDITED = 64
 _MOST_READ = 16
 # How it was trained is the checkpoint's affair.
 _NOT_CARRIED = ("config", "precision")
@@ -108,6 +111,7 @@ def export_trained(
     calibration_images: int | None = None,
     measure: bool = False,
     tolerance: float | None = None,
+    audited: bool = False,
 ) -> tuple[Report, Accuracies | None]:
     """Exports a network; see `export_checkpoint`.
 
@@ -122,6 +126,8 @@ def export_trained(
             none for a network that was trained for it.
         measure: whether the accuracies before and after are measured. They are stored
             in the JSON file.
+        audited: whether the error of each end point is measured, on test images, and
+            stored there too; see `audit`.
     """
     data = None
     calibrated = precision == "int8" and not is_quantized(
@@ -136,7 +142,7 @@ def export_trained(
                 else f"precision={precision!r} has no ranges."
             )
         )
-    if calibrated or measure:
+    if calibrated or measure or audited:
         data = _Data(trained, *dataset_for(trained, dataset_name, dataset_dir), measure)
     batches: list[np.ndarray] = []
     if calibrated:
@@ -163,9 +169,15 @@ def export_trained(
         calibration=batches,
         tolerance=tolerance,
     )
-    if not measure:
-        return report, None
-    return report, _measure(data, report.path, batch_size)
+    accuracies = _measure(data, report.path, batch_size) if measure else None
+    if audited:
+        number = batch_size or AUDITED
+        images, _ = next(iter(data.batches(data.split, number)))
+        options = {"format": format, "precision": precision, "calibration": batches}
+        found = audit(trained.network, np.asarray(images, np.float32), **options)
+        _store(report.path, audit=found.to_json())
+        report = dataclasses.replace(report, audit=found)
+    return report, accuracies
 
 
 class _Data:
@@ -236,10 +248,10 @@ def _measure(data: _Data, path: str, batch_size: int | None) -> Accuracies:
         total += number
     before, after = correct / total
     result = Accuracies(float(before), float(after), same / total, total, data.split)
-    _store(exported.metadata, path, result)
+    _store(path, accuracy={**dataclasses.asdict(result), "change": result.change})
     return result
 
 
-def _store(metadata: dict[str, Any], path: str, result: Accuracies) -> None:
-    metadata["accuracy"] = {**dataclasses.asdict(result), "change": result.change}
-    write_json(f"{path}.json", metadata)
+def _store(path: str, **measured: Any) -> None:
+    """Adds what was measured to the JSON file beside an export."""
+    write_json(f"{path}.json", {**read_metadata(path), **measured})

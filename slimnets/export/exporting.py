@@ -10,7 +10,7 @@ import gc
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -32,6 +32,9 @@ from slimnets.export.loading import load
 from slimnets.export.refusals import refusals_of
 from slimnets.model import Model
 
+if TYPE_CHECKING:  # Which exports itself.
+    from slimnets.export.audit import Audit
+
 
 @dataclasses.dataclass(frozen=True)
 class Report:
@@ -43,6 +46,7 @@ class Report:
         difference: the largest one on sample images, relative to the largest output.
         tolerance: the one that would have passed.
         size: of all its files, in bytes.
+        audit: the errors of its end points, where they were asked for.
     """
 
     path: str
@@ -51,6 +55,7 @@ class Report:
     difference: float
     tolerance: float
     size: int
+    audit: Audit | None = None
 
     def __str__(self) -> str:
         return (
