@@ -109,11 +109,14 @@ def affine_of(graph: NodeGraph, node: NodeDef) -> tuple[np.float32, np.uint8]:
     return scale, np.uint8(zero)
 
 
-def with_weight_ranges(graph_def: GraphDef, outputs: tuple[str, ...]) -> GraphDef:
-    """Returns the graph with the ranges of weights as nodes, from which TFLite's
-    converter takes them; of dense layers as convolutions of 1x1, which alone it can
-    have with a scale for each output."""
+def for_tflite(graph_def: GraphDef, outputs: tuple[str, ...]) -> GraphDef:
+    """Returns the graph as TFLite's converter takes it.
+
+    The ranges of weights are nodes. Dense layers are convolutions of 1x1, which alone
+    it can have with a scale for each output.
+    """
     graph = NodeGraph(graph_def, outputs)
+    _means_of_whole_images(graph)
     _ranges_before_concats(graph)
     for node in list(graph.nodes.values()):
         scales = scales_of(graph, node)
@@ -139,6 +142,27 @@ def with_weight_ranges(graph_def: GraphDef, outputs: tuple[str, ...]) -> GraphDe
         graph.set_input(node, 1, rounded)
     graph.prune()
     return graph.to_graph_def()
+
+
+def _means_of_whole_images(graph: NodeGraph) -> None:
+    """Replaces pools of whole images, whose range TFLite would have be that of what
+    comes in, by means."""
+    shapes = graph.shapes()
+    for pool in [n for n in graph.nodes.values() if n.op == "AvgPool"]:
+        window = list(pool.attr["ksize"].list.i)[1:3]
+        whole = window == shapes[pool.input[0]].as_list()[1:3]
+        if not whole or shapes[pool.name].as_list()[1:3] != [1, 1]:
+            continue
+        axes = graph.constant(f"{pool.name}/axes", np.array([1, 2], np.int32))
+        mean = graph.add(
+            "Mean",
+            f"{pool.name}/mean",
+            (pool.input[0], axes),
+            T=pool.attr["T"],
+            Tidx=type_attribute(tf.int32),
+            keep_dims=tf.compat.v1.AttrValue(b=True),
+        )
+        graph.bypass(pool.name, mean)
 
 
 def _ranges_before_concats(graph: NodeGraph) -> None:

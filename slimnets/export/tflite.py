@@ -16,7 +16,7 @@ import tensorflow as tf
 from slimnets.export.frozen import Frozen
 from slimnets.export.graph import NodeGraph, is_channels_last
 from slimnets.export.padding import biases_behind_dilations
-from slimnets.export.quantized import with_weight_ranges
+from slimnets.export.quantized import for_tflite
 from slimnets.export.refusals import refusals_of
 from slimnets.export.saved_model import SERVING, Run, write_saved_model
 
@@ -40,7 +40,7 @@ def write_tflite(
     frozen = _with_biases_behind_dilations(frozen)
     trained = frozen.quantized
     if trained and precision == "int8":
-        graph_def = with_weight_ranges(frozen.graph_def, frozen.outputs)
+        graph_def = for_tflite(frozen.graph_def, frozen.outputs)
         frozen = dataclasses.replace(frozen, graph_def=graph_def)
     if precision != "int8":  # There a convolution would round.
         frozen = subsampled_by_convolutions(frozen)
