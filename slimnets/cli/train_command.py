@@ -50,6 +50,8 @@ FIELDS = (
      "as there from this step on. --checkpoint_path may be of a network of floats."),
     ("string", "float_layers", "A regular expression of the scopes of layers that "
      "--quantize_delay leaves in float: '(conv1|logits)'."),
+    ("float", "gamma_l1", "Strength of an L1 loss of batch norms' gammas, such as "
+     "1e-4, before slimnets slim-network."),
     ("string", "norm", "The network's norm: batch, frozen, sync or group."),
     ("integer", "freeze_at", "How many of the network's stages do not train: 1 is the "
      "root, 2 the first block too."),

@@ -14,6 +14,7 @@ from slimnets.export.formats import FORMATS
 from slimnets.export.frozen import Frozen, freeze
 from slimnets.export.loading import Exported, load
 from slimnets.export.precision import to_precision
+from slimnets.export.slimming import Slimmed, slimmed
 
 __all__ = [
     "FORMATS",
@@ -22,11 +23,13 @@ __all__ = [
     "Exported",
     "Frozen",
     "Report",
+    "Slimmed",
     "audit",
     "export_checkpoint",
     "export_model",
     "fold",
     "freeze",
     "load",
+    "slimmed",
     "to_precision",
 ]

@@ -33,11 +33,13 @@ class Frozen:
             `images_1` ... for a network of several.
         outputs: names of what it gives: `logits` and `probabilities`, or `features` of
             a network without classes; and `features/C3` for a level.
+        variables: the variables' names by those of their constants.
     """
 
     graph_def: GraphDef
     inputs: Mapping[str, tf.TensorSpec]
     outputs: tuple[str, ...]
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def folded(self, *, explicit_padding: bool = True) -> Frozen:
         """Returns it with fewer operations; see `fold`."""
@@ -125,7 +127,7 @@ def freeze(
     for node in graph_def.node:
         if node.name in made:
             set_constant(node, variables[made[node.name]].numpy())
-    return Frozen(graph_def, specs, outputs)
+    return Frozen(graph_def, specs, outputs, made)
 
 
 def as_function(

@@ -26,7 +26,7 @@ from slimnets.layers.pool import (
     max_pool2d,
     max_pool3d,
 )
-from slimnets.layers.regularizers import l2_regularizer
+from slimnets.layers.regularizers import l1_regularizer, l2_regularizer
 from slimnets.layers.response_norm import global_response_norm
 from slimnets.layers.separable import separable_conv2d
 from slimnets.layers.transposed import conv2d_transpose
@@ -67,6 +67,7 @@ __all__ = [
     "global_response_norm",
     "group_norm",
     "instance_norm",
+    "l1_regularizer",
     "l2_regularizer",
     "layer_norm",
     "layer_scale",

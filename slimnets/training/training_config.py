@@ -57,7 +57,9 @@ class TrainingConfig(InputConfig, OptimizationConfig):
         rule: texts PATTERN:KEYWORD=VALUE, rules that win over those.
         quantize_delay: trains for int8, by `rules.quantization_rules`, and rounds from
             this step on; None for a network of floats.
-        float_layers: a regular expression of the scopes of layers that are not rounded.
+        float_layers: a regular expression of the scopes of layers that stay in float.
+        gamma_l1: strength of an L1 loss of batch norms' gammas, which makes channels
+            superfluous; see `export.slimming`.
         norm: the network's: `batch`, `frozen`, `sync` or `group`.
         freeze_at: how many of the network's stages do not train: 1 is the root, 2 the
             first block too.
@@ -119,6 +121,7 @@ class TrainingConfig(InputConfig, OptimizationConfig):
     rule: Sequence[str] | None = None
     quantize_delay: int | None = None
     float_layers: str | None = None
+    gamma_l1: float | None = None
     norm: str = "batch"
     freeze_at: int = 0
     trainable_scopes: str | None = None
