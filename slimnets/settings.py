@@ -86,7 +86,8 @@ def grouped(config: Any, *groups: str) -> set[str]:
 
 def check(config: Any) -> None:
     """Raises ValueError for a setting out of range, or of no effect without another."""
-    for name, field in settings_of(config).items():
+    settings = settings_of(config)
+    for name, field in settings.items():
         value, about = getattr(config, name), field.metadata
         if value is None or value == []:
             continue
@@ -96,7 +97,8 @@ def check(config: Any) -> None:
         if not all(_BOUNDS[bound][1](value, limits[bound]) for bound in limits):
             raise ValueError(f"{name}={value} must be {_allowed(about)}.")
         needs = about["needs"]
-        if needs and value != field.default and not getattr(config, needs):
+        given = needs and getattr(config, needs) != settings[needs].default
+        if needs and value != field.default and not given:
             raise ValueError(f"{name}={value!r} is of no effect without {needs}.")
 
 

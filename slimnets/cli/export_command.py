@@ -29,10 +29,12 @@ _FLAGS = (
     ("list", "levels", None, "Levels that it gives too, such as C3,C4; C2 to C5 by "
      "default, as far as the network has them. An empty list is for none."),
     ("string", "dataset_name", None, "Whose training images int8 is calibrated with, "
-     "and whose test images --measure classifies; from the metadata by default."),
+     "and whose test images --measure and --audit use; from the metadata by default."),
     ("string", "dataset_dir", None, "Where a dataset on disk lies."),
     ("bool", "raw_outputs", False, "Of a detector the boxes and scores of all anchors, "
      "before suppression; of a segmenter the probabilities of all classes."),
+    ("bool", "audit", False, "Show the error of every end point on test images, the "
+     "worst first."),
     ("bool", "measure", None, "Whether the accuracies before and after are measured, "
      "printed and stored; by default for int8."),
 )  # fmt: skip
@@ -41,7 +43,7 @@ _NUMBERS = (
      "stablehlo 1."),
     ("eval_image_size", "Height and width of the network's input."),
     ("calibration_images", "How many training images int8 is calibrated with; 128 by "
-     "default."),
+     "default. A network that was trained for int8 has its ranges."),
 )  # fmt: skip
 
 
@@ -86,10 +88,11 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     format = flag_values.format or _format_of(flag_values.output)
     int8 = flag_values.precision == "int8"
     measure = int8 if flag_values.measure is None else flag_values.measure
+    needs_images = int8 or measure or flag_values.audit
     for name, used, needed in (
         ("calibration_images", int8, "--precision=int8"),
-        ("dataset_name", int8 or measure, "--precision=int8 or --measure"),
-        ("dataset_dir", int8 or measure, "--precision=int8 or --measure"),
+        ("dataset_name", needs_images, "--precision=int8, --measure or --audit"),
+        ("dataset_dir", needs_images, "--precision=int8, --measure or --audit"),
     ):
         if flag_values[name].value is not None and not used:
             raise UsageError(f"--{name} is of no effect without {needed}")
@@ -116,8 +119,11 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         measure=measure,
         tolerance=flag_values.tolerance,
         raw_outputs=flag_values.raw_outputs,
+        audited=flag_values.audit,
         **options,
     )
+    if report.audit:
+        print(report.audit)
     if accuracies:
         print(accuracies)
     print(f"{report}, in {report.path}")

@@ -47,6 +47,7 @@ COMMANDS = {
     "train-detector": "train an object detector on a backbone",
     "train-segmenter": "train a semantic segmenter on a backbone",
     "convert": "write weights in another framework's format",
+    "slim-network": "leave out the channels of a network that do least",
     "run": "run a program that was written for TensorFlow 1, as it is",
     "migrate": "rewrite code of TensorFlow 1 and TF-Slim",
     "export": "write a network in a format that other programs run",

@@ -6,6 +6,7 @@ report = slimnets.export.export_model(
 outputs = slimnets.export.load("net.onnx")(images)  # {"logits": ...}
 """
 
+from slimnets.export.audit import Audit, audit
 from slimnets.export.checkpoint import Accuracies, export_checkpoint
 from slimnets.export.exporting import Report, export_model
 from slimnets.export.fold import fold
@@ -13,17 +14,22 @@ from slimnets.export.formats import FORMATS
 from slimnets.export.frozen import Frozen, freeze
 from slimnets.export.loading import Exported, load
 from slimnets.export.precision import to_precision
+from slimnets.export.slimming import Slimmed, slimmed
 
 __all__ = [
     "FORMATS",
     "Accuracies",
+    "Audit",
     "Exported",
     "Frozen",
     "Report",
+    "Slimmed",
+    "audit",
     "export_checkpoint",
     "export_model",
     "fold",
     "freeze",
     "load",
+    "slimmed",
     "to_precision",
 ]

@@ -9,16 +9,21 @@ from typing import Any
 
 import numpy as np
 
+from slimnets.checkpoints.base import read_metadata
 from slimnets.data import Dataset, evaluation_batches
+from slimnets.export.audit import audit
 from slimnets.export.exporting import Report, export_model, write_json
 from slimnets.export.frozen import IMAGES, LOGITS, as_function
 from slimnets.export.loading import load
 from slimnets.heads.rows import DETECTION, finished
 from slimnets.model import Model
+from slimnets.rules.quantization import is_quantized
 from slimnets.trained import CLASSIFICATION, Trained, open_trained
 from slimnets.training.evaluation_data import classes_of, dataset_for
 
 CALIBRATION_BATCH = 8
+_CALIBRATION = 128
+AUDITED = 64
 _MOST_READ = 16
 # Formats that hold what suppresses boxes.
 _SUPPRESSING = ("saved_model", "frozen_graph", "onnx", "openvino")
@@ -107,10 +112,11 @@ def export_trained(
     levels: Sequence[str] | None = None,
     dataset_name: str | None = None,
     dataset_dir: str | None = None,
-    calibration_images: int = 128,
+    calibration_images: int | None = None,
     measure: bool = False,
     tolerance: float | None = None,
     raw_outputs: bool = False,
+    audited: bool = False,
 ) -> tuple[Report, Accuracies | None]:
     """Exports a network; see `export_checkpoint`.
 
@@ -121,24 +127,39 @@ def export_trained(
         dataset_name: whose training images int8 is calibrated with, and whose test
             images `measure` classifies; None for what it was trained on.
         dataset_dir: where a dataset on disk lies.
-        calibration_images: how many images int8 is calibrated with.
+        calibration_images: how many images int8 is calibrated with, 128 by default;
+            none for a network that was trained for it.
         measure: whether the accuracies before and after are measured. They are stored
             in the JSON file.
         raw_outputs: of a detector or a segmenter, whether it gives what it makes its
             detections or its mask of; see `heads.found_boxes` and `heads.found_mask`.
+        audited: whether the error of each end point is measured, on test images, and
+            stored there too; see `audit`.
     """
     network, levels = _exported_network(trained, format, raw_outputs, levels)
-    if network is not trained.network and (measure or precision == "int8"):
+    if network is not trained.network and (measure or audited or precision == "int8"):
         raise ValueError(
             f"{trained.path} is of {trained.task}, whose exports are neither in "
-            "precision=int8 nor measured."
+            "precision=int8 nor measured or audited."
         )
     data = None
-    if precision == "int8" or measure:
+    calibrated = precision == "int8" and not is_quantized(
+        trained.network.variables_by_name
+    )
+    if calibration_images is not None and not calibrated:
+        raise ValueError(
+            f"calibration_images={calibration_images} is of no effect: "
+            + (
+                "its training has found the ranges."
+                if precision == "int8"
+                else f"precision={precision!r} has no ranges."
+            )
+        )
+    if calibrated or measure or audited:
         data = _Data(trained, *dataset_for(trained, dataset_name, dataset_dir), measure)
     batches: list[np.ndarray] = []
-    if precision == "int8":
-        batches = _calibration(data, calibration_images, batch_size)
+    if calibrated:
+        batches = _calibration(data, calibration_images or _CALIBRATION, batch_size)
     own = {k: v for k, v in trained.metadata.items() if k not in _NOT_CARRIED}
     size = trained.image_size
     report = export_model(
@@ -161,9 +182,15 @@ def export_trained(
         calibration=batches,
         tolerance=tolerance,
     )
-    if not measure:
-        return report, None
-    return report, _measure(data, report.path, batch_size)
+    accuracies = _measure(data, report.path, batch_size) if measure else None
+    if audited:
+        number = batch_size or AUDITED
+        images, _ = next(iter(data.batches(data.split, number)))
+        options = {"format": format, "precision": precision, "calibration": batches}
+        found = audit(trained.network, np.asarray(images, np.float32), **options)
+        _store(report.path, audit=found.to_json())
+        report = dataclasses.replace(report, audit=found)
+    return report, accuracies
 
 
 def _exported_network(
@@ -268,10 +295,10 @@ def _measure(data: _Data, path: str, batch_size: int | None) -> Accuracies:
         total += number
     before, after = correct / total
     result = Accuracies(float(before), float(after), same / total, total, data.split)
-    _store(exported.metadata, path, result)
+    _store(path, accuracy={**dataclasses.asdict(result), "change": result.change})
     return result
 
 
-def _store(metadata: dict[str, Any], path: str, result: Accuracies) -> None:
-    metadata["accuracy"] = {**dataclasses.asdict(result), "change": result.change}
-    write_json(f"{path}.json", metadata)
+def _store(path: str, **measured: Any) -> None:
+    """Adds what was measured to the JSON file beside an export."""
+    write_json(f"{path}.json", {**read_metadata(path), **measured})

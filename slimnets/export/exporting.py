@@ -10,7 +10,7 @@ import gc
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -35,6 +35,9 @@ from slimnets.export.loading import load
 from slimnets.export.refusals import refusals_of
 from slimnets.model import Model
 
+if TYPE_CHECKING:  # Which exports itself.
+    from slimnets.export.audit import Audit
+
 
 @dataclasses.dataclass(frozen=True)
 class Report:
@@ -46,6 +49,7 @@ class Report:
         difference: the largest one on sample images; see `agreement.TOLERANCES`.
         tolerance: the one that would have passed.
         size: of all its files, in bytes.
+        audit: the errors of its end points, where they were asked for.
     """
 
     path: str
@@ -54,6 +58,7 @@ class Report:
     difference: float
     tolerance: float
     size: int
+    audit: Audit | None = None
 
     def __str__(self) -> str:
         return (
@@ -96,7 +101,8 @@ def export_model(
         labels: names of the classes.
         preprocessing: how images become the input, by name; then a SavedModel takes
             encoded images too.
-        calibration: for int8, batches of inputs, arrays or dicts by name.
+        calibration: for int8, batches of inputs, arrays or dicts by name; none for a
+            network that was trained for it, see `rules.quantization_rules`.
         tolerance: the largest difference that passes, in float32 of any value, else of
             all together; None for that of the precision, see `agreement.TOLERANCES`,
             and in float32 for what the network's own spread allows on any processor,
@@ -110,12 +116,14 @@ def export_model(
     chosen = get_format(format, precision)
     output = os.path.normpath(os.fspath(output))
     _check_output(output, chosen.ending)
-    if (precision == "int8") != bool(len(calibration)):
+    frozen = freeze(model, input_shape, levels=levels)
+    needs_calibration = precision == "int8" and not frozen.quantized
+    if needs_calibration != bool(len(calibration)):
         raise ValueError(
             f"precision={precision!r} with {len(calibration)} batches for calibration: "
-            "int8 needs some, and the others have no use for them."
+            "int8 needs some, and the others, and a network that was trained for int8, "
+            "have no use for them."
         )
-    frozen = freeze(model, input_shape, levels=levels)
     inputs, outputs = frozen.inputs, frozen.outputs
     batches = [_by_name(batch, inputs) for batch in calibration]
     # Ranges of int8 are those of the images that it was calibrated with.
@@ -134,6 +142,11 @@ def export_model(
     if labels:
         known["label_names"] = list(labels)
     job = Job(model, frozen, precision, known, preprocessing, batches)
+    if precision == "int8" and frozen.quantized and not job.quantized:
+        raise ValueError(
+            "The network rounds nothing yet: it was trained for no more steps than its "
+            "quantize_delay. Train on, or export it in another precision."
+        )
     allowed = TOLERANCES[precision] if tolerance is None else tolerance
     order = LARGEST if precision == "float32" else TOGETHER
     with draft_directory(output) as directory:

@@ -29,6 +29,7 @@ from slimnets.export.padding import (
     pads_into_convolutions,
 )
 from slimnets.export.preactivation import SUMS, scales_behind_relus, shifts_before_sums
+from slimnets.export.quantized import choices_made, is_quantized, norms_to_layers
 from slimnets.export.sizes import known_size, with_free_batch
 from slimnets.export.weights import (
     add_bias,
@@ -41,7 +42,10 @@ from slimnets.export.weights import (
 )
 
 NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
-_IDENTITIES = ("Identity", "StopGradient", "PreventGradient", "CheckNumerics")
+# An IdentityN has a gradient of its own, as tf.nn.silu's; its other outputs are for it.
+_IDENTITIES = (
+    "CheckNumerics", "Identity", "IdentityN", "PreventGradient", "StopGradient",
+)  # fmt: skip
 # These move values, but none from one channel to another.
 _TRANSPARENT = ("Squeeze", "ExpandDims", "BatchToSpaceND")
 
@@ -68,13 +72,17 @@ def fold(
     graph = NodeGraph(graph_def, outputs)
     remove_identities(graph)
     fold_constants(graph)
+    choices_made(graph)
     if explicit_padding:
         dilations_into_convolutions(graph)
         pads_into_convolutions(graph)
     norms_to_affine(graph)
     fold_affine(graph)
-    scales_behind_relus(graph)
-    shifts_before_sums(graph)
+    if is_quantized(graph_def):  # Its scales stay where they are.
+        norms_to_layers(graph)
+    else:
+        scales_behind_relus(graph)
+        shifts_before_sums(graph)
     return graph.to_graph_def()
 
 

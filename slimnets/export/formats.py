@@ -52,6 +52,11 @@ class Job:
     preprocessing: str | None = None
     calibration: Sequence[Mapping[str, np.ndarray]] = ()
 
+    @property
+    def quantized(self) -> bool:
+        """Whether the network was trained for int8, and rounds by now."""
+        return self.frozen.quantized and self.graph.quantized
+
     @functools.cached_property
     def graph(self) -> Frozen:
         """The folded graph in the precision; for int8 in float32, to be rounded."""

@@ -14,6 +14,7 @@ from slimnets.export.fold import fold
 from slimnets.export.graph import GraphDef, set_constant
 from slimnets.export.preactivation import activations_apart
 from slimnets.export.precision import to_precision
+from slimnets.export.quantized import is_quantized
 from slimnets.features import LEVELS
 from slimnets.layers import conv_operations
 from slimnets.model import Model
@@ -32,11 +33,13 @@ class Frozen:
             `images_1` ... for a network of several.
         outputs: names of what it gives: `logits` and `probabilities`, or `features` of
             a network without classes; `features/C3` for a level; or a head's own.
+        variables: the variables' names by those of their constants.
     """
 
     graph_def: GraphDef
     inputs: Mapping[str, tf.TensorSpec]
     outputs: tuple[str, ...]
+    variables: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def folded(self, *, explicit_padding: bool = True) -> Frozen:
         """Returns it with fewer operations; see `fold`."""
@@ -54,6 +57,11 @@ class Frozen:
         """Returns it as TensorFlow's optimizer can fuse it; see `activations_apart`."""
         graph_def = activations_apart(self.graph_def, self.outputs)
         return dataclasses.replace(self, graph_def=graph_def)
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the network was trained for int8; see `quantized`."""
+        return is_quantized(self.graph_def)
 
     def function(self) -> Callable[..., dict[str, tf.Tensor]]:
         """Returns a function, of one trace, from inputs to outputs by name."""
@@ -119,7 +127,7 @@ def freeze(
     for node in graph_def.node:
         if node.name in made:
             set_constant(node, variables[made[node.name]].numpy())
-    return Frozen(graph_def, specs, outputs)
+    return Frozen(graph_def, specs, outputs, made)
 
 
 def as_function(

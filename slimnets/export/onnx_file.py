@@ -41,14 +41,19 @@ def write_quantized_onnx(
     """Writes an ONNX file in int8, with QuantizeLinear and DequantizeLinear.
 
     Weights are int8 with a scale for each channel, activations uint8 with ranges that
-    the calibration images reached. What goes in and comes out stays float32.
+    the calibration images reached, or those that a network was trained with. What goes
+    in and comes out stays float32.
 
     Args:
         frozen: a folded graph in float32.
         path: the file.
         metadata: as of `write_onnx`.
-        calibration: inputs by name, a few images at a time.
+        calibration: inputs by name, a few images at a time; none for a network that
+            was trained for int8.
     """
+    if frozen.quantized:
+        write_onnx(frozen, path, metadata)
+        return
     _import_runtime()
     from onnxruntime import quantization
 

@@ -14,7 +14,9 @@ import tensorflow as tf
 from slimnets.export.graph import NodeDef, is_channels_last
 from slimnets.export.onnx_heads import HEADS
 from slimnets.export.onnx_moves import MOVES, axes_of, squeeze_to
+from slimnets.export.onnx_rounding import bias_as, rounded_in_range, weights_as
 from slimnets.export.onnx_writer import AXIS_IN_FIRST, Unsupported, Writer
+from slimnets.export.quantized import RANGE, scales_of
 
 
 def _same_pads(sizes, kernel, strides, rates) -> list[int]:
@@ -62,16 +64,14 @@ def _conv(writer: Writer, node: NodeDef) -> None:
         arranged = weights.reshape(height, width, 1, depth * outputs)
     else:
         groups, arranged = writer.shape(node)[3] // depth, weights
-    inputs = [
-        writer.get(node, first=True),
-        writer.constant(f"{node.input[1]}/first", arranged.transpose(3, 2, 0, 1)),
-    ]
+    name, arranged = f"{node.input[1]}/first", arranged.transpose(3, 2, 0, 1)
+    inputs = [writer.get(node, first=True), weights_as(writer, node, name, arranged, 0)]
     output = node.name
     # A bias that alone reads the outputs is part of the convolution.
     if writer.graph.is_private(node.name):
         reader = writer.graph.nodes[writer.graph.consumers[node.name][0]]
         if reader.op == "BiasAdd" and writer.value(reader, 1) is not None:
-            inputs.append(writer.constant(reader.input[1], writer.value(reader, 1)))
+            inputs.append(bias_as(writer, node, reader))
             output = reader.name
     attributes = _window(writer, node, [height, width])
     writer.emit("Conv", inputs, output, first=True, group=groups, **attributes)
@@ -172,6 +172,11 @@ def _reduce(op: str) -> Callable[[Writer, NodeDef], None]:
 
 
 def _matmul(writer: Writer, node: NodeDef) -> None:
+    weights = writer.value(node, 1)
+    if writer.int8 and scales_of(writer.graph, node) is not None:
+        rounded = weights_as(writer, node, f"{node.input[1]}/dense", weights, 1)
+        writer.emit("MatMul", [writer.get(node), rounded], node.name)
+        return
     names = []
     keys = ("adj_x", "adj_y") if node.op.startswith("Batch") else _TRANSPOSES
     for index, key in enumerate(keys):
@@ -224,6 +229,7 @@ OPERATORS: dict[str, Callable[[Writer, NodeDef], None]] = {
     "MaxPool": _pool("MaxPool"),
     "AvgPool": _pool("AveragePool"),
     "Relu6": _relu6,
+    RANGE: rounded_in_range,
     "LeakyRelu": _leaky_relu,
     "Rsqrt": _rsqrt,
     "Softmax": _softmax,

@@ -38,7 +38,8 @@ def to_onnx(frozen: Frozen, metadata: dict[str, str] | None = None) -> Any:
     """Returns an `onnx.ModelProto` that computes the same.
 
     Args:
-        frozen: a folded graph.
+        frozen: a folded graph; one of a network that was trained for int8 has its
+            weights stored so.
         metadata: texts to store in the file.
 
     Raises:
@@ -94,6 +95,8 @@ class Writer:
     """
 
     def __init__(self, frozen: Frozen, onnx: Any):
+        # Left in float32, ONNX Runtime rounds such weights by itself, and coarser.
+        self.int8 = frozen.quantized
         self._onnx = onnx
         self._frozen = frozen
         self.graph = NodeGraph(frozen.graph_def, frozen.outputs)
@@ -140,7 +143,7 @@ class Writer:
             if first:
                 value = _broadcast_first(value)
             self._constants[name] = self._onnx.numpy_helper.from_array(
-                np.ascontiguousarray(value), name
+                np.asarray(value, order="C"), name
             )
         return name
 

@@ -17,6 +17,7 @@ from slimnets import extras
 from slimnets.export.frozen import Frozen
 from slimnets.export.graph import NodeGraph, is_channels_last
 from slimnets.export.padding import biases_behind_dilations
+from slimnets.export.quantized import for_tflite
 from slimnets.export.refusals import refusals_of
 from slimnets.export.saved_model import SERVING, Run, write_saved_model
 
@@ -34,9 +35,14 @@ def write_tflite(
         path: the file.
         precision: `float32`; `float16`, in which weights are stored; or `int8`, in
             which everything is computed, between float32 inputs and outputs.
-        calibration: for int8, inputs by name, a few images at a time.
+        calibration: for int8, inputs by name, a few images at a time; none for a
+            network that was trained for it.
     """
     frozen = _with_biases_behind_dilations(frozen)
+    trained = frozen.quantized
+    if trained and precision == "int8":
+        graph_def = for_tflite(frozen.graph_def, frozen.outputs)
+        frozen = dataclasses.replace(frozen, graph_def=graph_def)
     if precision != "int8":  # There a convolution would round.
         frozen = subsampled_by_convolutions(frozen)
     with tempfile.TemporaryDirectory() as directory:
@@ -48,7 +54,7 @@ def write_tflite(
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if precision == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        if precision == "int8":
+        if precision == "int8" and not trained:
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.representative_dataset = lambda: _examples(calibration)
         with (

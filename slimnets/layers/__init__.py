@@ -3,6 +3,10 @@
 from slimnets.layers.attention import squeeze_excite
 from slimnets.layers.conv import conv1d, conv2d, conv3d
 from slimnets.layers.dense import flatten, fully_connected, softmax
+from slimnets.layers.fake_quantization import (
+    fake_quantized,
+    fake_quantized_activations,
+)
 from slimnets.layers.group_norm import group_norm
 from slimnets.layers.initializers import (
     truncated_normal_initializer,
@@ -14,6 +18,7 @@ from slimnets.layers.layer_norm import layer_norm
 from slimnets.layers.layer_scale import layer_scale
 from slimnets.layers.noise import drop_path, dropout
 from slimnets.layers.norm import batch_norm
+from slimnets.layers.places import activations
 from slimnets.layers.pool import (
     avg_pool2d,
     avg_pool3d,
@@ -21,12 +26,11 @@ from slimnets.layers.pool import (
     max_pool2d,
     max_pool3d,
 )
-from slimnets.layers.regularizers import l2_regularizer
+from slimnets.layers.regularizers import l1_regularizer, l2_regularizer
 from slimnets.layers.response_norm import global_response_norm
 from slimnets.layers.separable import separable_conv2d
 from slimnets.layers.transposed import conv2d_transpose
 from slimnets.layers.weight_transforms import (
-    fake_quantized,
     lora,
     magnitude_mask,
     spectral_norm,
@@ -41,6 +45,7 @@ convolution3d = conv3d
 separable_convolution2d = separable_conv2d
 
 __all__ = [
+    "activations",
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
@@ -56,11 +61,13 @@ __all__ = [
     "drop_path",
     "dropout",
     "fake_quantized",
+    "fake_quantized_activations",
     "flatten",
     "fully_connected",
     "global_response_norm",
     "group_norm",
     "instance_norm",
+    "l1_regularizer",
     "l2_regularizer",
     "layer_norm",
     "layer_scale",

@@ -13,6 +13,7 @@ import tensorflow as tf
 from slimnets import end_points
 from slimnets.layers import building
 from slimnets.layers.conv import conv2d
+from slimnets.layers.places import activations
 from slimnets.scopes import add_arg_scope
 
 
@@ -50,10 +51,11 @@ def squeeze_excite(
         squeezed = squeezed_depth or max(
             divisor, int(channels * ratio + divisor / 2) // divisor * divisor
         )
-        net = tf.reduce_mean(inputs, [1, 2], keepdims=True)
+        net = activations(tf.reduce_mean(inputs, [1, 2], keepdims=True), scope="means")
         plain = {"normalizer_fn": None, "outputs_collections": None, "groups": 1}
         net = conv2d(
             net, squeezed, 1, activation_fn=activation_fn, scope=names[0], **plain
         )
         net = conv2d(net, channels, 1, activation_fn=gate_fn, scope=names[1], **plain)
-        return end_points.collect(outputs_collections, sc.name, inputs * net)
+        net = activations(inputs * net, scope="product")
+        return end_points.collect(outputs_collections, sc.name, net)

@@ -9,7 +9,11 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets import end_points, scopes, variables
-from slimnets.layers import initializers
+from slimnets.layers import initializers, recomputing
+from slimnets.layers.places import activations
+
+# Activations that leave a value as it is, or at a limit.
+_LIMITS = (tf.nn.relu, tf.nn.relu6)
 
 WeightTransform = Callable | Sequence[Callable] | None
 
@@ -81,6 +85,26 @@ def make_variable(
     )
 
 
+def state_variable(
+    name: str,
+    shape: Sequence[int],
+    dtype: tf.DType,
+    initial: float | Callable,
+    trainable: bool = False,
+) -> tf.Variable:
+    """Makes a variable that a layer changes itself, of a first value or initializer."""
+    if not callable(initial):
+        initial = tf.compat.v1.constant_initializer(initial)
+    return make_variable(
+        name,
+        shape,
+        dtype,
+        initial,
+        trainable=trainable,
+        aggregation=tf.VariableAggregation.MEAN,
+    )
+
+
 def statistics_dtype(dtype: tf.DType) -> tf.DType:
     """The type in which statistics of activations of type `dtype` are kept."""
     return tf.float32 if dtype.size < 4 else dtype.base_dtype
@@ -142,6 +166,24 @@ def with_updates(
     return outputs
 
 
+def with_new_values(
+    outputs: tf.Tensor,
+    values: Sequence[tuple[tf.Variable, tf.Tensor]],
+    is_training: bool | tf.Tensor,
+    updates_collections: Any,
+) -> tf.Tensor:
+    """Has variables get their new values, in training and the first time only."""
+    training = static_bool(is_training)
+    if training is False or not recomputing.moves_averages():
+        return outputs
+    updates = []
+    for variable, new in values:
+        if training is None:
+            new = tf.where(is_training, new, variable)
+        updates.append(variable.assign(new, read_value=False))
+    return with_updates(outputs, updates, updates_collections)
+
+
 def finish(
     outputs: tf.Tensor,
     normalizer_fn: Callable | None,
@@ -154,9 +196,17 @@ def finish(
     normalizer_fn = scopes.counterpart(normalizer_fn)
     if normalizer_fn is not None:
         outputs = normalizer_fn(outputs, **(normalizer_params or {}))
-    if activation_fn is not None:
-        outputs = activation_fn(outputs)
+    outputs = activations(activated(outputs, activation_fn))
     return end_points.collect(outputs_collections, scope_name, outputs)
+
+
+def activated(outputs: tf.Tensor, activation_fn: Callable | None) -> tf.Tensor:
+    """Activates; what an activation that is no mere limit sees is a place itself."""
+    if activation_fn is None:
+        return outputs
+    if activation_fn not in _LIMITS:
+        outputs = activations(outputs, scope="linear")
+    return activation_fn(outputs)
 
 
 def is_channels_first(data_format: str, dimensions: int = 2) -> bool:
@@ -186,4 +236,6 @@ def finish_norm(
     is of type and shape."""
     outputs = tf.cast(outputs, inputs.dtype)
     outputs.set_shape(inputs.shape)
-    return finish(outputs, None, None, activation_fn, outputs_collections, scope_name)
+    if activation_fn is not None:
+        outputs = activation_fn(outputs)
+    return end_points.collect(outputs_collections, scope_name, outputs)

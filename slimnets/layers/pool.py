@@ -14,6 +14,7 @@ import tf_slim
 
 from slimnets import end_points
 from slimnets.layers import building
+from slimnets.layers.places import activations
 from slimnets.scopes import add_arg_scope, shares_arg_scope
 
 
@@ -73,6 +74,7 @@ def avg_pool2d(
         padding,
         data_format,
         outputs_collections,
+        place="means",
     )
 
 
@@ -179,6 +181,7 @@ def _pool(
     data_format: str,
     outputs_collections: Any,
     dimensions: int = 2,
+    place: str | None = None,
 ) -> tf.Tensor:
     building.is_channels_first(data_format, dimensions)
     with tf.name_scope(scope) as name:
@@ -195,6 +198,8 @@ def _pool(
             padding.upper(),
             data_format=data_format,
         )
+        if place:
+            outputs = activations(outputs, scope=f"{scope}/{place}")
         return end_points.collect(outputs_collections, name, outputs)
 
 

@@ -103,6 +103,11 @@ def is_replay() -> bool:
     return _local.replaying
 
 
+def moves_averages() -> bool:
+    """Whether moving averages other than batch norms' change in training here."""
+    return not (_local.replaying or _local.takes_batch_statistics)
+
+
 def recomputed(function: Callable[..., tf.Tensor], *inputs: tf.Tensor):
     """Returns `function(*inputs)`, which runs once more for its gradients.
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_slim
 
 from slimnets.layers import building, initializers
+from slimnets.layers.places import activations
 from slimnets.scopes import shares_arg_scope
 
 
@@ -132,6 +133,7 @@ def separable_conv2d(
             # Dilated, TensorFlow forgets what it knew of the size.
             outputs.set_shape([*inputs.shape.as_list()[:3], depth])
         if num_outputs is not None:
+            outputs = activations(outputs, scope="depthwise/outputs")
             pointwise = variable(
                 "pointwise_weights",
                 (1, 1, depth, num_outputs),

@@ -8,14 +8,13 @@ in the layer's own, `conv2/lora` for example. Any other function of that kind wi
 
 Sources: weight standardization, Qiao et al., arXiv:1903.10520; weight norm, Salimans &
 Kingma, arXiv:1602.07868; spectral norm, Miyato et al., arXiv:1802.05957; LoRA, Hu et
-al., arXiv:2106.09685; masks and their schedule, Zhu & Gupta, arXiv:1710.01878; ranges
-of fake quantization, Krishnamoorthi, arXiv:1806.08342.
+al., arXiv:2106.09685; masks and their schedule, Zhu & Gupta, arXiv:1710.01878.
+Fake quantization is in `fake_quantization`.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -58,7 +57,7 @@ def weight_norm(
         scope: name of the variable scope.
     """
     with tf.compat.v1.variable_scope(scope, "weight_norm", [weights]):
-        gain = _variable(
+        gain = building.state_variable(
             "gain", weights.shape[-1:], weights.dtype, initial, trainable=trainable
         )
         axes = list(range(weights.shape.rank - 1))
@@ -84,7 +83,7 @@ def spectral_norm(
         scope: name of the variable scope.
     """
     with tf.compat.v1.variable_scope(scope, "spectral_norm", [weights]):
-        u = _variable(
+        u = building.state_variable(
             "u",
             weights.shape[-1:],
             weights.dtype,
@@ -99,7 +98,9 @@ def spectral_norm(
             new = tf.math.l2_normalize(tf.linalg.matvec(fixed, v, transpose_a=True))
         v = tf.math.l2_normalize(tf.linalg.matvec(fixed, new))
         largest = tf.tensordot(v, tf.linalg.matvec(matrix, new), 1)
-        return _updated(weights / largest, [(u, new)], is_training, updates_collections)
+        return building.with_new_values(
+            weights / largest, [(u, new)], is_training, updates_collections
+        )
 
 
 @add_arg_scope(default_scope="lora")
@@ -125,7 +126,9 @@ def lora(
     *inputs, outputs = weights.shape.as_list()
     with tf.compat.v1.variable_scope(scope, "lora", [weights]):
         small = initializers.variance_scaling_initializer(1 / 3, uniform=True)
-        make = functools.partial(_variable, dtype=weights.dtype, trainable=trainable)
+        make = functools.partial(
+            building.state_variable, dtype=weights.dtype, trainable=trainable
+        )
         down = make("down", (*inputs, rank), initial=small)
         up = make("up", (rank, outputs), initial=0.0)
         factor = 1.0 if alpha is None else alpha / rank
@@ -169,8 +172,8 @@ def magnitude_mask(
             "allowed is 0 <= sparsity < 1 and begin_step <= end_step."
         )
     with tf.compat.v1.variable_scope(scope, "magnitude_mask", [weights]):
-        mask = _variable("mask", weights.shape, weights.dtype, 1.0)
-        step = _variable("step", (), tf.float32, 0.0)
+        mask = building.state_variable("mask", weights.shape, weights.dtype, 1.0)
+        step = building.state_variable("step", (), tf.float32, 0.0)
         now = tf.convert_to_tensor(step)
 
         def anew() -> tf.Tensor:
@@ -190,63 +193,9 @@ def magnitude_mask(
             not recomputing.is_replay()
         ):
             new = tf.cond(due, anew, lambda: tf.convert_to_tensor(mask))
-        return _updated(
+        return building.with_new_values(
             weights * tf.stop_gradient(new),
             [(mask, new), (step, now + 1.0)],
             is_training,
             updates_collections,
         )
-
-
-@add_arg_scope(default_scope="fake_quantized")
-def fake_quantized(
-    weights: tf.Tensor, bits: int = 8, scope: str | None = None
-) -> tf.Tensor:
-    """Rounds to `2 ** bits - 1` steps from minus to plus each output's largest weight.
-
-    The gradients are those of the weights as they were.
-
-    Args:
-        weights: `[..., inputs, outputs]`.
-        bits: 2 to 16.
-        scope: the place of the transform, by which rules find it.
-    """
-    with tf.name_scope(scope or "fake_quantized"):
-        matrix = tf.reshape(weights, [-1, weights.shape[-1]])
-        largest = tf.stop_gradient(tf.reduce_max(tf.abs(matrix), 0))
-        rounded = tf.quantization.fake_quant_with_min_max_vars_per_channel(
-            matrix, -largest, largest, bits, narrow_range=True
-        )
-        return tf.reshape(rounded, weights.shape)
-
-
-def _variable(
-    name: str,
-    shape: Any,
-    dtype: tf.DType,
-    initial: float | Callable,
-    trainable: bool = False,
-) -> tf.Variable:
-    if not callable(initial):
-        initial = tf.compat.v1.constant_initializer(initial)
-    return building.make_variable(
-        name,
-        tuple(shape),
-        dtype,
-        initial,
-        trainable=trainable,
-        aggregation=tf.VariableAggregation.MEAN,
-    )
-
-
-def _updated(outputs, values, is_training, updates_collections) -> tf.Tensor:
-    """Has variables get their new values, in training and the first time only."""
-    training = building.static_bool(is_training)
-    if training is False or recomputing.is_replay():
-        return outputs
-    updates = []
-    for variable, new in values:
-        if training is None:
-            new = tf.where(is_training, new, variable)
-        updates.append(variable.assign(new, read_value=False))
-    return building.with_updates(outputs, updates, updates_collections)

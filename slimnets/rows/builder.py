@@ -115,7 +115,8 @@ def build_network(row: Row, arguments: dict[str, Any]) -> tuple[tf.Tensor, EndPo
     with _opened(row, inputs, blocks, options) as call:
         try:
             with _reopened(row):
-                net = _stacked(row, inputs, row.root_block(scale), frozen, call)
+                net = layers.activations(inputs, scope="inputs")
+                net = _stacked(row, net, row.root_block(scale), frozen, call)
             net = _headed(row, net, call)
         except Reached as reached:
             net = reached.net
@@ -226,6 +227,7 @@ def _stacked(
         norm = scoping.like_units(blocks[-1].unit_fn)
         with frozen_if(options["freeze_at"] > len(blocks)):
             raw, net = net, norm(net, scope="postnorm")
+            net = layers.activations(net, scope="postnorm/outputs")
         name = f"{call.scope_name}/postnorm"
         call.end_points.mark_normalized(raw, name, net)
         call.stop_at_final()

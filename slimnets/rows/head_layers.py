@@ -43,6 +43,7 @@ class GlobalPool:
         net = self.activation_fn(net) if self.activation_fn else net
         if call.options["global_pool"] or self.always:
             net = tf.reduce_mean(net, [1, 2], keepdims=self.keepdims, name=self.name)
+            net = layers.activations(net, scope=f"{self.name}/means")
             if self.keyed:
                 call.end_points[self.key] = net
         return net

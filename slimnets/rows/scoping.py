@@ -57,6 +57,8 @@ def training(is_training: bool | tf.Tensor | None) -> contextlib.AbstractContext
             layers.drop_path,
             layers.spectral_norm,
             layers.magnitude_mask,
+            layers.fake_quantized,
+            layers.fake_quantized_activations,
         ],
         is_training=is_training,
     )

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from slimnets.listing import did_you_mean
+from slimnets.rules.quantization import quantization_rules
 from slimnets.rules.values import (
     RuleValues,
     pairs_of,
@@ -37,7 +38,7 @@ from slimnets.rules.values import (
     unmatched,
 )
 
-__all__ = ["Given", "Rules", "explain", "layer_rules"]
+__all__ = ["Given", "Rules", "explain", "layer_rules", "quantization_rules"]
 
 
 class Given(NamedTuple):

@@ -17,7 +17,7 @@ from slimnets.listing import listed, nearest
 RuleValues = Mapping[str, Mapping[str, Any]] | Iterable[tuple[str, Mapping[str, Any]]]
 
 # Ends of keywords whose values are functions, which may be given by name.
-_OF_FUNCTIONS = ("_fn", "_initializer", "_regularizer", "weight_transform")
+_OF_FUNCTIONS = ("_fn", "_initializer", "_regularizer", "_transform")
 # These say how training goes, and nothing of what a trained network computes.
 _OF_TRAINING = ("_initializer", "_regularizer")
 _NAMED = 8

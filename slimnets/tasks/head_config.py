@@ -14,10 +14,12 @@ from slimnets.training.training_config import TrainingConfig
 if TYPE_CHECKING:
     from slimnets.data import Dataset
 
-# Settings of TrainingConfig that are of classification.
+# Settings of TrainingConfig that are of classification, or of what only its networks
+# are exported to.
 _OF_CLASSES = frozenset(
     {"loss", "label_smoothing", "auxiliary_loss_weight", "focal_gamma"}
     | {"class_weights", "teacher", "teacher_weight", "teacher_temperature"}
+    | {"quantize_delay", "float_layers", "gamma_l1"}
 )
 # What a head's input is decided by, of the settings that say so for classification,
 # and which of these composed images have a use for too.

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 
 from slimnets.model import Model
+from slimnets.rules import quantization
 from slimnets.trained import load_into, rename_pairs
 from slimnets.training.optimizers import in_scope, top_scopes
 from slimnets.training.training_config import TrainingConfig
@@ -35,6 +36,9 @@ def load_initial_weights(
         text = config.checkpoint_exclude_scopes
         scopes = _scopes("checkpoint_exclude_scopes", text, names)
         patterns = [f"{re.escape(scope.rstrip('/'))}(/.*)?" for scope in scopes]
+        own, known = map(quantization.is_quantized, (model.variables_by_name, tensors))
+        if own and not known:  # The weights are of a network of floats.
+            patterns.append(quantization.VARIABLES)
         return [*patterns, *(config.exclude or ())]
 
     return load_into(

@@ -83,13 +83,17 @@ def make_model(config: TrainingConfig, network: Any, **kwargs: Any) -> Model:
     """Returns a model, not yet built, with the config's rules, L2 loss, batch norms'
     decay and where they are frozen, recomputing and seed.
 
-    Decoupled weight decay is the optimizer's.
+    Decoupled weight decay is the optimizer's. Beside it there may be an L1 loss of the
+    gammas.
     """
     batch_norm: dict[str, Any] = {}
     if config.batch_norm_decay is not None:
         batch_norm["decay"] = config.batch_norm_decay
     if config.trainable_scopes and not config.update_frozen_statistics:
         batch_norm["only_in"] = scopes_of(config.trainable_scopes)
+    if config.gamma_l1:
+        l1 = layers.l1_regularizer(config.gamma_l1)
+        batch_norm["param_regularizers"] = {"gamma": l1}
     l2 = 0.0 if config.decouples_weight_decay else config.weight_decay
     with (
         arg_scope(
@@ -126,6 +130,13 @@ class Classification:
             config, network, num_classes=dataset.num_classes, **config.network_options
         )
         model.build([None, *dataset.input_shape(config.image_size)])
+        if config.gamma_l1 and not any(
+            n.endswith("/gamma") for n in model.regularizers
+        ):
+            raise ValueError(
+                f"gamma_l1={config.gamma_l1} is of no effect: {config.model_name} has "
+                "no gammas of batch norms."
+            )
         if config.teacher:
             self._teacher = Teacher(config)
         if config.class_weights:

@@ -76,6 +76,14 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
     rule: Sequence[str] | None = setting(None, RUN, "PATTERN:KEYWORD=VALUE, such a "
         "rule: block4/.*/conv2:normalizer_fn=group_norm. It wins over those before it; "
         "may be repeated.")
+    quantize_delay: int | None = setting(None, RUN, "Train for int8: weights and "
+        "activations are rounded as there from this step on. checkpoint_path may be of "
+        "a network of floats.", least=0)
+    float_layers: str | None = setting(None, RUN, "A regular expression of the scopes "
+        "of layers that quantize_delay leaves in float: '(conv1|logits)'.",
+        needs="quantize_delay")
+    gamma_l1: float | None = setting(None, LOSS, "Strength of an L1 loss of batch "
+        "norms' gammas, such as 1e-4, before slimnets slim-network.", above=0)
     norm: str = setting("batch", RUN, "The network's norm: batch, frozen, sync or "
         "group.")
     seed: int = setting(0, RUN, "Seed of initial weights, data order, augmentation and "
@@ -188,10 +196,16 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
 
     @property
     def layer_rules(self) -> list[list]:
-        """The rules by path, of the file and of the texts."""
+        """The rules by path: of quantization, of the file and of the texts."""
+        from slimnets.rules import quantization_rules
         from slimnets.rules.values import parse_rule
 
-        return [*(self.rules or ()), *map(parse_rule, self.rule or ())]
+        own = [*(self.rules or ()), *map(parse_rule, self.rule or ())]
+        if self.quantize_delay is None:
+            return own
+        # A step of several parts runs the layers as often.
+        delay = self.quantize_delay * self.accumulation_steps
+        return [*map(list, quantization_rules(delay, self.float_layers)), *own]
 
     def to_json(self) -> dict[str, Any]:
         fields = dataclasses.fields(self)

@@ -63,6 +63,7 @@ def dense_layer(
         raise ValueError(f"dense_layer: stride={stride!r}; allowed is 1.")
     with tf.compat.v1.variable_scope(scope, "dense_layer", [inputs]) as sc:
         net = normalizer_fn(inputs, activation_fn=activation_fn, scope="preact")
+        net = layers.activations(net, scope="preact/outputs")
         net = layers.conv2d(net, bottleneck * depth, 1, scope="conv1")
         net = layers.conv2d(
             net,
@@ -74,5 +75,5 @@ def dense_layer(
             biases_initializer=None,
             scope="conv2",
         )
-        net = tf.concat([inputs, net], 3)
+        net = layers.activations(tf.concat([inputs, net], 3), scope="concat")
         return end_points.collect(outputs_collections, sc.name, net)

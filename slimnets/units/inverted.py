@@ -18,6 +18,7 @@ import tensorflow as tf
 from slimnets import end_points, layers
 from slimnets.layers.building import channels_of
 from slimnets.scopes import add_arg_scope
+from slimnets.units.shortcuts import add
 from slimnets.units.single import Conv
 from slimnets.units.traits import Traits, describes
 
@@ -170,7 +171,7 @@ def inverted_residual(
         net = layers.conv2d(net, depth, 1, left, **plain)
         keeps_size = stride == 1 and (next_rate or rate) == rate
         if residual and keeps_size and channels_of(net) == channels:
-            net = layers.drop_path(net, drop_path_rate) + inputs
+            net = add(layers.drop_path(net, drop_path_rate), inputs, sc.name)
         net = kept(net, "output")
     return kept(net, "")
 
@@ -233,7 +234,7 @@ def fused_inverted_residual(
             net = layers.conv2d(net, depth, 1, activation_fn=None, scope="project")
         keeps_size = stride == 1 and (next_rate or rate) == rate
         if keeps_size and channels == depth:
-            net = layers.drop_path(net, drop_path_rate) + inputs
+            net = add(layers.drop_path(net, drop_path_rate), inputs, sc.name)
         return end_points.collect(outputs_collections, sc.name, net)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from slimnets import layers
 from slimnets.units.single import Scale, scaled
 from slimnets.units.traits import Path, Traits
 
@@ -72,7 +73,7 @@ def concatenated(
                 parts = [part.build(end, *step) for part in _side_by_side(layer)]
                 end = tf.concat(parts, 3) if len(parts) > 1 else parts[0]
             outputs.append(end)
-    return tf.concat(outputs, 3)
+    return layers.activations(tf.concat(outputs, 3), scope="concat")
 
 
 def _steps(branch: tuple[Any, ...], stride: int, rate: int, next_rate: int):

@@ -15,6 +15,7 @@ from slimnets import end_points, layers
 from slimnets.layers.building import channels_of
 from slimnets.scopes import add_arg_scope
 from slimnets.units.mixed import Mixed, concatenated
+from slimnets.units.shortcuts import add
 from slimnets.units.traits import Traits, describes
 
 
@@ -97,5 +98,4 @@ def mixed_sum(
     residual = scale * layers.drop_path(residual, drop_path_rate)
     if activation_fn is tf.nn.relu6:
         residual = tf.clip_by_value(residual, -6.0, 6.0)
-    net = inputs + residual
-    return activation_fn(net) if activation_fn else net
+    return add(inputs, residual, "mixed_residual", activation_fn)

@@ -25,4 +25,5 @@ def normalized(
         activation_fn: applied last; None for none.
         scope: name of the variable scope.
     """
-    return normalizer_fn(inputs, activation_fn=activation_fn, scope=scope)
+    outputs = normalizer_fn(inputs, activation_fn=activation_fn, scope=scope)
+    return layers.activations(outputs, scope=f"{scope or 'norm'}/outputs")

@@ -160,7 +160,7 @@ def bottleneck_v1(
         if use_bounded_activations:
             residual = tf.clip_by_value(residual, -6.0, 6.0)
             activation_fn = tf.nn.relu6
-        output = activation_fn(add(shortcut, residual, sc.name))
+        output = add(shortcut, residual, sc.name, activation_fn)
         return end_points.collect(outputs_collections, sc.name, output)
 
 
@@ -197,6 +197,7 @@ def bottleneck_v2(
     plain = _plain(biases)
     with tf.compat.v1.variable_scope(scope, "bottleneck_v2", [inputs]) as sc:
         preact = normalizer_fn(inputs, activation_fn=activation_fn, scope="preact")
+        preact = layers.activations(preact, scope="preact/outputs")
         end_points.mark_normalized(
             outputs_collections, inputs, f"{sc.name}/preact", preact
         )
@@ -279,7 +280,7 @@ def basic_v1(
         if squeeze_ratio is not None:
             residual = layers.squeeze_excite(residual, squeeze_ratio)
         residual = layers.drop_path(residual, drop_path_rate)
-        output = activation_fn(add(shortcut, residual, sc.name))
+        output = add(shortcut, residual, sc.name, activation_fn)
         return end_points.collect(outputs_collections, sc.name, output)
 
 
@@ -313,6 +314,7 @@ def basic_v2(
     plain = _plain(biases)
     with tf.compat.v1.variable_scope(scope, "basic_v2", [inputs]) as sc:
         preact = normalizer_fn(inputs, activation_fn=activation_fn, scope="preact")
+        preact = layers.activations(preact, scope="preact/outputs")
         end_points.mark_normalized(
             outputs_collections, inputs, f"{sc.name}/preact", preact
         )

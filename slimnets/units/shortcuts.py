@@ -6,6 +6,8 @@ arXiv:1812.01187 (average pool).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from slimnets import layers
@@ -67,8 +69,13 @@ def padded(inputs: tf.Tensor, depth: int) -> tf.Tensor:
     return tf.pad(inputs, [[0, 0], [0, 0], [0, 0], [0, extra]])
 
 
-def add(shortcut: tf.Tensor, residual: tf.Tensor, unit: str) -> tf.Tensor:
-    """Adds two tensors of the same shape.
+def add(
+    shortcut: tf.Tensor,
+    residual: tf.Tensor,
+    unit: str,
+    activation_fn: Callable | None = None,
+) -> tf.Tensor:
+    """Adds two tensors of the same shape, and activates: a unit's place `sum`.
 
     Raises:
         ValueError: naming the unit, if the shapes differ.
@@ -82,4 +89,5 @@ def add(shortcut: tf.Tensor, residual: tf.Tensor, unit: str) -> tf.Tensor:
             f"Unit {unit}: the shortcut {shortcut.shape} and the residual "
             f"{residual.shape} cannot be added; nothing is broadcast or padded."
         )
-    return shortcut + residual
+    total = building.activated(shortcut + residual, activation_fn)
+    return layers.activations(total, scope="sum")

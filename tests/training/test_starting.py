@@ -7,6 +7,7 @@ import tensorflow as tf
 from slimnets import layers
 from slimnets.checkpoints import save_weights
 from slimnets.data import training_batches
+from slimnets.trained import open_trained
 from slimnets.training import recalibration, train
 from slimnets.training.run import Run
 from slimnets.training.task import Classification, make_model
@@ -41,6 +42,25 @@ def test_a_new_run_takes_weights_but_those_excluded(config, source):
         after["tiny/logits/weights"], before["tiny/logits/weights"]
     )
     assert after["global_step"] == 1
+
+
+def test_a_network_of_floats_goes_on_for_int8(config, source, capfd):
+    run = config("new", checkpoint_path=source.train_dir, quantize_delay=0,
+                 float_layers=".*/logits", learning_rate=1e-30, **ENDED)  # fmt: skip
+    train(run)
+    assert "new: fake_quantized" in capfd.readouterr().err
+    before, after = final(source), final(run)
+    new = {name for name in after if name not in before and "optimizer" not in name}
+    place = "tiny/conv1/outputs/fake_quantized"
+    assert new == {f"{place}/{name}" for name in ("min", "max", "step")}
+    assert after[f"{place}/step"] == 1
+    trained = open_trained(run.train_dir)
+    assert f"{place}/max" in trained.model.variables_by_name
+    with pytest.raises(ValueError, match=r"float_layers.*without quantize_delay"):
+        config("new", float_layers="logits")
+    assert config("new", quantize_delay=3, accumulation_steps=2).layer_rules[-1] == [
+        r".*/fake_quantized(_\d+)?", {"delay": 6},
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("updated", [False, True])

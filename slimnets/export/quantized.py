@@ -1,0 +1,241 @@
+"""Networks that were trained for int8: what their graphs say of it, for int8 formats.
+
+Rounded activations are nodes with the range that training found; rounded weights are
+constants that already are whole multiples of a scale for each output, and stay that
+when batch norms are folded into them. See `slimnets.layers.fake_quantization`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from slimnets.export.graph import GraphDef, NodeDef, NodeGraph, type_attribute
+from slimnets.export.weights import weights_of
+
+RANGE = "FakeQuantWithMinMaxVars"
+_PER_OUTPUT = "FakeQuantWithMinMaxVarsPerChannel"
+# The largest weight of an output is so many times its scale.
+STEPS = 127
+# By how much of a step folding in float32 moves a weight.
+_OFF = 2e-2
+
+
+def is_quantized(graph_def: GraphDef) -> bool:
+    """Whether a graph rounds activations as its training has found their ranges."""
+    return any(node.op == RANGE for node in graph_def.node)
+
+
+def choices_made(graph: NodeGraph) -> None:
+    """Takes away selections whose condition is known: of a delay that is over."""
+    for node in [n for n in graph.nodes.values() if n.op == "SelectV2"]:
+        condition = graph.value(node.input[0])
+        if condition is not None and condition.ndim == 0:
+            graph.bypass(node.name, node.input[1 if condition else 2])
+    graph.prune()
+
+
+def norms_to_layers(graph: NodeGraph) -> None:
+    """Turns `scale * x + shift` of rounded images into depthwise convolutions of 1x1.
+
+    Their weights, one for each output, are whole multiples of a scale of their own.
+    """
+    shapes = graph.shapes()
+    for product in [n for n in graph.nodes.values() if n.op == "Mul"]:
+        source, scale = graph.source(product), graph.value(product.input[1])
+        while source.op == "MaxPool":
+            source = graph.source(source)
+        if source.op != RANGE or scale is None or scale.ndim != 1:
+            continue
+        if shapes[source.name].rank != 4:
+            continue
+        name, dtype = f"{product.name}/layer", graph.dtype(product)
+        layer = graph.with_constant(
+            "DepthwiseConv2dNative",
+            name,
+            product.input[0],
+            scale.reshape(1, 1, -1, 1),
+            dtype,
+        )
+        _of_one_pixel(graph.nodes[layer])
+        graph.bypass(product.name, layer)
+        for reader in [graph.nodes[each] for each in graph.consumers[layer]]:
+            shift = graph.value(reader.input[1]) if reader.op == "AddV2" else None
+            if shift is not None and shift.shape == scale.shape:
+                reader.op = "BiasAdd"
+    graph.prune()
+
+
+def scales_of(graph: NodeGraph, node: NodeDef) -> np.ndarray | None:
+    """Returns the scale of each output's weights, `[outputs]`; None if they are not
+    whole multiples of one, or are of no layer."""
+    weights = weights_of(graph, node)
+    if weights is None or node.attr["transpose_b"].b:
+        return None
+    columns = outputs_last(node, weights).reshape(-1, np.prod(_outputs(node, weights)))
+    scales = np.abs(columns).max(0).astype(np.float64) / STEPS
+    steps = columns / np.where(scales > 0, scales, 1)
+    if np.abs(steps - np.round(steps)).max(initial=0) > _OFF:
+        return None
+    return np.where(scales > 0, scales, 1).astype(np.float32)
+
+
+def outputs_last(node: NodeDef, weights: np.ndarray) -> np.ndarray:
+    """Returns a layer's weights as `[..., inputs, outputs]`."""
+    if node.op != "DepthwiseConv2dNative":
+        return weights
+    return weights.reshape(*weights.shape[:2], 1, -1)
+
+
+def _outputs(node: NodeDef, weights: np.ndarray) -> tuple[int, ...]:
+    return weights.shape[-2 if node.op == "DepthwiseConv2dNative" else -1 :]
+
+
+def affine_of(graph: NodeGraph, node: NodeDef) -> tuple[np.float32, np.uint8]:
+    """Returns the scale and the zero point, uint8, of a range; as TensorFlow rounds
+    them, so that zero is one of the values.
+
+    Raises:
+        ValueError: unless it has 256 values.
+    """
+    low, high = (float(graph.value(name)) for name in node.input[1:3])
+    if node.attr["num_bits"].i != 8 or node.attr["narrow_range"].b:
+        raise ValueError(
+            f"{node.name} rounds to {node.attr['num_bits'].i} bits; int8 formats take "
+            "those of 8."
+        )
+    scale = np.float32((high - low) / 255 or 1)
+    zero = np.clip(np.floor(-low / scale + 0.5), 0, 255)
+    return scale, np.uint8(zero)
+
+
+def for_tflite(graph_def: GraphDef, outputs: tuple[str, ...]) -> GraphDef:
+    """Returns the graph as TFLite's converter takes it.
+
+    The ranges of weights are nodes. Dense layers are convolutions of 1x1, which alone
+    it can have with a scale for each output.
+    """
+    graph = NodeGraph(graph_def, outputs)
+    _means_of_whole_images(graph)
+    _ranges_before_concats(graph)
+    for node in list(graph.nodes.values()):
+        scales = scales_of(graph, node)
+        if scales is None:
+            continue
+        if node.op == "MatMul":
+            node = _as_convolution(graph, node)
+        weights = graph.value(node.input[1])
+        flat = outputs_last(node, weights)
+        rounded = graph.add(
+            _PER_OUTPUT,
+            f"{node.name}/rounded_weights",
+            [
+                graph.constant(f"{node.name}/weights", flat),
+                graph.constant(f"{node.name}/weights/min", -STEPS * scales),
+                graph.constant(f"{node.name}/weights/max", STEPS * scales),
+            ],
+            num_bits=tf.compat.v1.AttrValue(i=8),
+            narrow_range=tf.compat.v1.AttrValue(b=True),
+        )
+        if flat.shape != weights.shape:
+            rounded = _reshaped(graph, rounded, weights.shape, tf.float32)
+        graph.set_input(node, 1, rounded)
+    graph.prune()
+    return graph.to_graph_def()
+
+
+def _means_of_whole_images(graph: NodeGraph) -> None:
+    """Replaces pools of whole images, whose range TFLite would have be that of what
+    comes in, by means."""
+    shapes = graph.shapes()
+    for pool in [n for n in graph.nodes.values() if n.op == "AvgPool"]:
+        window = list(pool.attr["ksize"].list.i)[1:3]
+        whole = window == shapes[pool.input[0]].as_list()[1:3]
+        if not whole or shapes[pool.name].as_list()[1:3] != [1, 1]:
+            continue
+        axes = graph.constant(f"{pool.name}/axes", np.array([1, 2], np.int32))
+        mean = graph.add(
+            "Mean",
+            f"{pool.name}/mean",
+            (pool.input[0], axes),
+            T=pool.attr["T"],
+            Tidx=type_attribute(tf.int32),
+            keep_dims=tf.compat.v1.AttrValue(b=True),
+        )
+        graph.bypass(pool.name, mean)
+
+
+def _ranges_before_concats(graph: NodeGraph) -> None:
+    """Rounds what others read too in the range of the concatenation it is a part of.
+
+    TFLite has all parts in one range. It chooses that for what a concatenation alone
+    reads; of two ranges in a row it would keep the first, so that a convolution with
+    ones stands between.
+    """
+    shapes = graph.shapes()
+    for end in [n for n in graph.nodes.values() if n.op == RANGE]:
+        concat = graph.source(end)
+        if concat.op != "ConcatV2":
+            continue
+        for index, name in enumerate(list(concat.input)[:-1]):
+            if graph.nodes[name].op != RANGE or graph.is_private(name):
+                continue
+            ones = np.ones([1, 1, shapes[name][-1], 1], np.float32)
+            layer = graph.with_constant(
+                "DepthwiseConv2dNative", f"{name}/as_part", name, ones, tf.float32
+            )
+            _of_one_pixel(graph.nodes[layer])
+            attributes = {key: end.attr[key] for key in end.attr}
+            part = graph.add(RANGE, f"{layer}/range", [layer, *end.input[1:]],
+                             **attributes)  # fmt: skip
+            graph.set_input(concat, index, part)
+
+
+def _as_convolution(graph: NodeGraph, dense: NodeDef) -> NodeDef:
+    """Replaces a dense layer by a convolution of images of one pixel."""
+    weights, dtype = graph.value(dense.input[1]), graph.dtype(dense)
+    inputs, outputs = weights.shape
+    images = _reshaped(graph, dense.input[0], (-1, 1, 1, inputs), dtype)
+    layer = graph.with_constant(
+        "Conv2D",
+        f"{dense.name}/layer",
+        images,
+        weights.reshape(1, 1, inputs, outputs),
+        dtype,
+    )
+    _of_one_pixel(graph.nodes[layer])
+    # What follows reads rows again, behind the bias and the range if there are any.
+    end, last = dense, layer
+    while end.name not in graph.outputs and graph.is_private(end.name):
+        follower = graph.nodes[graph.consumers[end.name][0]]
+        if follower.op not in ("BiasAdd", "Relu", "Relu6", RANGE):
+            break
+        if follower.input[0] != end.name:
+            break
+        last = graph.add(
+            follower.op,
+            f"{follower.name}/of_images",
+            [last, *follower.input[1:]],
+            **{key: follower.attr[key] for key in follower.attr},
+        )
+        end = follower
+    rows = _reshaped(graph, last, (-1, outputs), dtype)
+    graph.redirect(end.name, rows)
+    return graph.nodes[layer]
+
+
+def _reshaped(graph: NodeGraph, name: str, shape, dtype: tf.DType) -> str:
+    size = graph.constant(f"{name}/shape", np.array(shape, np.int32))
+    return graph.add(
+        "Reshape",
+        f"{name}/reshaped",
+        (name, size),
+        T=type_attribute(dtype),
+        Tshape=type_attribute(tf.int32),
+    )
+
+
+def _of_one_pixel(node: NodeDef) -> None:
+    node.attr["strides"].list.i[:] = [1, 1, 1, 1]
+    node.attr["padding"].s = b"VALID"
+    node.attr["data_format"].s = b"NHWC"
