@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import network_flags, weights_flags
+from slimnets.cli import weights_flags
 from slimnets.cli.command import UsageError, define_debug, require, start_tensorflow
 
 ARGUMENTS = ("CHECKPOINT",)
@@ -35,12 +35,13 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         lower_bound=0.0,
         flag_values=flag_values,
     )
-    for name, text in (
-        ("output", "Prefix of the checkpoint that is written."),
-        network_flags.MODEL_NAME[1:],
-    ):
-        flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    weights_flags.define(flag_values)
+    flags.DEFINE_string(
+        "output",
+        None,
+        "Prefix of the checkpoint that is written.",
+        flag_values=flag_values,
+    )
+    weights_flags.define(flag_values, "model_name")
     define_debug(flag_values)
 
 

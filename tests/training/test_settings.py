@@ -19,12 +19,13 @@ from slimnets.settings import (
     settings_of,
 )
 from slimnets.tasks import config as tasks
+from slimnets.tasks import head_config
 from slimnets.training import TrainingConfig
 
 CONFIGS = (
     TrainingConfig,
-    tasks.DetectionConfig,
-    tasks.SegmentationConfig,
+    head_config.DetectionConfig,
+    head_config.SegmentationConfig,
     tasks.EmbeddingConfig,
     tasks.PredictionConfig,
 )
