@@ -171,6 +171,9 @@ def batch_norm(
                 variable.assign(value, read_value=False)
                 for variable, value in zip(state, values, strict=True)
             ]
+            if len(updates) > 2:  # One update for each average, as in TF-Slim.
+                mean, variance, *debiasing = updates
+                updates = [tf.group(mean, *debiasing), variance]
             outputs = building.with_updates(outputs, updates, updates_collections)
         if images is not inputs:
             outputs = tf.reshape(outputs, tf.shape(inputs))

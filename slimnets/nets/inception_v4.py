@@ -7,6 +7,10 @@ research/slim's nets/inception_v4.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import tensorflow as tf
+
 from slimnets.nets.inception_v3 import pooled
 from slimnets.rows.arg_scopes import inception_arg_scope
 from slimnets.rows.builder import base_of, network_of
@@ -14,6 +18,7 @@ from slimnets.rows.inception import dense_auxiliary, dense_head
 from slimnets.rows.row import Row
 from slimnets.rows.stage import Depths
 from slimnets.units import Conv, Mixed, Pool
+from slimnets.units.mixed import concatenated
 
 inception_v4_arg_scope = inception_arg_scope
 
@@ -89,6 +94,34 @@ def _inception_c(letter: str) -> Mixed:
     )
 
 
+_REDUCTION_A = Mixed(
+    "Mixed_6a",
+    (
+        (Conv("Conv2d_1a_3x3", 384, 3, 2, "VALID"),),
+        (
+            Conv("Conv2d_0a_1x1", 192, 1),
+            Conv("Conv2d_0b_3x3", 224),
+            Conv("Conv2d_1a_3x3", 256, 3, 2, "VALID"),
+        ),
+        _max_pool("MaxPool_1a_3x3"),
+    ),
+)
+_REDUCTION_B = Mixed(
+    "Mixed_7a",
+    (
+        (
+            Conv("Conv2d_0a_1x1", 192, 1),
+            Conv("Conv2d_1a_3x3", 192, 3, 2, "VALID"),
+        ),
+        (
+            Conv("Conv2d_0a_1x1", 256, 1),
+            Conv("Conv2d_0b_1x7", 256, (1, 7)),
+            Conv("Conv2d_0c_7x1", 320, (7, 1)),
+            Conv("Conv2d_1a_3x3", 320, 3, 2, "VALID"),
+        ),
+        _max_pool("MaxPool_1a_3x3"),
+    ),
+)
 ROOT = (
     Conv("Conv2d_1a_3x3", 32, 3, 2, "VALID"),
     Conv("Conv2d_2a_3x3", 32, 3, 1, "VALID"),
@@ -119,40 +152,8 @@ ROOT = (
 )
 STAGES = (
     (*map(_inception_a, "bcde"),),
-    (
-        Mixed(
-            "Mixed_6a",
-            (
-                (Conv("Conv2d_1a_3x3", 384, 3, 2, "VALID"),),
-                (
-                    Conv("Conv2d_0a_1x1", 192, 1),
-                    Conv("Conv2d_0b_3x3", 224),
-                    Conv("Conv2d_1a_3x3", 256, 3, 2, "VALID"),
-                ),
-                _max_pool("MaxPool_1a_3x3"),
-            ),
-        ),
-        *map(_inception_b, "bcdefgh"),
-    ),
-    (
-        Mixed(
-            "Mixed_7a",
-            (
-                (
-                    Conv("Conv2d_0a_1x1", 192, 1),
-                    Conv("Conv2d_1a_3x3", 192, 3, 2, "VALID"),
-                ),
-                (
-                    Conv("Conv2d_0a_1x1", 256, 1),
-                    Conv("Conv2d_0b_1x7", 256, (1, 7)),
-                    Conv("Conv2d_0c_7x1", 320, (7, 1)),
-                    Conv("Conv2d_1a_3x3", 320, 3, 2, "VALID"),
-                ),
-                _max_pool("MaxPool_1a_3x3"),
-            ),
-        ),
-        *map(_inception_c, "bcd"),
-    ),
+    (_REDUCTION_A, *map(_inception_b, "bcdefgh")),
+    (_REDUCTION_B, *map(_inception_c, "bcd")),
 )
 ROW = Row(
     "inception_v4",
@@ -179,3 +180,25 @@ ROW = Row(
 )
 NETWORKS = (inception_v4,) = (network_of(ROW),)
 inception_v4_base = base_of(ROW, ("final_endpoint", "Mixed_7d"), ("scope", None))
+
+
+def _block(kind: str, mixed: Mixed) -> Callable:
+    """Returns the function of one block, by research/slim's name."""
+    default_name = f"Block{kind.title().replace('_', '')}"
+
+    def block(
+        inputs: tf.Tensor, scope: str | None = None, reuse: bool | None = None
+    ) -> tf.Tensor:
+        """Builds one block of Inception v4; see `units.Mixed`."""
+        with tf.compat.v1.variable_scope(scope, default_name, [inputs], reuse=reuse):
+            return concatenated(inputs, mixed.branches, mixed.stride, 1, 1)
+
+    block.__name__ = block.__qualname__ = f"block_{kind}"
+    return block
+
+
+block_inception_a = _block("inception_a", _inception_a("b"))
+block_inception_b = _block("inception_b", _inception_b("b"))
+block_inception_c = _block("inception_c", _inception_c("b"))
+block_reduction_a = _block("reduction_a", _REDUCTION_A)
+block_reduction_b = _block("reduction_b", _REDUCTION_B)

@@ -191,7 +191,7 @@ class Config:
                 Conv(whole, whole=(side - 5) // 3 + 1),
                 Norm("aux_bn1", tf.nn.relu),
                 Squeeze(None, always=True),
-                Logits("FC", dense=True, plain=False),
+                Logits(None, dense=True, plain=False),
             ),
             scope=f"aux_{cell}/aux_logits",
             in_place=True,
@@ -202,7 +202,7 @@ HEAD = Head(
     features=(GlobalPool(None, keepdims=False, activation_fn=tf.nn.relu),),
     logits=(
         Dropout("dropout"),
-        Logits("FC", dense=True, plain=False),
+        Logits(None, dense=True, plain=False),
         Predictions("Predictions", "Logits", tf.nn.softmax, name="predictions"),
     ),
     scope="final_layer",
@@ -237,13 +237,11 @@ def row_of_cells(name: str, make_config: Callable[[], Config], **fields: Any) ->
             keep = 1.0 - options["drop_path_rate"]
             config = dataclasses.replace(config, drop_path_keep_prob=keep)
             options["drop_path_rate"] = 0.0
-        if row.exact and current_step is None and _drops(config, training):
-            current_step = tf.compat.v1.train.get_or_create_global_step()
         options["channels_first"] = is_channels_first(config.data_format)
         made = dataclasses.replace(
             row,
             root=config.root(),
-            stages=config.stages(_drop_path(config, training, current_step)),
+            stages=config.stages(_drop_path(config, training, current_step, row.exact)),
             auxiliary=config.auxiliary(row.image_size),
         )
         if config.use_bounded_activation:
@@ -285,25 +283,24 @@ def _config_of(config: Any, default: Config) -> Config:
     return dataclasses.replace(default, **{n: getattr(config, n) for n in names})
 
 
-def _drops(config: Config, training: bool) -> bool:
-    return training and config.drop_path_keep_prob != 1.0
-
-
 def _drop_path(
-    config: Config, training: bool, current_step: Any
+    config: Config, training: bool, current_step: Any, makes_step: bool
 ) -> Callable[[tf.Tensor, int], tf.Tensor]:
     """Returns what drops paths of a cell, the more the deeper it lies [1]."""
     keep = config.drop_path_keep_prob
-    if not _drops(config, training):
+    if not training or keep == 1.0:
         return _nothing_dropped
-    if current_step is None and not tf.executing_eagerly():
-        current_step = tf.compat.v1.train.get_global_step()
-    progress = 1.0
-    if current_step is not None:
-        steps = tf.cast(current_step, tf.float32) / config.total_training_steps
-        progress = tf.minimum(1.0, steps)
+    train = tf.compat.v1.train
+    # TF-Slim makes the step in the scope of the first path, if there is none.
+    find = train.get_or_create_global_step if makes_step else train.get_global_step
 
     def drop_path(net: tf.Tensor, number: int) -> tf.Tensor:
+        step, progress = current_step, 1.0
+        if step is None and not tf.executing_eagerly():
+            step = find()
+        if step is not None:
+            steps = tf.cast(step, tf.float32) / config.total_training_steps
+            progress = tf.minimum(1.0, steps)
         depth = (number + 1) / config.total_cells
         keep_prob = 1.0 - progress * depth * (1.0 - keep)
         shape = tf.stack([tf.shape(net)[0], 1, 1, 1])

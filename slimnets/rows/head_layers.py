@@ -217,13 +217,13 @@ class Logits:
     """The logits, by a 1x1 convolution or a dense layer.
 
     Attributes:
-        name: of the scope.
+        name: of the scope; None for what the arg scopes say, or the layer's own.
         dense: whether it is a dense layer.
         options: further arguments of it.
         plain: whether it has neither norm nor activation, whatever the scopes say.
     """
 
-    name: str
+    name: str | None
     dense: bool = False
     options: Options = ()
     plain: bool = True
@@ -231,13 +231,13 @@ class Logits:
     def build(self, net: tf.Tensor, call: Call) -> tf.Tensor:
         """Returns `[batch, ..., num_classes]`."""
         options = dict(self.options)
+        if self.name is not None:
+            options["scope"] = self.name
         if self.plain:
             options = {"activation_fn": None, "normalizer_fn": None, **options}
         if self.dense:
-            return layers.fully_connected(
-                net, call.num_classes, scope=self.name, **options
-            )
-        return layers.conv2d(net, call.num_classes, 1, scope=self.name, **options)
+            return layers.fully_connected(net, call.num_classes, **options)
+        return layers.conv2d(net, call.num_classes, 1, **options)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -184,11 +184,21 @@ def value_of(name, shape):
     return (random.standard_normal(shape) / np.sqrt(inputs)).astype(np.float32)
 
 
-def initialize(session):
-    """Gives all variables of the graph their values."""
+def jittered(name, values, jitter):
+    """The values of a variable, each that part larger or smaller."""
+    random = np.random.RandomState(zlib.crc32(name.encode()) ^ 1)
+    return values + jitter * values * random.choice([-1, 1], values.shape)
+
+
+def initialize(session, jitter=0.0):
+    """Gives all variables of the graph their values, or nearly these."""
+
+    def value(name, shape):
+        return jittered(name, value_of(name, shape), jitter)
+
     # In one run, of which each costs TensorFlow 1 a second in a large graph.
     values = {
-        v.initializer.inputs[1]: value_of(v.op.name, v.shape.as_list())
+        v.initializer.inputs[1]: value(v.op.name, v.shape.as_list())
         for v in v1.global_variables()
         if v.dtype.base_dtype == tf.float32
     }
@@ -310,8 +320,12 @@ class Case:
                 "nodes": [value.op.name for value in end_points.values()],
             }
 
-    def numbers(self):
-        """What it computes from the README's variables, without dropout."""
+    def numbers(self, jitter=0.0):
+        """What it computes from the README's variables, without dropout.
+
+        Args:
+            jitter: by what part of themselves the variables are off.
+        """
         with tf.Graph().as_default():
             images, net, end_points = self.build(small=True, dropout=False)
             fetches = {"output": net}
@@ -322,7 +336,7 @@ class Case:
                 fetches["regularization_loss"] = v1.add_n(losses)
             updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS)
             with v1.Session() as session:
-                initialize(session)
+                initialize(session, jitter)
                 feed = {images: input_value(images.shape.as_list())}
                 values, _ = session.run([fetches, updates], feed)
                 moving = [v for v in v1.global_variables() if "/moving_" in v.op.name]

@@ -219,11 +219,16 @@ def taking_lists(network: Callable) -> Callable:
     An arg scope of `mobilenet.depth_multiplier` holds for rows too.
     """
     signature = inspect.signature(network)
+    # Told to pad, TF-Slim's units of v3 pad twice, which no row does.
+    own_list = network.row.name.removeprefix("mobilenet_").upper()
+    padded = NAMES["mobilenet_v3"].get(own_list)
 
     @add_arg_scope
     @functools.wraps(network)
     def with_lists(*args: Any, **kwargs: Any):
         given = signature.bind(*args, **kwargs).arguments
+        if given.get("use_explicit_padding") and given.get("conv_defs") is None:
+            given["conv_defs"] = padded
         if given.get("conv_defs") is not None:
             scope = signature.parameters["scope"].default
             return _listed(**{"scope": scope, **given})
