@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from slimnets import extras
 from slimnets.data.bad_records import reason
 from slimnets.data.datasets import Dataset
 from slimnets.data.image_files import BadImage
@@ -172,15 +173,9 @@ def decode_mask(encoded: bytes) -> np.ndarray:
         ValueError: if it is none, or its pixels are colors and no numbers.
         ImportError: without Pillow.
     """
+    images = extras.require("Masks need", "images", "PIL.Image")
     try:
-        from PIL import Image
-    except ImportError:
-        raise ImportError(
-            "Masks are read by Pillow, which is not installed: pip install "
-            "'slimnets[images]'."
-        ) from None
-    try:
-        with Image.open(io.BytesIO(encoded), formats=["PNG"]) as image:
+        with images.open(io.BytesIO(encoded), formats=["PNG"]) as image:
             mode, pixels = image.mode, np.array(image)
     except Exception as error:  # Pillow raises whatever its decoders do.
         raise ValueError(f"its mask is no PNG: {error}") from None

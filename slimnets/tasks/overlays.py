@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from slimnets.data.pillow_files import EXTRA
+from slimnets import extras
 
 # How much of a mask's colour is seen over the photo.
 _SHARE = 0.5
@@ -104,11 +104,6 @@ def _in_colours(pixels: np.ndarray) -> np.ndarray:
     return np.repeat(pixels, 3, axis=-1) if pixels.shape[-1] == 1 else pixels
 
 
-def _pillow() -> tuple[Any, Any, Any]:
-    try:
-        from PIL import Image, ImageDraw, ImageFont
-    except ImportError:
-        raise ImportError(
-            f"Pictures are drawn by Pillow, which is not installed: {EXTRA}."
-        ) from None
-    return Image, ImageDraw, ImageFont
+def _pillow() -> list[Any]:
+    parts = ("Image", "ImageDraw", "ImageFont")
+    return [extras.require("Pictures need", "images", f"PIL.{part}") for part in parts]
