@@ -49,7 +49,6 @@ setup(
             "pycocotools",
             "pillow",
             "pillow-heif",
-            "websocket-client",
             "libcst",
             "hypothesis",
         ],
