@@ -50,7 +50,6 @@ setup(
             "pycocotools",
             "pillow",
             "pillow-heif",
-            "websocket-client",
             "libcst",
             "hypothesis",
         ],

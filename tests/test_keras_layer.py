@@ -37,6 +37,19 @@ def test_outputs_weights_and_names_are_the_models(data):
     assert len(outer.non_trainable_weights) == len(model.non_trainable_variables)
 
 
+@pytest.mark.parametrize("regularize", [True, False])
+def test_losses_of_regularizers_are_the_layers_unless_told_otherwise(regularize):
+    def network(inputs, num_classes=None, is_training=False):
+        decay = layers.l2_regularizer(0.5)
+        return layers.fully_connected(inputs, num_classes, weights_regularizer=decay)
+
+    model = slimnets.Model(network, num_classes=2, seed=0)
+    layer = slimnets.keras_layer(model, regularize=regularize)
+    layer(np.ones([1, 3], "float32"), training=True)
+    expected = [model.regularization_loss().numpy()] if regularize else []
+    np.testing.assert_allclose(layer.losses, expected)
+
+
 def test_fit_trains_the_model_and_moves_its_averages(data):
     images, labels = data
     model, outer = keras_model()

@@ -121,9 +121,9 @@ class NodeGraph:
         node.input[index] = name
         self.consumers[node_of(name)].append(node.name)
 
-    def redirect(self, old: str, new: str, *, but: str = "") -> None:
-        """Lets all readers of the first output of `old` read `new`, one excepted."""
-        for reader in set(self.consumers[old]) - {but, new}:
+    def redirect(self, old: str, new: str) -> None:
+        """Lets all readers of the first output of `old` read `new`, but for `new`."""
+        for reader in set(self.consumers[old]) - {new}:
             node = self.nodes[reader]
             for index, name in enumerate(node.input):
                 if name == old:

@@ -7,6 +7,7 @@ norms are folded before, in float32, so that weights are rounded once.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,39 +56,14 @@ def to_precision(
 
 
 def _lower(graph: NodeGraph, low: tf.DType) -> None:
-    lowered: set[str] = set()
-    for node in list(graph.nodes.values()):
-        varying = [node_of(n) for n in node.input if graph.value(n) is None]
-        follows = node.op in _FOLLOWERS and any(name in lowered for name in varying)
-        if (node.op in _LAYERS or follows) and node.name not in graph.outputs:
-            lowered.add(node.name)
-    casts: dict[tuple[str, tf.DType], str] = {}
-
-    def cast(name: str, dtype: tf.DType) -> str:
-        if (name, dtype) not in casts:
-            value = graph.value(name)
-            if value is not None:
-                made = graph.constant(
-                    f"{name}/{dtype.name}", value.astype(dtype.as_numpy_dtype)
-                )
-            else:
-                source = tf.float32 if dtype == low else low
-                made = graph.add(
-                    "Cast",
-                    f"{name}/{dtype.name}",
-                    (name,),
-                    SrcT=type_attribute(source),
-                    DstT=type_attribute(dtype),
-                )
-            casts[name, dtype] = made
-        return casts[name, dtype]
-
+    lowered = _to_lower(graph)
+    cast = functools.cache(functools.partial(_cast, graph, low))
     for node in list(graph.nodes.values()):
         is_low = node.name in lowered
         for index, name in enumerate(list(node.input)):
             value = graph.value(name)
             is_float = value is None or value.dtype == np.float32
-            if is_low and is_float and name not in lowered and name not in casts:
+            if is_low and is_float and name not in lowered:
                 graph.set_input(node, index, cast(name, low))
             elif not is_low and name in lowered:
                 graph.set_input(node, index, cast(name, tf.float32))
@@ -96,3 +72,29 @@ def _lower(graph: NodeGraph, low: tf.DType) -> None:
                 if key in node.attr:
                     node.attr[key].CopyFrom(type_attribute(low))
     graph.prune()
+
+
+def _to_lower(graph: NodeGraph) -> set[str]:
+    """The nodes that compute in the low type."""
+    lowered: set[str] = set()
+    for node in graph.nodes.values():
+        varying = [node_of(n) for n in node.input if graph.value(n) is None]
+        follows = node.op in _FOLLOWERS and any(name in lowered for name in varying)
+        if (node.op in _LAYERS or follows) and node.name not in graph.outputs:
+            lowered.add(node.name)
+    return lowered
+
+
+def _cast(graph: NodeGraph, low: tf.DType, name: str, dtype: tf.DType) -> str:
+    """Adds what is called `name` in the other of the two types; returns its name."""
+    value = graph.value(name)
+    if value is not None:
+        value = value.astype(dtype.as_numpy_dtype)
+        return graph.constant(f"{name}/{dtype.name}", value)
+    return graph.add(
+        "Cast",
+        f"{name}/{dtype.name}",
+        (name,),
+        SrcT=type_attribute(tf.float32 if dtype == low else low),
+        DstT=type_attribute(dtype),
+    )

@@ -54,6 +54,15 @@ def tuple_of(value: int | Sequence[int], length: int, name: str) -> tuple[int, .
     return tuple(int(v) for v in values)
 
 
+def padding_of(padding: str) -> str:
+    """Returns `SAME` or `VALID`, in capitals. Raises ValueError for another."""
+    if padding.upper() not in ("SAME", "VALID"):
+        raise ValueError(
+            f"padding={padding.upper()!r}; allowed are 'SAME' and 'VALID'."
+        )
+    return padding.upper()
+
+
 def static_bool(value: bool | tf.Tensor | None) -> bool | None:
     """Returns a bool if `value` is known while building, else None."""
     if tf.is_tensor(value):
@@ -149,6 +158,32 @@ def weights_of(
     elif kind == "transposed":
         value = tf.transpose(value, swapped)
     return value_of(value, dtype)
+
+
+def biased(
+    outputs: tf.Tensor,
+    channels: int,
+    initializer: Callable,
+    regularizer: Callable | None,
+    trainable: bool,
+    collections: Any,
+    channels_first: bool = False,
+) -> tf.Tensor:
+    """Adds biases, one for each of the outputs' channels, and makes their variable."""
+    biases = make_variable(
+        "biases",
+        (channels,),
+        outputs.dtype,
+        initializer,
+        regularizer,
+        trainable,
+        collections,
+    )
+    return tf.nn.bias_add(
+        outputs,
+        value_of(biases, outputs.dtype),
+        data_format="NC.." if channels_first else None,
+    )
 
 
 def with_updates(

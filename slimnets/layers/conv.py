@@ -93,9 +93,7 @@ def _convolution(
         raise ValueError(
             f"data_format={data_format!r}; allowed are {_FORMATS[dims][1:]}."
         )
-    padding = padding.upper()
-    if padding not in ("SAME", "VALID"):
-        raise ValueError(f"padding={padding!r}; allowed are 'SAME' and 'VALID'.")
+    padding = building.padding_of(padding)
     with tf.compat.v1.variable_scope(scope, "Conv", [inputs], reuse=reuse) as sc:
         inputs = tf.convert_to_tensor(inputs)
         if inputs.shape.rank != dims + 2:
@@ -132,19 +130,14 @@ def _convolution(
         )
         biased = normalizer_fn is None or biases_before_norm
         if biased and biases_initializer is not None:
-            biases = building.make_variable(
-                "biases",
-                (num_outputs,),
-                inputs.dtype.base_dtype,
+            outputs = building.biased(
+                outputs,
+                num_outputs,
                 biases_initializer,
                 biases_regularizer,
                 trainable,
                 variables_collections,
-            )
-            outputs = tf.nn.bias_add(
-                outputs,
-                building.value_of(biases, inputs.dtype),
-                data_format="NC.." if channels_first else None,
+                channels_first,
             )
         return building.finish(
             outputs,

@@ -69,16 +69,14 @@ def fully_connected(
             outputs = tf.tensordot(inputs, kernel, 1)
             outputs.set_shape([*inputs.shape[:-1], num_outputs])
         if normalizer_fn is None and biases_initializer is not None:
-            biases = building.make_variable(
-                "biases",
-                (num_outputs,),
-                inputs.dtype.base_dtype,
+            outputs = building.biased(
+                outputs,
+                num_outputs,
                 biases_initializer,
                 biases_regularizer,
                 trainable,
                 variables_collections,
             )
-            outputs = tf.nn.bias_add(outputs, building.value_of(biases, inputs.dtype))
         return building.finish(
             outputs,
             normalizer_fn,

@@ -108,12 +108,7 @@ def batch_norm(
         )
     with tf.compat.v1.variable_scope(scope, "BatchNorm", [inputs], reuse=reuse) as sc:
         inputs = tf.convert_to_tensor(inputs)
-        if inputs.shape.rank not in (2, 3, 4, 5):
-            rank = "undefined rank" if inputs.shape.rank is None else "this shape"
-            raise ValueError(
-                f"{sc.name}: batch_norm takes inputs of rank 2 to 5; got inputs of "
-                f"{rank}: {inputs.shape}."
-            )
+        _check_rank(inputs, sc.name)
         channels_first = data_format == "NCHW" and inputs.shape.rank > 2
         channels = building.channels_of(inputs, 1 if channels_first else -1)
         params = _parameters(
@@ -159,21 +154,11 @@ def batch_norm(
         if only_in is not None and not any(_related(sc.name, s) for s in only_in):
             training = False
         if training is None:
-            outputs, *values = tf.cond(
-                is_training,
-                lambda: normalize(True),
-                lambda: (normalize(False)[0], *map(tf.convert_to_tensor, state)),
-            )
+            outputs, *values = _as_told(is_training, normalize, state)
         else:
             outputs, *values = normalize(training)
         if training is not False and not recomputing.is_replay():
-            updates = [
-                variable.assign(value, read_value=False)
-                for variable, value in zip(state, values, strict=True)
-            ]
-            if len(updates) > 2:  # One update for each average, as in TF-Slim.
-                mean, variance, *debiasing = updates
-                updates = [tf.group(mean, *debiasing), variance]
+            updates = _assignments(state, values)
             outputs = building.with_updates(outputs, updates, updates_collections)
         if images is not inputs:
             outputs = tf.reshape(outputs, tf.shape(inputs))
@@ -181,6 +166,33 @@ def batch_norm(
         if activation_fn is not None:
             outputs = activation_fn(outputs)
         return end_points.collect(outputs_collections, sc.name, outputs)
+
+
+def _check_rank(inputs: tf.Tensor, name: str) -> None:
+    if inputs.shape.rank not in (2, 3, 4, 5):
+        rank = "undefined rank" if inputs.shape.rank is None else "this shape"
+        raise ValueError(
+            f"{name}: batch_norm takes inputs of rank 2 to 5; got inputs of "
+            f"{rank}: {inputs.shape}."
+        )
+
+
+def _as_told(is_training: tf.Tensor, normalize: Callable, state: Sequence[Any]):
+    """Normalizes as a tensor says; returns the new values of `state` too."""
+    return tf.cond(
+        is_training,
+        lambda: normalize(True),
+        lambda: (normalize(False)[0], *map(tf.convert_to_tensor, state)),
+    )
+
+
+def _assignments(state: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> list:
+    """One update for each average, as in TF-Slim; the mean's counts steps too."""
+    mean, variance, *debiasing = [
+        variable.assign(value, read_value=False)
+        for variable, value in zip(state, values, strict=True)
+    ]
+    return [tf.group(mean, *debiasing) if debiasing else mean, variance]
 
 
 def _related(scope: str, other: str) -> bool:

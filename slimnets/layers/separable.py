@@ -5,6 +5,8 @@ Source: tf_slim/layers/layers.py (`separable_convolution2d`), here on `tf.nn`.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -77,9 +79,7 @@ def separable_conv2d(
         ValueError: if the inputs' rank or channels, or another argument, do not fit.
     """
     channels_first = building.is_channels_first(data_format)
-    padding = padding.upper()
-    if padding not in ("SAME", "VALID"):
-        raise ValueError(f"padding={padding!r}; allowed are 'SAME' and 'VALID'.")
+    padding = building.padding_of(padding)
     kernel = building.tuple_of(kernel_size, 2, "kernel_size")
     strides = building.tuple_of(stride, 2, "stride")
     rates = building.tuple_of(rate, 2, "rate")
@@ -102,52 +102,39 @@ def separable_conv2d(
         depth_multiplier = building.whole(depth_multiplier, "depth_multiplier")
         dtype = inputs.dtype.base_dtype
         channels = building.channels_of(inputs, 1 if channels_first else -1)
-
-        def variable(name, shape, initializer, regularizer, kind, layout=""):
-            collections = variables_collections
-            if isinstance(collections, dict):
-                collections = collections.get(kind)
-            made = building.make_variable(
-                name, shape, dtype, initializer, regularizer, trainable, collections
-            )
-            transform = weight_transform if kind == "weights" else None
-            return building.weights_of(made, dtype, transform, layout)
-
-        depthwise = variable(
-            "depthwise_weights",
-            (*kernel, channels, depth_multiplier),
-            weights_initializer,
-            weights_regularizer,
-            "weights",
-            "depthwise",
+        weights = functools.partial(
+            building.make_variable,
+            dtype=dtype,
+            regularizer=weights_regularizer,
+            trainable=trainable,
+            collections=_of_weights(variables_collections),
         )
+        shape = (*kernel, channels, depth_multiplier)
+        depthwise = weights("depthwise_weights", shape, initializer=weights_initializer)
+        kernel = building.weights_of(depthwise, dtype, weight_transform, "depthwise")
         # TensorFlow has no depthwise kernel with channels second on CPUs.
         if channels_first:
             inputs = tf.transpose(inputs, [0, 2, 3, 1])
-        steps = [1, *strides, 1]
-        outputs = tf.nn.depthwise_conv2d(
-            inputs, depthwise, steps, padding, dilations=list(rates)
-        )
+        outputs = _depthwise(inputs, kernel, strides, rates, padding)
         depth = channels * depth_multiplier
-        if padding == "SAME" and strides[0] == 1:
-            # Dilated, TensorFlow forgets what it knew of the size.
-            outputs.set_shape([*inputs.shape.as_list()[:3], depth])
         if num_outputs is not None:
             outputs = activations(outputs, scope="depthwise/outputs")
-            pointwise = variable(
+            pointwise = weights(
                 "pointwise_weights",
                 (1, 1, depth, num_outputs),
-                pointwise_initializer or weights_initializer,
-                weights_regularizer,
-                "weights",
+                initializer=pointwise_initializer or weights_initializer,
             )
-            outputs = tf.nn.conv2d(outputs, pointwise, 1, "VALID")
-            depth = num_outputs
+            kernel = building.weights_of(pointwise, dtype, weight_transform)
+            outputs = tf.nn.conv2d(outputs, kernel, 1, "VALID")
         if normalizer_fn is None and biases_initializer is not None:
-            biases = variable(
-                "biases", (depth,), biases_initializer, biases_regularizer, "biases"
+            outputs = building.biased(
+                outputs,
+                num_outputs or depth,
+                biases_initializer,
+                biases_regularizer,
+                trainable,
+                variables_collections,
             )
-            outputs = tf.nn.bias_add(outputs, biases)
         if channels_first:
             outputs = tf.transpose(outputs, [0, 3, 1, 2])
         return building.finish(
@@ -158,3 +145,26 @@ def separable_conv2d(
             outputs_collections,
             sc.name,
         )
+
+
+def _of_weights(collections: Any) -> Any:
+    """What a dict of collections by kind has for both of the weights."""
+    return collections.get("weights") if isinstance(collections, dict) else collections
+
+
+def _depthwise(
+    inputs: tf.Tensor,
+    kernel: tf.Tensor,
+    strides: tuple[int, ...],
+    rates: tuple[int, ...],
+    padding: str,
+) -> tf.Tensor:
+    steps = [1, *strides, 1]
+    outputs = tf.nn.depthwise_conv2d(
+        inputs, kernel, steps, padding, dilations=list(rates)
+    )
+    if padding == "SAME" and strides[0] == 1:
+        # Dilated, TensorFlow forgets what it knew of the size.
+        depth = math.prod(kernel.shape.as_list()[2:])
+        outputs.set_shape([*inputs.shape.as_list()[:3], depth])
+    return outputs

@@ -63,9 +63,7 @@ def conv2d_transpose(
         ValueError: if the inputs' rank or channels, or another argument, do not fit.
     """
     channels_first = building.is_channels_first(data_format)
-    padding = padding.upper()
-    if padding not in ("SAME", "VALID"):
-        raise ValueError(f"padding={padding!r}; allowed are 'SAME' and 'VALID'.")
+    padding = building.padding_of(padding)
     name = "Conv2d_transpose"
     with tf.compat.v1.variable_scope(scope, name, [inputs], reuse=reuse) as sc:
         inputs = tf.convert_to_tensor(inputs)
@@ -92,16 +90,14 @@ def conv2d_transpose(
         kernel = building.weights_of(weights, dtype, weight_transform, "transposed")
         outputs = spread(inputs, kernel, steps, padding)
         if normalizer_fn is None and biases_initializer is not None:
-            biases = building.make_variable(
-                "biases",
-                (num_outputs,),
-                dtype,
+            outputs = building.biased(
+                outputs,
+                num_outputs,
                 biases_initializer,
                 biases_regularizer,
                 trainable,
                 variables_collections,
             )
-            outputs = tf.nn.bias_add(outputs, building.value_of(biases, dtype))
         if channels_first:
             outputs = tf.transpose(outputs, [0, 3, 1, 2])
         return building.finish(

@@ -20,7 +20,6 @@ from slimnets.training.scores import softmax
 NUMBER = 24
 # The longer side of a picture, in pixels; up to half of it an image is as it is.
 _SIDE = 128
-_TINY = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)

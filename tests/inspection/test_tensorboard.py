@@ -1,7 +1,7 @@
 """Graphs as TensorBoard shows them: boxes are scopes, and wires are what they say.
 
-The test in a browser is slow and needs Chromium and websocket-client;
-SLIMNETS_SCREENSHOTS names a folder that keeps what it saw.
+The test in a browser is slow and needs Chromium and websocket-client, which is in no
+extra; SLIMNETS_SCREENSHOTS names a folder that keeps what it saw.
 """
 
 import contextlib
