@@ -160,7 +160,8 @@ def test_the_commands_take_names(slim_server, call, photos, tmp_path):
 @pytest.mark.slow
 def test_training_begins_with_weights_by_name(slim_server, call, photos, tmp_path):
     code, _, err = call(
-        "train", "--weights=tf-slim", f"--model_name={NETWORK}", f"--train_dir={tmp_path / 'run'}",
+        "train", "--weights=tf-slim", f"--model_name={NETWORK}",
+        f"--train_dir={tmp_path / 'run'}",
         "--dataset_name=folder", f"--dataset_dir={photos}", "--train_image_size=64",
         "--batch_size=2", "--max_number_of_steps=1",
     )  # fmt: skip
