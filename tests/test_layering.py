@@ -27,9 +27,9 @@ LAYERS = [
     ["blocks"],
     ["layers"],
     ["weights"],
-    ["variables", "scopes", "end_points", "contrib_names", "version"],
-    ["rules"],
-    ["listing", "lazy_names", "files", "progress", "keras_registration"],
+    ["variables", "scopes", "end_points", "contrib_names"],
+    ["rules", "deprecation"],
+    ["listing", "lazy_names", "files", "progress", "keras_registration", "version"],
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 EXTRAS = {
