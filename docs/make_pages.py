@@ -36,11 +36,13 @@ ROOMS = {
     "factory and model": (
         "slimnets.factory",
         "slimnets.model",
+        "slimnets.model.feature_extractor",
         "slimnets.model.keras_layer",
     ),
     "features": ("slimnets.features", "slimnets.necks"),
     "checkpoints": ("slimnets.checkpoints",),
     "trained": ("slimnets.trained",),
+    "weights": ("slimnets.weights",),
     "data": ("slimnets.data",),
     "training": ("slimnets.training",),
     "inspection": ("slimnets.inspection",),
@@ -53,6 +55,7 @@ def pages() -> dict[str, str]:
     found = {
         "networks.md": _networks(),
         "reference/commands.md": _commands(),
+        "reference/public_api.md": public_api(),
     }
     contents = []
     for title, modules in ROOMS.items():
@@ -68,11 +71,51 @@ def pages() -> dict[str, str]:
             "",
             "- [commands](commands.md): every `slimnets` command and its flags",
             "- [networks](../networks.md): every registered network",
+            "- [public API](public_api.md): what is stable, name by name",
             *contents,
             "",
         ]
     )
     return found
+
+
+def public_api() -> str:
+    """The page of all public names and signatures, which a test holds fast."""
+    modules = [module for modules in ROOMS.values() for module in modules]
+    parts = ["# Public API", "", _STABLE]
+    for name in ("slimnets", *modules):
+        module = importlib.import_module(name)
+        parts += ["", f"## {name}", ""]
+        for public in _public_names(module):
+            parts += _lines(public, getattr(module, public))
+    return "\n".join([*parts, ""])
+
+
+_STABLE = """\
+What stands here is stable: within a minor version nothing of it goes or is called in
+another way, and what is to go warns for two minor versions before. What is not here may
+change at any time, and so may what is printed."""
+
+
+def _lines(name: str, value: object) -> list[str]:
+    if not callable(value) or isinstance(value, types.ModuleType):
+        return [f"- `{name}`"]
+    found = [_one_line(name, value)]
+    if inspect.isclass(value) and not issubclass(value, tuple):
+        for method, member in _members(value).items():
+            function = inspect.unwrap(getattr(member, "__func__", member))
+            if method.startswith("_"):
+                continue
+            if isinstance(member, property):
+                found.append(f"- `{name}.{method}`")
+            elif inspect.isfunction(function):
+                found.append(_one_line(f"{name}.{method}", function))
+    return found
+
+
+def _one_line(name: str, function: object) -> str:
+    text = " ".join(_signature(name, function).split())
+    return f"- `{text.replace('( ', '(').replace(', )', ')')}`"
 
 
 def _printed(*arguments: str) -> str:

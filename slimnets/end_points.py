@@ -13,6 +13,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from slimnets.listing import html_table
+
 _LEVEL = re.compile(r"C[0-9]+")
 
 
@@ -58,6 +60,21 @@ class EndPoints(dict):
         self.bare = bare
         self.further: dict[str, Any] = dict(further)
         self.exact = exact
+
+    def __repr__(self) -> str:
+        kind = f" of {self.scope}" if self.scope else ""
+        first, last = next(iter(self), None), next(reversed(self), None)
+        ends = f", from {first!r} to {last!r}" if self else ""
+        levels = f"; levels {', '.join(sorted(self.levels))}" if self.levels else ""
+        return f"<EndPoints{kind}: {len(self)} activations{ends}{levels}>"
+
+    def _repr_html_(self) -> str:
+        levels = {key: level for level, key in self.levels.items()}
+        rows = [
+            (key, list(getattr(value, "shape", None) or ()), levels.get(key, ""))
+            for key, value in self.items()
+        ]
+        return html_table(repr(self), ("end point", "shape", "level"), rows)
 
     def add(self, name: str, value: Any, further: bool = False) -> None:
         """Records the activation `value` of the scope with the full name `name`.

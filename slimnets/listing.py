@@ -1,8 +1,10 @@
-"""Names in messages: the first few, and how many more there are; the nearest one."""
+"""Names in messages: the first few, and how many more there are; the nearest one.
+Tables in notebooks."""
 
 from __future__ import annotations
 
 import difflib
+import html
 from collections.abc import Iterable, Sequence
 
 
@@ -17,6 +19,18 @@ def nearest(
 ) -> str:
     """Returns the names that are most like one, with commas between; empty for none."""
     return ", ".join(difflib.get_close_matches(str(name), known, most, cutoff))
+
+
+def html_table(caption: str, headings: Sequence[str], rows: Iterable[Sequence]) -> str:
+    """Returns a table as HTML, which a notebook shows."""
+
+    def line(tag: str, cells: Iterable) -> str:
+        texts = (f"<{tag}>{html.escape(str(cell))}</{tag}>" for cell in cells)
+        return f"<tr>{''.join(texts)}</tr>"
+
+    body = "".join(line("td", row) for row in rows)
+    head = line("th", headings)
+    return f"<table><caption>{html.escape(caption)}</caption>{head}{body}</table>"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

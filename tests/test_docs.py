@@ -127,3 +127,17 @@ def test_the_page_on_rules_runs(monkeypatch, capsys, tmp_path):
     }
     scopes = {v.name.split("/")[1] for v in names["frozen"].trainable_variables}
     assert scopes == {"block3", "logits"}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of TensorFlow Lite.
+def test_the_quickstart_runs(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    page = (DOCS / "tutorials" / "quickstart.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert sum(bool(line) for line in "".join(blocks).splitlines()) <= 32
+    names = {}
+    for code in blocks:
+        exec(code.replace("steps=200", "steps=5"), names)
+    printed = capsys.readouterr().out
+    assert "'C2': TensorShape([1, 4, 4, 256])" in printed
+    assert (tmp_path / "runs" / "digits.tflite").exists()

@@ -64,6 +64,21 @@ def test_register_network_as_function_and_as_decorator(registry):
         slimnets.register_network("mine")
 
 
+def test_a_cell_that_defines_and_registers_may_run_twice(registry):
+    for number in (1, 2):
+
+        @slimnets.register_network
+        def mine(inputs, num_classes=None, is_training=True, number=number):
+            return inputs, {"number": number}
+
+    assert slimnets.build("mine", 0)[1] == {"number": 2}
+    with pytest.raises(ValueError, match="'resnet18' is registered already"):
+
+        @slimnets.register_network
+        def resnet18(inputs):
+            return inputs
+
+
 def test_get_network_fn_has_the_default_size_and_the_weight_decay():
     network_fn = slimnets.get_network_fn("resnet_v2_50", 3, weight_decay=0.5)
     assert network_fn.default_image_size == 224

@@ -1,12 +1,16 @@
 """A Model as a Keras layer: trained by fit, saved and loaded by Keras."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import slimnets
-from slimnets import layers
+from slimnets import deprecation, layers
+from slimnets.model.keras_layer import register_layer
 from tests.helpers import assert_close
 
 NAME = "resnet_v1_cifar_20"
@@ -125,3 +129,33 @@ def test_errors():
     model.build([1, 8, 8, 3])
     with pytest.raises(ValueError, match="Conv/weights"):
         model.adopt_variables({"Conv/weights": tf.Variable(1.0)})
+
+
+def test_keras_knows_the_layer_where_slimnets_is_imported():
+    assert keras.saving.get_registered_object("slimnets>NetworkLayer")
+    with pytest.warns(DeprecationWarning, match="import slimnets, which is enough"):
+        deprecation._SHOWN.clear()
+        register_layer()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "imports", ["slimnets, keras", "keras, slimnets", "tensorflow, slimnets, keras"]
+)
+def test_a_file_is_loaded_where_slimnets_is_imported(tmp_path, imports):
+    path = str(tmp_path / "x.keras")
+    keras_model()[1].save(path)
+    code = f"import {{}}; import keras; print(keras.models.load_model({path!r}).name)"
+    done = _run(code.format(imports))
+    assert done.returncode == 0 and "sequential" in done.stdout, done.stderr
+    # Without it Keras says what it misses.
+    assert "slimnets" in _run(code.format("keras")).stderr
+
+
+def _run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_importing_slimnets_imports_neither_keras_nor_tensorflow():
+    code = "import slimnets, sys; print({'keras', 'tensorflow'} & set(sys.modules))"
+    assert _run(code).stdout.strip() == "set()"

@@ -27,8 +27,8 @@ LAYERS = [
     ["blocks"],
     ["layers"],
     ["weights"],
-    ["variables", "scopes", "end_points", "contrib_names", "version"],
-    ["rules"],
+    ["variables", "scopes", "end_points", "contrib_names"],
+    ["rules", "deprecation"],
     [
         "extras",
         "listing",
@@ -37,6 +37,7 @@ LAYERS = [
         "files",
         "progress",
         "keras_registration",
+        "version",
     ],
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import collections
+import inspect
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
+from slimnets.listing import listed
+
 _TUPLE_FIELDS = ("depth", "depth_bottleneck", "stride")
+# So many kinds of units stand in the text of a block.
+_SHOWN = 3
 
 
 class Unit(tuple):
@@ -55,6 +61,16 @@ class Block(collections.namedtuple("Block", ("name", "unit_fn", "units"))):
             for unit in units
         ]  # fmt: skip
         return super().__new__(cls, name, unit_fn, units)
+
+    def __repr__(self) -> str:
+        function = inspect.unwrap(getattr(self.unit_fn, "func", self.unit_fn))
+        groups = [(unit, len(list(same))) for unit, same in groupby(self.units)]
+        units = [f"{number} x {unit}" if number > 1 else f"{unit}"
+                 for unit, number in groups]  # fmt: skip
+        return (
+            f"<Block {self.name!r}, {getattr(function, '__name__', 'unit')}, "
+            f"units {listed(units, _SHOWN)}>"
+        )
 
     @property
     def scope(self) -> str:

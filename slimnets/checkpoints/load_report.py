@@ -62,6 +62,9 @@ class LoadReport:
         causes = "".join(f" Likely cause: {cause}." for cause in self.causes)
         return f"{self.source}: {', '.join(counts)}.{causes}"
 
+    def __repr__(self) -> str:
+        return f"<LoadReport {self.summary}>"
+
     def __str__(self) -> str:
         lines = [self.summary]
         lines += _listing(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Sequence
+
+from slimnets.listing import html_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,3 +44,12 @@ class Report(Sequence):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.findings)) or "nothing found"
+
+    def __repr__(self) -> str:
+        counts = collections.Counter(finding.kind for finding in self)
+        kinds = ", ".join(f"{kind} {number}" for kind, number in counts.items())
+        return f"<Report of {len(self)} findings{kinds and f': {kinds}'}>"
+
+    def _repr_html_(self) -> str:
+        rows = [(finding.kind, finding.name, finding.message) for finding in self]
+        return html_table(repr(self), ("kind", "name", "what"), rows)

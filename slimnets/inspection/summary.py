@@ -15,7 +15,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from slimnets.inspection.layer_tables import HEADINGS, Layer, cells_of, text_table
+from slimnets.inspection.layer_tables import (
+    HEADINGS,
+    Layer,
+    cells_of,
+    short_count,
+    text_table,
+)
+from slimnets.listing import html_table
 
 FORMATS = ("text", "markdown", "csv", "json")
 
@@ -87,6 +94,16 @@ class Summary:
 
     def __str__(self) -> str:
         return self.text()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Summary of {self.name}: {len(self.layers)} rows, "
+            f"{short_count(self.parameters)} parameters, "
+            f"{short_count(self.multiply_adds)} multiply-adds>"
+        )
+
+    def _repr_html_(self) -> str:
+        return html_table(repr(self), HEADINGS, map(cells_of, self.layers))
 
     def formatted(self, format: str = "text", width: int | None = None) -> str:
         """Returns the summary as `text`, `markdown`, `csv` or `json`."""

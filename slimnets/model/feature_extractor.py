@@ -56,9 +56,13 @@ class FeatureExtractor(tf.Module):
         return {name: found[key] for name, key in self.end_points.items()}
 
     @property
+    def variables_by_name(self) -> dict[str, tf.Variable]:
+        """Those that the features depend on, and no others, under the Model's names."""
+        return {name: self._model.variable_by_name(name) for name in self._needed}
+
+    @property
     def variables(self) -> tuple[tf.Variable, ...]:
-        """Those that the features depend on, and no others."""
-        return tuple(map(self._model.variable_by_name, self._needed))
+        return tuple(self.variables_by_name.values())
 
     @property
     def trainable_variables(self) -> tuple[tf.Variable, ...]:

@@ -7,6 +7,7 @@ it, in `slimnets.keras_registration`.
 
 from __future__ import annotations
 
+from slimnets.deprecation import deprecated
 from slimnets.keras_registration import layer_class
 from slimnets.model import Model
 
@@ -35,3 +36,9 @@ def keras_layer(model: Model, *, regularize: bool = True, name: str | None = Non
     if not isinstance(model, Model):
         raise TypeError(f"keras_layer takes a slimnets.Model; got {model!r}.")
     return layer_class()(model, regularize=regularize, name=name)
+
+
+@deprecated("0.2", "import slimnets, which is enough")
+def register_layer() -> None:
+    """Lets Keras know the layer, so that it can load a file that holds one."""
+    layer_class()

@@ -1,0 +1,108 @@
+"""Public names that are on their way out: they warn once, and stay for two minor
+versions.
+
+    @deprecated("0.2", "use new_name")
+    def old_name(...): ...
+
+    @renamed_arguments("0.2", old="new")
+    def function(new): ...
+
+What is gone by then is in `overdue()`, which a test holds empty.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from slimnets.version import __version__
+
+_MINOR_VERSIONS = 2
+# Each text with the version that it is of, and those that have been shown.
+_TEXTS: dict[str, str] = {}
+_SHOWN: set[str] = set()
+
+
+def deprecated(since: str, instead: str) -> Callable[[Callable], Callable]:
+    """Returns a decorator for a function that is to go.
+
+    Args:
+        since: the first version, `major.minor`, that says so.
+        instead: what to do, as the end of a sentence: `use new_name`.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        text = _text(f"{function.__module__}.{function.__qualname__}", since, instead)
+
+        @functools.wraps(function)
+        def warning(*args: Any, **kwargs: Any) -> Any:
+            _warn(text)
+            return function(*args, **kwargs)
+
+        return warning
+
+    return decorate
+
+
+def renamed_arguments(since: str, **names: str) -> Callable[[Callable], Callable]:
+    """Returns a decorator for a function whose keywords have other names now.
+
+    Args:
+        since: as of `deprecated`.
+        **names: for each old keyword the new one.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        name = f"{function.__module__}.{function.__qualname__}"
+        texts = {
+            old: _text(f"{name}({old}=)", since, f"use {new}=")
+            for old, new in names.items()
+        }
+
+        @functools.wraps(function)
+        def renaming(*args: Any, **kwargs: Any) -> Any:
+            for old, text in texts.items():
+                if old not in kwargs:
+                    continue
+                if names[old] in kwargs:
+                    raise TypeError(
+                        f"{name} has {old}= and {names[old]}=, which is the same; give "
+                        f"{names[old]}= alone."
+                    )
+                _warn(text)
+                kwargs[names[old]] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return renaming
+
+    return decorate
+
+
+def overdue(version: str = __version__) -> list[str]:
+    """The texts of what should be gone in a version."""
+    return [text for text, since in _TEXTS.items() if _end(since) <= _minor(version)]
+
+
+def _text(name: str, since: str, instead: str) -> str:
+    end = ".".join(map(str, _end(since)))
+    text = f"{name} is deprecated since {since} and goes in {end}: {instead}."
+    _TEXTS[text] = since
+    return text
+
+
+def _warn(text: str) -> None:
+    if text not in _SHOWN:
+        _SHOWN.add(text)
+        warnings.warn(text, DeprecationWarning, stacklevel=3)
+
+
+def _minor(version: str) -> tuple[int, int]:
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
+def _end(since: str) -> tuple[int, int]:
+    major, minor = _minor(since)
+    return major, minor + _MINOR_VERSIONS
