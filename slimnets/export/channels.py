@@ -26,10 +26,15 @@ from slimnets.export.weights import CONVOLUTIONS
 _ALONE = {
     "Relu": lambda x: np.maximum(x, 0),
     "Relu6": lambda x: np.clip(x, 0, 6),
-    **dict.fromkeys(("AvgPool", "MaxPool", "Mean", "Squeeze"), lambda x: x),
-    **dict.fromkeys(("Elu", "LeakyRelu", "Selu", "Sigmoid", "Tanh"), None),
-    **dict.fromkeys(("BatchToSpaceND", "Pad", "SpaceToBatchND"), None),
+    "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "Tanh": np.tanh,
+    **dict.fromkeys(
+        ("AvgPool", "BatchToSpaceND", "MaxPool", "Mean", "Pad", "SpaceToBatchND",
+         "Squeeze"),
+        lambda x: x,
+    ),
 }  # fmt: skip
+_WITH_NUMBER = {"AddV2": np.add, "Mul": np.multiply, "Sub": np.subtract}
 
 
 @dataclasses.dataclass(eq=False)
@@ -118,6 +123,7 @@ class Network:
                 self._tensors[node.name] = self._follow(node)
         for name in self._graph.outputs:
             _keep_whole(self._tensors[name])
+        self._keep_units_as_they_are()
 
     @property
     def sets(self) -> list[Channels]:
@@ -128,6 +134,17 @@ class Network:
             for each in dict.fromkeys(found)
             if not each.whole and np.isfinite(each.worth).all()
         ]
+
+    def _keep_units_as_they_are(self) -> None:
+        """Keeps what a unit begins with a depthwise convolution of: whether it widens
+        that first depends on its number."""
+        made_in = {}
+        for layer in self.layers:
+            unit = layer.scope.rpartition("/")[0]
+            for each in layer.inputs if layer.depthwise else ():
+                each.root.whole |= made_in.get(each.root, unit) != unit
+            for each in () if layer.depthwise else layer.outputs:
+                made_in.setdefault(each.root, unit)
 
     def _follow(self, node: NodeDef) -> _Tensor:
         given = [self._tensors[n] for n in node.input if n in self._tensors]
@@ -146,29 +163,30 @@ class Network:
                 first.layer.bias = name
             constants = first.constants + values[-1]
             return dataclasses.replace(first, constants=constants)
-        elif node.op in _ALONE and self._shapes[node.name].rank and first is not None:
-            function = _ALONE[node.op]
-            if self._shapes[node.name][-1] == len(first.worth):
-                constants = function(first.constants) if function else first.constants
-                if function is None:
-                    constants = np.full(len(first.worth), np.nan)
-                return _Tensor(first.sets, first.worth, constants)
+        elif node.op in _ALONE and self._keeps_channels(node, first):
+            constants = _ALONE[node.op](first.constants)
+            return _Tensor(first.sets, first.worth, constants)
         elif node.op == "ConcatV2" and self._is_of_channels(node):
             return _Tensor(
                 [each for tensor in given for each in tensor.sets],
                 np.concatenate([tensor.worth for tensor in given]),
                 np.concatenate([tensor.constants for tensor in given]),
             )
-        elif node.op in ("Mul", "AddV2", "Sub") and len(given) == 1:
-            if any(value is not None and value.size == 1 for value in values):
-                unknown = np.full(len(first.worth), np.nan)
-                return _Tensor(first.sets, first.worth, unknown)
-        elif node.op == "Mul" and len(given) == 2 and _join(*given):
-            worth = np.minimum(*(tensor.worth for tensor in given))
-            return _Tensor(first.sets, worth, np.full(len(worth), np.nan))
+        elif node.op in _WITH_NUMBER and len(given) == 1 and _has_number(values):
+            parts = [first.constants if v is None else v.ravel() for v in values]
+            constants = _WITH_NUMBER[node.op](*parts)
+            return _Tensor(first.sets, first.worth, constants)
+        elif node.op == "Mul" and len(given) == 2:
+            product = _product(*given)
+            if product is not None:
+                return product
         for tensor in given:
             _keep_whole(tensor)
         return self._unknown(node)
+
+    def _keeps_channels(self, node: NodeDef, given: _Tensor | None) -> bool:
+        shape = self._shapes[node.name]
+        return bool(given and shape.rank and shape[-1] == len(given.worth))
 
     def _unknown(self, node: NodeDef) -> _Tensor:
         shape = self._shapes[node.name]
@@ -243,16 +261,30 @@ def _keep_whole(tensor: _Tensor) -> None:
         each.root.whole = True
 
 
-def _join(first: _Tensor, second: _Tensor) -> bool:
-    """Has the channels of two tensors be the same ones; whether that can be."""
-    pairs = list(zip(first.sets, second.sets, strict=False))
-    sizes: Sequence = [[each.size for each in t.sets] for t in (first, second)]
+def _has_number(values: Sequence[np.ndarray | None]) -> bool:
+    return any(value is not None and value.size == 1 for value in values)
+
+
+def _product(first: _Tensor, second: _Tensor) -> _Tensor | None:
+    """The product of two tensors whose channels become the same ones; None if they
+    cannot."""
+    sizes = [[each.size for each in tensor.sets] for tensor in (first, second)]
     if sizes[0] != sizes[1]:
-        return False
+        return None
+    worth = np.minimum(first.worth, second.worth)
+    pairs = [
+        (one.root, other.root)
+        for one, other in zip(first.sets, second.sets, strict=True)
+    ]
+    if all(one is other for one, other in pairs):  # As x * sigmoid(x).
+        return _Tensor(first.sets, worth, first.constants * second.constants)
     for one, other in pairs:
-        one, other = one.root, other.root
         if one is not other:
             one.whole |= other.whole
             one.worth = np.maximum(one.worth, other.worth)
             other.same = one
-    return True
+    # Of one value times what varies, only nothing is nothing.
+    sizes = [np.abs(np.nan_to_num(t.constants)) for t in (first, second)]
+    return _Tensor(
+        first.sets, np.maximum(worth, np.maximum(*sizes)), np.zeros(len(worth))
+    )

@@ -91,8 +91,11 @@ def slimmed(
     kept = _chosen(network, multiply_adds, threshold)
     values = {n: v.numpy() for n, v in model.variables_by_name.items()}
     rules = _rules(network, kept)
+    function = model.network_function
+    if model.rules:  # Which it would open, and no others.
+        function = function.__wrapped__
     small = Model(
-        model.network_name,
+        function,
         num_classes=model.num_classes,
         rules=[*model.rules.pairs, *rules],
         **model.network_options,
