@@ -284,7 +284,7 @@ def test_an_export_is_opened_as_its_checkpoint_is(seeing, tmp_path):
 # Files below these rooms may read weights; above, these few read what they wrote.
 OPENERS = {"read_checkpoint", "load_weights", "CheckpointReader", "labels_of"}
 MODULES = {"detect", "restore", "readers", "keras_files", "torch_files", "npz_files"}
-BELOW = {"checkpoints", "data", "model", "trained.py", "__init__.py", "slim"}
+BELOW = {"checkpoints", "data", "model", "trained", "__init__.py", "slim"}
 OWN = {"training/train_dir.py"}  # A run's own checkpoints, to go on with.
 
 

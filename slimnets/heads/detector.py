@@ -93,6 +93,11 @@ def detector(
     return outputs, end_points
 
 
+# What of its variables is not the backbone's, and what is of its classes.
+detector.head_scopes = ("neck", "classes_head", "boxes_head")
+detector.class_scopes = ("classes_head/output",)
+
+
 def _number(level: str) -> int:
     return int(level[1:])
 

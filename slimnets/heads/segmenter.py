@@ -81,6 +81,11 @@ def segmenter(
     return logits, end_points
 
 
+# What of its variables is not the backbone's, and what is of its classes.
+segmenter.head_scopes = ("head",)
+segmenter.class_scopes = ("head/logits",)
+
+
 def _decoded(net: tf.Tensor, fine: tf.Tensor, depth: int, scope: str) -> tf.Tensor:
     """The decoder of [2]: what the pyramid says, and a finer level, side by side."""
     with tf.compat.v1.variable_scope(scope):

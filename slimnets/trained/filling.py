@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 
-from slimnets.checkpoints import LoadReport, load_weights, open_weights
+from slimnets import factory
+from slimnets.checkpoints import LoadReport, Weights, load_weights, open_weights
 from slimnets.checkpoints.recognition import class_axes
 from slimnets.data.class_names import logits_of_labels, names_of_logits
 from slimnets.data.labels import labels_beside
+from slimnets.heads import HEADS
 from slimnets.listing import listed
 from slimnets.model import Model
 from slimnets.model.pretrained import patterns_of_new
@@ -34,7 +37,8 @@ def load_into(
     Args:
         model: the network; its classes need not be the file's if their logits are left
             out by `exclude`, as those of public weights are in any case.
-        path: a file or a checkpoint as of `open_trained`.
+        path: a file or a checkpoint as of `open_trained`. One of a classifier, or of
+            another head, fills the backbone of a head alone.
         averages: as of `open_trained`.
         rename: as of `load_weights`.
         exclude: a function of the file's names; gives patterns as of `load_weights`.
@@ -49,8 +53,10 @@ def load_into(
             have other names.
     """
     weights = open_weights(path, averages)
-    patterns = [*exclude(list(weights)), *patterns_of_new(weights, model)]
-    report = load_weights(weights, model, patterns, rename)
+    network, new = _of_backbone(model, list(weights))
+    patterns = [*new, *exclude(list(weights)), *patterns_of_new(weights, model)]
+    _check_classes(model, weights, patterns, label_names)
+    report = load_weights(weights, model, patterns, rename, network=network)
     if label_names is not None and are_given(weights.prefix, weights.metadata):
         named = labels_beside(weights.prefix, weights.metadata)
         _order_classes(model, report, named, label_names, weights.prefix)
@@ -58,6 +64,41 @@ def load_into(
     return f"{len(report.loaded)} of {every} variables from {weights.source}" + (
         f"; new: {_scopes(report.excluded)}" if report.excluded else ""
     )
+
+
+def _of_backbone(
+    model: Model, names: Sequence[str]
+) -> tuple[Callable | None, list[str]]:
+    """Of a head on a backbone, and a file that has none of the head: the backbone's
+    network, and a pattern of what is new in the model or left over in the file."""
+    backbone = model.network_options.get("backbone")
+    own = getattr(model.network_function, "head_scopes", ())
+    if not own or any(name.startswith(f"{scope}/") for name in names for scope in own):
+        return None, []
+    network = factory.network_info(backbone).network
+    scopes = {scope for head in HEADS.values() for scope in head.network.head_scopes}
+    logits = map(re.escape, class_axes(network))
+    return network, ["|".join([*(f"{scope}/.*" for scope in sorted(scopes)), *logits])]
+
+
+def _check_classes(
+    model: Model,
+    weights: Weights,
+    patterns: Sequence[str],
+    label_names: Sequence[str] | None,
+) -> None:
+    """Raises ValueError if the layer of classes of a head would be that of others."""
+    theirs = labels_beside(weights.prefix, weights.metadata)
+    if label_names is None or not theirs or tuple(theirs) == tuple(label_names):
+        return
+    for scope in getattr(model.network_function, "class_scopes", ()):
+        names = [n for n in model.variables_by_name if n.startswith(f"{scope}/")]
+        if not all(any(re.fullmatch(p, name) for p in patterns) for name in names):
+            raise ValueError(
+                f"{weights.prefix} has the classes {listed(theirs, _NAMED)}, and the "
+                f"run has {listed(label_names, _NAMED)}; leave their layer out for a "
+                f"new one (exclude=['{scope}/.*'])."
+            )
 
 
 def _scopes(names: Sequence[str]) -> str:
