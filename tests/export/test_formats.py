@@ -254,7 +254,9 @@ def test_the_bound_of_float32_is_the_networks_own_spread(
 
 
 @onnx_needed
-@pytest.mark.parametrize("size", [(17, 17), (None, None)])
+@pytest.mark.parametrize(
+    "size", [(17, 17), pytest.param((None, None), marks=pytest.mark.slow)], ids=str
+)
 @pytest.mark.parametrize("name", ["tflite", "onnx"])
 @pytest.mark.parametrize("kind", ["dilated", "dilated depthwise"])
 def test_dilated_convolutions_convert(name, size, kind, tmp_path, rng):

@@ -301,10 +301,12 @@ def test_a_model_of_cells_trains_and_loads(tmp_path, rng):
     [
         (inception.inception_v1_base, "Mixed_4c"),
         (inception.inception_v2_base, "MaxPool_2a_3x3"),
-        (inception.inception_v3_base, "Mixed_6e"),
+        pytest.param(inception.inception_v3_base, "Mixed_6e", marks=pytest.mark.slow),
         (mobilenet_v1.mobilenet_v1_base, "Conv2d_5_depthwise"),
         (inception.inception_v4_base, "Mixed_4a"),
-        (inception.inception_resnet_v2_base, "Mixed_5b"),
+        pytest.param(
+            inception.inception_resnet_v2_base, "Mixed_5b", marks=pytest.mark.slow
+        ),
         (mobilenet_v2.mobilenet_base, "layer_4"),
         (mobilenet_v3.mobilenet_base, "layer_1"),
     ],

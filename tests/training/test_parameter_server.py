@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from slimnets.cli import main
-from slimnets.tasks.config import DetectionConfig
+from slimnets.tasks.head_config import DetectionConfig
 from slimnets.training import TrainingConfig, parameter_server, strategies, train
 from slimnets.training.cluster import CLUSTER, set_cluster
 from slimnets.training.evaluation import evaluate_checkpoint

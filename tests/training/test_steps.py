@@ -58,8 +58,15 @@ def test_a_batch_that_cannot_be_divided_is_refused(config, mirrored):
         train(run, strategy=mirrored, show=False)
 
 
-@pytest.mark.parametrize("strategy", ["one", "mirrored"])
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize(
+    ("precision", "strategy"),
+    [
+        ("float32", "one"),
+        ("float16", "mirrored"),
+        pytest.param("float32", "mirrored", marks=pytest.mark.slow),
+        pytest.param("float16", "one", marks=pytest.mark.slow),
+    ],
+)
 def test_clipped_gradients_have_the_norm(config, mirrored, strategy, precision):
     strategy = mirrored if strategy == "mirrored" else None
     options = {**ONE_STEP, "model_name": "plain", "learning_rate": 1.0}
@@ -130,7 +137,9 @@ EVERYTHING = {
 }
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize(
+    "precision", [pytest.param("float32", marks=pytest.mark.slow), "float16"]
+)
 def test_a_run_with_everything_goes_on_bit_by_bit(config, stop_at, precision):
     """Augmentation, averages, accumulation, schedule, dropout; stopped anywhere."""
     whole = config("whole", precision=precision, **EVERYTHING)
@@ -260,7 +269,9 @@ def test_what_is_recomputed_draws_the_same_noise_again():
     assert not np.array_equal(run(x)[0], outputs)
 
 
-@pytest.mark.parametrize("strategy", ["one", "mirrored"])
+@pytest.mark.parametrize(
+    "strategy", ["one", pytest.param("mirrored", marks=pytest.mark.slow)]
+)
 def test_recomputing_trains_as_not_recomputing(config, mirrored, strategy):
     strategy = mirrored if strategy == "mirrored" else None
     options = {"model_name": "blocks", **ONE_STEP}

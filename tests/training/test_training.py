@@ -80,7 +80,9 @@ def test_a_run_is_a_function_of_its_config(config):
     assert not np.array_equal(final(first)[name], final(other)[name])
 
 
-@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+@pytest.mark.parametrize(
+    "optimizer", [pytest.param("momentum", marks=pytest.mark.slow), "adam"]
+)
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(config, stop_at, optimizer):
     whole = config("whole", optimizer=optimizer, learning_rate=0.01)
     train(whole, show=False)

@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from slimnets import progress
 from slimnets.checkpoints import read_checkpoint
-from slimnets.training import evaluate_checkpoint, loop, progress, train
+from slimnets.training import evaluate_checkpoint, loop, train
 from slimnets.training.logs import Logs
 from slimnets.training.task import Classification
 
