@@ -84,7 +84,7 @@ def _measure_one(work: Work, compare: Sequence[str], turns: int) -> list[Result]
         _prepare(work, names, directory)
         # Made one after the other: building is timed too.
         children = {
-            name: stack.enter_context(_Child(name, work, directory)) for name in names
+            name: stack.enter_context(Child(name, work, directory)) for name in names
         }
         if error := children[OWN].about.get("error"):
             raise RuntimeError(f"slimnets cannot run {work}: {error}")
@@ -128,7 +128,7 @@ def _environment(work: Work) -> dict[str, str]:
     return environment
 
 
-class _Child:
+class Child:
     """A worker process, and what it has said.
 
     Attributes:
@@ -158,7 +158,7 @@ class _Child:
         )
         self.about: dict[str, Any] = {}
 
-    def __enter__(self) -> _Child:
+    def __enter__(self) -> Child:
         self.about = self._read()
         return self
 

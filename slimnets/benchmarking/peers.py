@@ -32,6 +32,16 @@ KERAS_NAMES = {
     "keras_resnet50_v2": "ResNet50V2",
     "keras_resnet101_v2": "ResNet101V2",
     "keras_resnet152_v2": "ResNet152V2",
+    "convnext_base": "ConvNeXtBase",
+    "convnext_small": "ConvNeXtSmall",
+    "convnext_tiny": "ConvNeXtTiny",
+    "densenet121": "DenseNet121",
+    "densenet169": "DenseNet169",
+    "densenet201": "DenseNet201",
+    "efficientnet_b0": "EfficientNetB0",
+    "tf_efficientnet_b0": "EfficientNetB0",
+    "tf_efficientnetv2_b0": "EfficientNetV2B0",
+    "keras_xception": "Xception",
     "vgg_16": "VGG16",
     "vgg_19": "VGG19",
     "inception_v3": "InceptionV3",
@@ -66,8 +76,8 @@ def subject(name: str) -> Callable[[Work, str], Step]:
     return _SUBJECTS[name]
 
 
-def _images(work: Work) -> np.ndarray:
-    shape = (work.batch_size, work.image_size, work.image_size, 3)
+def _images(work: Work, channels: int = 3) -> np.ndarray:
+    shape = (work.batch_size, work.image_size, work.image_size, channels)
     return np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
 
@@ -117,9 +127,10 @@ def _slimnets(work: Work, directory: str) -> Step:
 def _loaded(subject: str, work: Work, directory: str) -> Step:
     from slimnets.export.loading import load
 
-    path = file_of(subject, work, directory).path
-    network, images = load(path, threads=work.threads), _images(work)
-    return lambda: network(images)["logits"]
+    network = load(file_of(subject, work, directory).path, threads=work.threads)
+    (shape,) = network.metadata["inputs"].values()
+    images = _images(work, channels=shape[-1])
+    return lambda: network(images)
 
 
 def _training_step(tf, losses, variables, images, work: Work, jit=False) -> Step:

@@ -3,7 +3,8 @@
 NAMES are registered networks, separated by commas; without any it is the classic
 resnet_v2_152, forward and training, at batch 32. Peers do the same work, in processes
 of their own that take turns with slimnets'; ratios say how many times as fast slimnets
-is. Of a machine that others use as well, only ratios are worth anything.
+is. Of a machine that others use as well, only ratios are worth anything. With --best
+all forms of a network that can be exported here take turns, and the fastest is named.
 """
 
 import itertools
@@ -48,6 +49,12 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "for grouped and depthwise convolutions on a CPU.",
         flag_values=flag_values,
     )
+    flags.DEFINE_boolean(
+        "best",
+        False,
+        "Time inference in all installed formats and precisions, and say which wins.",
+        flag_values=flag_values,
+    )
     for name, default, text in (
         (
             "threads",
@@ -65,6 +72,9 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     names = arguments[0].split(",") if arguments else [_CLASSIC]
+    if flag_values.best:
+        _race(flag_values, names)
+        return
     classic = not arguments
     batches = flag_values.batch_sizes or [_CLASSIC_BATCH if classic else "1"]
     modes = flag_values.modes or (MODES if classic else MODES[:1])
@@ -115,6 +125,32 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     for path in outputs:
         comparison_table.write(results, path)
         print(f"written to {path}")
+
+
+def _race(flag_values: flags.FlagValues, names: Sequence[str]) -> None:
+    """Names the fastest form of each network, at each batch and image size."""
+    for name in ("precisions", "modes", "forms", "compare", "output", "jit"):
+        if flag_values[name].value != flag_values[name].default:
+            raise UsageError(f"--{name} is of no effect with --best, which has all")
+    batches = _numbers("batch_sizes", flag_values.batch_sizes) or [1]
+    sizes = _numbers("image_sizes", flag_values.image_sizes) or [None]
+    start_tensorflow(flag_values.debug)
+    from slimnets.benchmarking.comparison_table import machine
+    from slimnets.benchmarking.fastest import race
+
+    print(machine())
+    for name, batch, size in itertools.product(names, batches, sizes):
+        print(f"\n{name}, batch {batch}", flush=True)
+        print(
+            race(
+                name,
+                batch_size=batch,
+                image_size=size,
+                threads=flag_values.threads,
+                turns=flag_values.turns,
+                num_classes=flag_values.num_classes,
+            )
+        )
 
 
 def _numbers(name: str, texts: Sequence[str] | None) -> list[int]:

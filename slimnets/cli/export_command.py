@@ -33,12 +33,16 @@ _FLAGS = (
     ("string", "dataset_dir", None, "Where a dataset on disk lies."),
     ("bool", "raw_outputs", False, "Of a detector the boxes and scores of all anchors, "
      "before suppression; of a segmenter the probabilities of all classes."),
+    ("bool", "fastest", False, "Write the format and precision that is the fastest "
+     "here, of those that lose no more than --max_difference; --output has no ending."),
     ("bool", "audit", False, "Show the error of every end point on test images, the "
      "worst first."),
     ("bool", "measure", None, "Whether the accuracies before and after are measured, "
      "printed and stored; by default for int8."),
 )  # fmt: skip
+_OF_FASTEST = ("max_difference", "max_accuracy_drop", "threads")
 _NUMBERS = (
+    ("threads", "Of --fastest: threads of each; its runtime's choice by default."),
     ("batch_size", "A fixed number of images at a time; any number by default, for "
      "stablehlo 1."),
     ("eval_image_size", "Height and width of the network's input."),
@@ -67,6 +71,13 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         define(name, default, text, flag_values=flag_values)
     for name, text in _NUMBERS:
         flags.DEFINE_integer(name, None, text, lower_bound=1, flag_values=flag_values)
+    for name, text in (
+        ("max_difference", "Of --fastest: the largest share of test images whose class "
+         "may change; 0.005 by default."),
+        ("max_accuracy_drop", "Of --fastest: the largest loss of accuracy on test "
+         "images, in points, in the place of --max_difference."),
+    ):  # fmt: skip
+        flags.DEFINE_float(name, None, text, lower_bound=0.0, flag_values=flag_values)
     flags.DEFINE_float(
         "tolerance",
         None,
@@ -85,6 +96,12 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     weights_flags.take_weights(flag_values)
     require(flag_values, "export", "checkpoint_path", "output")
+    if flag_values.fastest:
+        _export_fastest(flag_values)
+        return
+    for name in _OF_FASTEST:
+        if flag_values[name].value is not None:
+            raise UsageError(f"--{name} is of no effect without --fastest")
     format = flag_values.format or _format_of(flag_values.output)
     int8 = flag_values.precision == "int8"
     measure = int8 if flag_values.measure is None else flag_values.measure
@@ -127,6 +144,32 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     if accuracies:
         print(accuracies)
     print(f"{report}, in {report.path}")
+
+
+def _export_fastest(flag_values: flags.FlagValues) -> None:
+    """Writes the fastest form, and prints how all did."""
+    for name in ("format", "precision", "tolerance", "measure", "audit", "raw_outputs"):
+        if flag_values[name].value != flag_values[name].default:
+            raise UsageError(f"--{name} is of no effect with --fastest, which chooses")
+    start_tensorflow(flag_values.debug)
+    from slimnets.benchmarking.fastest import export_fastest
+
+    names = (
+        "calibration_images",
+        "dataset_name",
+        "dataset_dir",
+        "levels",
+        *_OF_FASTEST,
+    )
+    given = {name: flag_values[name].value for name in names}
+    path, race = export_fastest(
+        weights_flags.open_trained(flag_values, model_name=flag_values.model_name),
+        flag_values.output,
+        batch_size=flag_values.batch_size,
+        show=lambda form: print(form, form.left_out, flush=True),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    print(f"{race}, in {os.path.abspath(path)}")
 
 
 def _format_of(path: str) -> str:

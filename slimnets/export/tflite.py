@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import pathlib
+import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +22,9 @@ from slimnets.export.padding import biases_behind_dilations
 from slimnets.export.quantized import for_tflite
 from slimnets.export.refusals import refusals_of
 from slimnets.export.saved_model import SERVING, Run, write_saved_model
+
+# The file that libraries in C++ write to.
+_STDERR = 2
 
 
 def write_tflite(
@@ -58,7 +63,7 @@ def write_tflite(
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.representative_dataset = lambda: _examples(calibration)
         with (
-            _without_deprecations(),
+            _quietly(),
             refusals_of("TFLite's converter refuses this network"),
         ):
             content = converter.convert()
@@ -105,8 +110,11 @@ def _examples(
 
 def load_tflite(path: str, threads: int | None = None) -> tuple[Run, list[str]]:
     """Returns what runs a TFLite file, and the names of its inputs."""
-    interpreter = _interpreter_class()(model_path=path, num_threads=threads)
-    runner = interpreter.get_signature_runner(SERVING)
+    interpreter_class = _interpreter_class()
+    with _quietly():
+        interpreter = interpreter_class(model_path=path, num_threads=threads)
+        interpreter.allocate_tensors()
+        runner = interpreter.get_signature_runner(SERVING)
 
     def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         # The arrays that a runner gives are those of its next call.
@@ -129,17 +137,23 @@ def _interpreter_class() -> Any:
     except ImportError:
         if not hasattr(tf.lite, "Interpreter"):
             raise
-        return _of_tensorflow
-
-
-def _of_tensorflow(**arguments: Any) -> Any:
-    with _without_deprecations():
-        return tf.lite.Interpreter(**arguments)
+        return tf.lite.Interpreter
 
 
 @contextlib.contextmanager
-def _without_deprecations() -> Iterator[None]:
-    """TensorFlow 2.21 says that a later one has no interpreter; it uses it too."""
-    with warnings.catch_warnings():
+def _quietly() -> Iterator[None]:
+    """Keeps to itself what the converter and the interpreter print, which are notes.
+
+    What goes wrong is raised. TensorFlow 2.21 warns that a later one has no
+    interpreter; it uses it too.
+    """
+    sys.stderr.flush()
+    kept = os.dup(_STDERR)
+    with open(os.devnull, "w") as nowhere, warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        yield
+        os.dup2(nowhere.fileno(), _STDERR)
+        try:
+            yield
+        finally:
+            os.dup2(kept, _STDERR)
+            os.close(kept)

@@ -69,7 +69,7 @@ def test_images_that_python_reads_are_refused(config, tmp_path):
 
 
 def test_composed_images_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="not for composed images"):
+    with pytest.raises(ValueError, match="is not for images that Python makes"):
         DetectionConfig(
             model_name="resnet18", train_dir=str(tmp_path), strategy=ASYNCHRONOUS
         )

@@ -1,0 +1,319 @@
+"""Which form of a network is the fastest here: formats and precisions, in turns.
+
+What is fastest differs from processor to processor: one multiplies bfloat16, one int8,
+one neither. Each form is exported, compared with the network in float32, and timed in a
+process of its own; the processes take turns, so that what else the machine does slows
+all alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import statistics
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from slimnets import factory
+from slimnets.benchmarking import prepare
+from slimnets.benchmarking.comparison_table import machine, percentile
+from slimnets.benchmarking.measuring import Child
+from slimnets.benchmarking.workload import OWN, Work, file_of
+from slimnets.export.checkpoint import Accuracies, export_trained
+from slimnets.export.exporting import write_json
+from slimnets.export.formats import FORMATS
+from slimnets.trained import Trained
+
+# float16 is no processor's; a frozen graph is what a SavedModel runs.
+_FORMS = ("onnx", "openvino", "tflite", "saved_model")
+_PRECISIONS = ("float32", "bfloat16", "int8")
+_HEADINGS = ("form", "precision", "images/s", "of best", "quartiles", "same class")
+
+
+@dataclasses.dataclass(frozen=True)
+class Form:
+    """A format in a precision, and what was found of it.
+
+    Attributes:
+        format, precision: see `slimnets.export`.
+        path: where it is exported to.
+        accuracies: beside the network in float32; None where that was not measured.
+        images_per_second: at the median step; None for one that was not timed.
+        of_best: its share of the fastest's images in a second, the median over turns.
+        low, high: the quartiles of that.
+        left_out: why it was not timed, or may not win.
+    """
+
+    format: str
+    precision: str
+    path: str = ""
+    accuracies: Accuracies | None = None
+    images_per_second: float | None = None
+    of_best: float | None = None
+    low: float | None = None
+    high: float | None = None
+    left_out: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.format} in {self.precision}"
+
+    def cells(self) -> list[str]:
+        """What its row in a table says."""
+        if self.images_per_second is None:
+            return [self.format, self.precision, self.left_out]
+        same = f"{100 * self.accuracies.same:.2f} %" if self.accuracies else "-"
+        return [
+            self.format,
+            self.precision,
+            f"{self.images_per_second:.1f}",
+            f"{self.of_best:.2f}",
+            f"{self.low:.2f}-{self.high:.2f}",
+            same,
+            self.left_out,
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Race:
+    """All forms, the fastest first.
+
+    Attributes:
+        forms: those that were timed, by speed; then the others.
+        batch_size: images at a time.
+        threads: of each; None for each one's own choice.
+    """
+
+    forms: Sequence[Form]
+    batch_size: int
+    threads: int | None
+
+    @property
+    def best(self) -> Form | None:
+        """The fastest; None if none was timed."""
+        return next((f for f in self.forms if f.images_per_second), None)
+
+    @property
+    def equals(self) -> list[Form]:
+        """Those that are the fastest in a quarter of the turns, too."""
+        return [
+            form
+            for form in self.forms
+            if form is not self.best and form.high is not None and form.high >= 1
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """For the metadata beside an export."""
+        forms = [dataclasses.asdict(form) for form in self.forms]
+        for form in forms:
+            del form["path"]
+        return {**dataclasses.asdict(self), "forms": forms, "machine": machine()}
+
+    def __str__(self) -> str:
+        rows = [_HEADINGS, *(form.cells() for form in self.forms)]
+        lines = [
+            f"{row[0]:<12}{row[1]:<10}" + "".join(f"{c:>13}" for c in row[2:6])
+            if len(row) > 3
+            else f"{row[0]:<12}{row[1]:<10}   {row[2]}"
+            for row in rows
+        ]
+        if self.best is None:
+            return "\n".join([*lines, "none of them can be run here"])
+        verdict = f"fastest: {self.best}"
+        if self.equals:
+            verdict += f", and as fast {', '.join(map(str, self.equals))}"
+        elif self.forms[1:] and self.forms[1].of_best:
+            verdict += f", {1 / self.forms[1].of_best:.2f} times {self.forms[1]}"
+        return "\n".join([*lines, verdict])
+
+
+def race(
+    network: str,
+    *,
+    batch_size: int = 1,
+    image_size: int | None = None,
+    threads: int | None = None,
+    turns: int = 10,
+    num_classes: int = 1000,
+) -> Race:
+    """Times a registered network in all forms, with new weights.
+
+    Args:
+        network: its name.
+        batch_size, image_size, threads, num_classes: see `Work`.
+        turns: how often each form has its turn, of about half a second.
+
+    Raises:
+        ValueError: for an unknown network, or one without an image size.
+    """
+    size = image_size or factory.network_info(network).default_image_size
+    if size is None:
+        raise ValueError(f"{network} has no default image size; give one.")
+
+    def write(work: Work, directory: str) -> None:
+        prepare.main(json.dumps(dataclasses.asdict(work)), directory, OWN)
+
+    work = Work(network, batch_size, size, threads=threads, num_classes=num_classes)
+    with tempfile.TemporaryDirectory() as directory:
+        return _timed(list(_written(work, directory, write)), work, turns)
+
+
+def export_fastest(
+    trained: Trained,
+    output: str,
+    *,
+    batch_size: int | None = None,
+    threads: int | None = None,
+    turns: int = 10,
+    max_difference: float = 0.005,
+    max_accuracy_drop: float | None = None,
+    calibration_images: int | None = None,
+    show: Callable[[Form], None] = lambda form: None,
+    **options: Any,
+) -> tuple[str, Race]:
+    """Exports a trained network in the form that is the fastest here.
+
+    Args:
+        trained: the network; its dataset's test images tell what a form loses.
+        output: the path without an ending, which is the format's.
+        batch_size: a fixed number of images at a time; None for any, timed at one.
+        threads, turns: see `race`.
+        max_difference: the largest share of test images whose class may change.
+        max_accuracy_drop: the largest loss of accuracy, in points, in the place of
+            max_difference.
+        calibration_images: how many images int8 is calibrated with.
+        show: called with each form as it is exported.
+        **options: see `export_trained`.
+
+    Returns:
+        The path, and how all forms did, which stands in the metadata too.
+
+    Raises:
+        ValueError: if no form is good enough, or output has an ending.
+    """
+    if any(f.ending and output.endswith(f.ending) for f in FORMATS.values()):
+        raise ValueError(f"output={output!r} has an ending; the fastest form gives it.")
+
+    def write(work: Work, directory: str) -> Accuracies | None:
+        _, accuracies = export_trained(
+            trained,
+            file_of(OWN, work, directory).path,
+            format=work.form,
+            precision=work.precision,
+            batch_size=batch_size,
+            measure=True,
+            calibration_images=calibration_images if work.precision == "int8" else None,
+            tolerance=float("inf") if work.precision != "float32" else None,
+            **options,
+        )
+        return accuracies
+
+    work = Work(
+        trained.network.network_name,
+        batch_size or 1,
+        trained.image_size,
+        threads=threads,
+        num_classes=trained.num_classes or 0,
+    )
+    parent = os.path.dirname(os.path.abspath(output))
+    with tempfile.TemporaryDirectory(dir=parent, prefix=".fastest-") as directory:
+        forms = []
+        for form in _written(work, directory, write):
+            lost = _lost(form, max_difference, max_accuracy_drop)
+            forms.append(dataclasses.replace(form, left_out=form.left_out or lost))
+            show(forms[-1])
+        result = _timed(forms, work, turns)
+        if result.best is None:
+            raise ValueError(f"No form is good enough:\n{result}")
+        path = output + FORMATS[result.best.format].ending
+        _take(result.best, path, result)
+    return path, result
+
+
+def _written(
+    work: Work, directory: str, write: Callable[[Work, str], Accuracies | None]
+) -> Iterator[Form]:
+    """Exports a network in all forms that can be had."""
+    for format in _FORMS:
+        for precision in _PRECISIONS:
+            if precision not in FORMATS[format].precisions:
+                continue
+            own = dataclasses.replace(work, form=format, precision=precision)
+            place = os.path.join(directory, f"{format}-{precision}")
+            os.mkdir(place)
+            form = Form(format, precision, file_of(OWN, own, place).path)
+            try:
+                yield dataclasses.replace(form, accuracies=write(own, place))
+            except (ImportError, ValueError) as error:
+                reason = " ".join(str(error).split())[:160]
+                yield dataclasses.replace(form, left_out=reason)
+
+
+def _lost(form: Form, max_difference: float, max_accuracy_drop: float | None) -> str:
+    """Why a form may not win: what it loses; empty if it may."""
+    found = form.accuracies
+    if found is None:
+        return ""
+    if max_accuracy_drop is not None:
+        dropped = -found.change
+        return f"loses {dropped:.2f} points" if dropped > max_accuracy_drop else ""
+    changed = 1 - found.same
+    if changed <= max_difference:
+        return ""
+    return f"changes {100 * changed:.2f} % of classes"
+
+
+def _timed(forms: Sequence[Form], work: Work, turns: int) -> Race:
+    """Times the forms that are not left out, in turns."""
+    with contextlib.ExitStack() as stack:
+        children: dict[Form, Child] = {}
+        timed, others = [], [form for form in forms if form.left_out]
+        for form in [form for form in forms if not form.left_out]:
+            own = dataclasses.replace(work, form=form.format, precision=form.precision)
+            child = Child(OWN, own, os.path.dirname(form.path))
+            children[form] = stack.enter_context(child)
+            if error := child.about.get("error"):
+                others.append(dataclasses.replace(form, left_out=error))
+                del children[form]
+        for _ in range(turns):
+            for child in children.values():
+                child.take_turn()
+        medians = {
+            form: [statistics.median(turn) for turn in child.turns]
+            for form, child in children.items()
+        }
+    ordered = sorted(medians, key=lambda form: statistics.median(medians[form]))
+    for form in ordered:
+        timed.append(_with_figures(form, medians[form], medians[ordered[0]], work))
+    return Race([*timed, *others], work.batch_size, work.threads)
+
+
+def _with_figures(
+    form: Form, steps: Sequence[float], best: Sequence[float], work: Work
+) -> Form:
+    """Adds what its turns say beside the best one's."""
+    shares = sorted(ours / own for own, ours in zip(steps, best, strict=True))
+    return dataclasses.replace(
+        form,
+        images_per_second=work.batch_size / statistics.median(steps),
+        of_best=statistics.median(shares),
+        low=percentile(shares, 25),
+        high=percentile(shares, 75),
+    )
+
+
+def _take(form: Form, path: str, result: Race) -> None:
+    """Moves a form's files, and how it was chosen, to a path."""
+    chosen = FORMATS[form.format]
+    for source, target in zip(chosen.files(form.path), chosen.files(path), strict=True):
+        for ending in ("", ".json", ".labels.txt"):
+            if os.path.isdir(target + ending):
+                shutil.rmtree(target + ending)
+            if os.path.exists(source + ending):
+                os.replace(source + ending, target + ending)
+    with open(f"{path}.json", encoding="utf-8") as file:
+        metadata: Mapping[str, Any] = json.load(file)
+    write_json(f"{path}.json", {**metadata, "fastest": result.to_json()})
