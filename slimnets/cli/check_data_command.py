@@ -24,7 +24,7 @@ _NAMED = 20
 
 def define_flags(flag_values: flags.FlagValues) -> None:
     names = ("dataset_name", *OF_DATASETS)
-    setting_flags.define(flag_values, InputConfig, names, known=False)
+    setting_flags.define(flag_values, InputConfig, names, with_defaults=False)
     setting_flags.define(flag_values, InputConfig, ["exif_orientation"])
     flags.DEFINE_boolean(
         "strict",

@@ -23,7 +23,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
     names = ("dataset_name", *OF_DATASETS)
-    setting_flags.define(flag_values, InputConfig, names, known=False)
+    setting_flags.define(flag_values, InputConfig, names, with_defaults=False)
     for name, default, text in (
         ("batch_size", 64, "Images at a time, whose statistics are compared."),
         ("batches", 4, "How many times."),

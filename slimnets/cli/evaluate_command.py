@@ -49,7 +49,7 @@ def define_measuring(flag_values: flags.FlagValues) -> None:
          "in five strengths, as in ImageNet-C: such as gaussian_noise,fog, or all."),
     ):  # fmt: skip
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    setting_flags.define(flag_values, InputConfig, _INPUT, known=False)
+    setting_flags.define(flag_values, InputConfig, _INPUT, with_defaults=False)
     flags.DEFINE_integer(
         "batch_size",
         100,

@@ -24,7 +24,7 @@ def define(
     config: type,
     names: Collection[str] | None = None,
     *,
-    known: bool = True,
+    with_defaults: bool = True,
 ) -> None:
     """Defines a flag for each setting of a config.
 
@@ -32,7 +32,7 @@ def define(
         flag_values: where to.
         config: a dataclass, see `slimnets.settings`.
         names: of the settings; None for all.
-        known: whether the flags have the settings' defaults; else None, for what is
+        with_defaults: whether the flags have the settings'; else None, for what is
             found in the place that the command reads.
     """
     settings = settings_of(config)
@@ -41,12 +41,12 @@ def define(
         if names is not None and name not in names:
             continue
         kind = hints[name]
-        if isinstance(kind, types.UnionType):
-            kind = kind.__args__[0]
-        default = field.default if known and field.default is not REQUIRED else None
+        if typing.get_origin(kind) in (types.UnionType, typing.Union):
+            kind = typing.get_args(kind)[0]
+        has_default = with_defaults and field.default is not REQUIRED
         getattr(flags, f"DEFINE_{_KINDS[kind]}")(
             name,
-            default,
+            field.default if has_default else None,
             in_flags(describe(field), settings),
             flag_values=flag_values,
             module_name=field.metadata["group"],
