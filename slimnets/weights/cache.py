@@ -95,6 +95,10 @@ def located(path: str) -> str:
     """
     if not is_name(path) or os.path.exists(path) or glob.glob(f"{glob.escape(path)}.*"):
         return path
+    try:
+        find_weights(path)
+    except ValueError as error:
+        raise FileNotFoundError(f"There is no {path}. {error}") from None
     return fetch_weights(path)
 
 

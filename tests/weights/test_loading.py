@@ -77,6 +77,7 @@ def test_kerass(server, tmp_path):
     shares = tf.nn.softmax(trained.model(IMAGES))
     assert_close(shares, theirs(IMAGES), 1e-4)
     assert trained.preprocessing == "tf" and trained.labels_offset == 0
+    assert trained.crop_fraction is None
     assert trained.label_names[int(np.argmax(shares[0]))] == NAMES[TABBY]
     own = slimnets.Model(NETWORK, weights="keras")
     own.save(str(tmp_path / "own"))
@@ -108,6 +109,7 @@ def test_timms_by_the_etag_of_the_hub(server, tmp_path, caplog):
     trained = slimnets.open_trained("timm/mnasnet_small")
     assert_close(trained.model(IMAGES), source(IMAGES))
     assert not caplog.records
+    assert trained.crop_fraction == 0.875
     path = server.requests[0]["path"]
     assert path == (
         "/huggingface.co/timm/mnasnet_small.lamb_in1k/resolve/main/model.safetensors"
