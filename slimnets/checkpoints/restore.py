@@ -93,16 +93,3 @@ def load_weights(
 
 def _is_source(value: Any) -> bool:
     return isinstance(value, (str, os.PathLike, WeightsReader))
-
-
-def rename_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
-    """Returns the pairs `(pattern, replacement)` of texts `PATTERN=REPLACEMENT`.
-
-    Raises:
-        ValueError: for a text without a `=`.
-    """
-    found = [text.rpartition("=") for text in texts]
-    for text, (_, equals, _) in zip(texts, found, strict=True):
-        if not equals:
-            raise ValueError(f"rename={text!r} is not PATTERN=REPLACEMENT.")
-    return [(old, new) for old, _, new in found]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from slimnets.checkpoints.restore import rename_pairs
+from slimnets.checkpoints.matching import rename_pairs
 from slimnets.data.image_files import ImageFile
 from slimnets.data.labels import Prediction, decode_predictions
 from slimnets.tasks.config import EmbeddingConfig, PredictionConfig

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from slimnets.checkpoints.restore import rename_pairs
+from slimnets.checkpoints.matching import rename_pairs
 from slimnets.model import Model
 from slimnets.trained import load_into
 from slimnets.training.optimizers import in_scope, top_scopes
