@@ -16,6 +16,7 @@ import pathlib
 import sys
 
 from slimnets.weights.table import COLUMNS, TABLE
+from tests.timm_names import TIMM_NAMES
 
 _BUCKET = "https://storage.googleapis.com/"
 # The host download.tensorflow.org, which [1] names with http, is this bucket.
@@ -125,12 +126,6 @@ _TORCHVISION = (
     "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2",
 )  # fmt: skip
 _NETWORKS = TABLE.parents[1] / "cli" / "networks.json"
-# What timm calls networks that slimnets calls otherwise.
-_TIMM_NAMES = {
-    "bit_r50x1": "resnetv2_50x1_bit",
-    "bit_r101x1": "resnetv2_101x1_bit",
-    "bit_r50x3": "resnetv2_50x3_bit",
-}
 
 
 def tf_slim():
@@ -236,7 +231,7 @@ def timm(results):
             (row["model"], row["img_size"]): row for row in csv.DictReader(file)
         }
     for network, row in _networks().items():
-        name = _TIMM_NAMES.get(network, network)
+        name = TIMM_NAMES.get(network, network)
         names = timm.list_models(f"{name}.*", pretrained=True)
         if not (names and (row["weights"] in ("torch", "bit") or name == "xception65")):
             continue

@@ -10,6 +10,7 @@ import tensorflow as tf
 import slimnets
 from slimnets import factory, layers
 from slimnets.checkpoints import convert_weights, read_checkpoint, save_weights
+from slimnets.data.preprocessing import get_preprocessing
 from slimnets.inspection import diff, observe
 from slimnets.tasks.classifiers import get_classifier
 from slimnets.tasks.config import EmbeddingConfig, PredictionConfig
@@ -62,6 +63,21 @@ def averaged(tmp_path, rng):
     (tmp_path / "a.png").write_bytes(tf.io.encode_png(picture).numpy())
     (tmp_path / "list.txt").write_text("a.png\n")
     return tmp_path, raw, {**raw, **{n.removesuffix(ENDING): means[n] for n in means}}
+
+
+def test_the_share_of_an_image_that_is_seen_is_the_metadatas(tmp_path, rng):
+    known = {"model_name": "small", "num_classes": 3, "eval_crop_fraction": 0.5}
+    known["preprocessing_name"] = "tf"
+    save_weights(tmp_path / "net", values_of(0), known)
+    image = rng.integers(0, 256, (40, 30, 3), np.uint8)
+    trained, other = open_trained(tmp_path / "net"), get_preprocessing("tf")
+    cut = other.with_crop_fraction(0.5).prepare(image[None], 8, (0, 255))
+    np.testing.assert_array_equal(trained.prepare(image), cut)
+    assert not np.array_equal(cut, other.prepare(image[None], 8, (0, 255)))
+    # Another preprocessing has its own.
+    torch = open_trained(tmp_path / "net", preprocessing="torch")
+    own = get_preprocessing("torch").prepare(image[None], 8, (0, 255))
+    np.testing.assert_array_equal(torch.prepare(image), own)
 
 
 @pytest.mark.parametrize("averages", [None, False])

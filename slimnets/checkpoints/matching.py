@@ -230,6 +230,19 @@ def _compiled(argument: str, patterns: Iterable[str]) -> list[re.Pattern[str]]:
         ) from None
 
 
+def rename_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
+    """Returns the pairs `(pattern, replacement)` of texts `PATTERN=REPLACEMENT`.
+
+    Raises:
+        ValueError: for a text without a `=`.
+    """
+    found = [text.rpartition("=") for text in texts]
+    for text, (_, equals, _) in zip(texts, found, strict=True):
+        if not equals:
+            raise ValueError(f"rename={text!r} is not PATTERN=REPLACEMENT.")
+    return [(old, new) for old, _, new in found]
+
+
 def _renamed(
     reader: WeightsReader, rename: Iterable[tuple[str, str]]
 ) -> dict[str, str]:

@@ -24,6 +24,7 @@ FIELDS: tuple[tuple[str, type | tuple[type, ...], str], ...] = (
     ("image_size", (int, type(None)), "height and width of the network's images"),
     ("input_channels", int, "of the network's images"),
     ("preprocessing_name", (str, type(None)), "how images become the input"),
+    ("eval_crop_fraction", float, "the share of an image's sides that is seen"),
     ("exif_orientation", bool, "whether photos were turned upright"),
     ("precision", str, "what the network computes in"),
     ("dataset_name", str, "what it was trained on"),

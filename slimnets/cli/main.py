@@ -28,7 +28,6 @@ from slimnets.version import __version__
 # `check(flag_values, arguments)`.
 COMMANDS = {
     "list": "name the networks that there are",
-    "weights": "list public weights, or fetch them",
     "summary": "show a network as a table of its layers",
     "lint": "look for wiring in a graph that was not meant",
     "plot": "draw a network, its filters, activations or receptive fields",
@@ -46,6 +45,7 @@ COMMANDS = {
     "make-records": "write a folder of images as record files",
     "train-detector": "train an object detector on a backbone",
     "train-segmenter": "train a semantic segmenter on a backbone",
+    "weights": "list public weights, or fetch them",
     "convert": "write weights in another framework's format",
     "slim-network": "leave out the channels of a network that do least",
     "run": "run a program that was written for TensorFlow 1, as it is",

@@ -2,8 +2,7 @@
 
 slimnets weights [PATTERN...] lists; a PATTERN is a part of a name, or a shell pattern
 such as 'keras/*'. slimnets weights get NAME... fetches into the cache, unless they are
-there, and prints where each file lies. What --weights and --checkpoint_path name is
-fetched too.
+there, and prints where each file lies. Other commands take such names as weights.
 
 A name is SOURCE/NETWORK or SOURCE/NETWORK.TAG; without a tag it is the first of them.
 Top-1 is the accuracy that its source publishes. SLIMNETS_CACHE is the directory of the

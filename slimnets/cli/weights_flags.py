@@ -61,7 +61,7 @@ def take_weights(flag_values: flags.FlagValues) -> None:
 
 def pairs(flag_values: flags.FlagValues) -> list[tuple[str, str]]:
     """Returns what --rename says. Raises UsageError."""
-    from slimnets.trained import rename_pairs
+    from slimnets.checkpoints.matching import rename_pairs
 
     try:
         return rename_pairs(flag_values.rename or ())

@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from slimnets.data.preprocessing import get_preprocessing
 from slimnets.inspection.plot import checked_path, figure_class, save
 from slimnets.listing import nearest
 from slimnets.model import Model
@@ -275,8 +274,8 @@ def explain_image(
     (values,) = mapper(inputs, index)
     name = trained.label_names[index] if trained.label_names else str(index)
     said = f"{name} {shares[index]:.3f}"
-    recipe = get_preprocessing(trained.preprocessing)
-    seen = recipe.view(tf.cast(image[np.newaxis], tf.float32), trained.image_size)[0]
+    pixels = tf.cast(image[np.newaxis], tf.float32)
+    seen = trained.recipe.view(pixels, trained.image_size)[0]
     seen = np.clip(seen.numpy() / 255.0, 0.0, 1.0)
     _draw(seen, values, f"{said}, {how}", path)
     return said

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from slimnets.checkpoints.matching import rename_pairs
 from slimnets.data.image_files import ImageFile
 from slimnets.data.labels import Prediction, decode_predictions
 from slimnets.tasks.config import EmbeddingConfig, PredictionConfig
-from slimnets.trained import CLASSIFICATION, Trained, open_trained, rename_pairs
+from slimnets.trained import CLASSIFICATION, Trained, open_trained
 
 _BATCH_SIZE = 32
 

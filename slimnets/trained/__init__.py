@@ -10,7 +10,7 @@ images as it was trained with.
 
 from slimnets.checkpoints import open_weights
 from slimnets.trained.filling import load_into
-from slimnets.trained.opening import CLASSIFICATION, Trained, open_trained, rename_pairs
+from slimnets.trained.opening import CLASSIFICATION, Trained, open_trained
 
 __all__ = [
     "CLASSIFICATION",
@@ -18,5 +18,4 @@ __all__ = [
     "load_into",
     "open_trained",
     "open_weights",
-    "rename_pairs",
 ]

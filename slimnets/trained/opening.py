@@ -19,7 +19,7 @@ from slimnets.checkpoints.recognition import recognized, sizes_in
 from slimnets.data.class_names import names_of_logits
 from slimnets.data.labels import labels_beside
 from slimnets.data.orientation import trained_upright
-from slimnets.data.preprocessing import get_preprocessing
+from slimnets.data.preprocessing import Preprocessing, get_preprocessing
 from slimnets.heads import head_of
 from slimnets.model import Model
 from slimnets.rules import Rules, ruled
@@ -109,6 +109,12 @@ class Trained:
         return self.metadata.get("labels_offset", labels_offset(self.num_classes))
 
     @property
+    def crop_fraction(self) -> float | None:
+        """The share of an image's sides that is seen; None for its preprocessing's."""
+        own = self.preprocessing == self.metadata.get("preprocessing_name")
+        return self.metadata.get("eval_crop_fraction") if own else None
+
+    @property
     def exif_orientation(self) -> bool:
         """Whether photos were turned upright when it was trained."""
         return trained_upright(self.metadata)
@@ -118,10 +124,15 @@ class Trained:
         """The label names, unless they are but a guess by their number."""
         return self.label_names if are_given(self.path, self.metadata) else None
 
+    @property
+    def recipe(self) -> Preprocessing:
+        """How images become its input."""
+        recipe = get_preprocessing(self.preprocessing)
+        return recipe.with_crop_fraction(self.crop_fraction)
+
     def prepare(self, image: np.ndarray) -> tf.Tensor:
         """Returns the input `[1, size, size, channels]` for one uint8 image."""
-        recipe = get_preprocessing(self.preprocessing)
-        return recipe.prepare(image[np.newaxis], self.image_size, (0, 255))
+        return self.recipe.prepare(image[np.newaxis], self.image_size, (0, 255))
 
 
 def open_trained(
@@ -223,19 +234,6 @@ def open_trained(
         path=weights.prefix,
         averages=bool(weights.averaged),
     )
-
-
-def rename_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
-    """Returns the pairs `(pattern, replacement)` of texts `PATTERN=REPLACEMENT`.
-
-    Raises:
-        ValueError: for a text without a `=`.
-    """
-    pairs = [tuple(text.rsplit("=", 1)) for text in texts]
-    for first, *second in pairs:
-        if not second:
-            raise ValueError(f"rename={first!r} is not PATTERN=REPLACEMENT.")
-    return pairs
 
 
 def _is_export(path: str) -> bool:

@@ -264,6 +264,8 @@ def evaluate_trained(
     if exif_orientation is not None:
         dataset = dataclasses.replace(dataset, exif_orientation=exif_orientation)
     split = split or whole or dataset.test_split
+    if crop_fraction is None and preprocessing is None and views != "ten_crop":
+        crop_fraction = trained.crop_fraction
     evaluator = Evaluator(
         trained.model,
         dataset,

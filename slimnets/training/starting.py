@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
+from slimnets.checkpoints.matching import rename_pairs
 from slimnets.model import Model
 from slimnets.rules import quantization
-from slimnets.trained import load_into, rename_pairs
+from slimnets.trained import load_into
 from slimnets.training.optimizers import in_scope, top_scopes
 from slimnets.training.training_config import TrainingConfig
 

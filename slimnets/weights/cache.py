@@ -42,7 +42,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 def cache_directory() -> str:
     """The directory of all that is kept of public files."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return os.environ.get(CACHE) or os.path.join(home, "slimnets")
+    return os.path.expanduser(os.environ.get(CACHE) or f"{home}/slimnets")
 
 
 def cached_path(row: PublicWeights) -> str:
@@ -95,6 +95,10 @@ def located(path: str) -> str:
     """
     if not is_name(path) or os.path.exists(path) or glob.glob(f"{glob.escape(path)}.*"):
         return path
+    try:
+        find_weights(path)
+    except ValueError as error:
+        raise FileNotFoundError(f"There is no {path}. {error}") from None
     return fetch_weights(path)
 
 

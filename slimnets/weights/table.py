@@ -71,6 +71,7 @@ class PublicWeights:
     def metadata(self) -> dict[str, Any]:
         """What stands beside the file; see `checkpoints.metadata`."""
         _, _, inside = self.address.partition("#")
+        crop = self.crop_fraction
         return {
             "weights": self.name,
             "model_name": self.network,
@@ -79,6 +80,7 @@ class PublicWeights:
             "image_size": self.image_size,
             "input_channels": 3,
             "preprocessing_name": self.preprocessing,
+            **({"eval_crop_fraction": crop} if crop else {}),
             **({"inside_archive": inside} if inside else {}),
         }
 

