@@ -71,3 +71,11 @@ def test_the_page_on_rules_runs(monkeypatch, capsys, tmp_path):
     }
     scopes = {v.name.split("/")[1] for v in names["frozen"].trainable_variables}
     assert scopes == {"block3", "logits"}
+
+
+def test_the_page_on_quantization_runs(capsys):
+    page = (DOCS / "howto" / "quantization.md").read_text()
+    names = {}
+    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(code, names)
+    assert "channels that may go" in capsys.readouterr().out
