@@ -141,3 +141,11 @@ def test_the_quickstart_runs(monkeypatch, capsys, tmp_path):
     printed = capsys.readouterr().out
     assert "'C2': TensorShape([1, 4, 4, 256])" in printed
     assert (tmp_path / "runs" / "digits.tflite").exists()
+
+
+def test_the_page_on_quantization_runs(capsys):
+    page = (DOCS / "howto" / "quantization.md").read_text()
+    names = {}
+    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(code, names)
+    assert "channels that may go" in capsys.readouterr().out

@@ -78,7 +78,7 @@ def fold(
         pads_into_convolutions(graph)
     norms_to_affine(graph)
     fold_affine(graph)
-    if is_quantized(graph_def):  # Its scales stay where they are.
+    if is_quantized(graph.nodes.values()):  # Its scales stay where they are.
         norms_to_layers(graph)
     else:
         scales_behind_relus(graph)

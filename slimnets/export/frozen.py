@@ -61,7 +61,7 @@ class Frozen:
     @property
     def quantized(self) -> bool:
         """Whether the network was trained for int8; see `quantized`."""
-        return is_quantized(self.graph_def)
+        return is_quantized(self.graph_def.node)
 
     def function(self) -> Callable[..., dict[str, tf.Tensor]]:
         """Returns a function, of one trace, from inputs to outputs by name."""

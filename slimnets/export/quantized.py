@@ -7,6 +7,8 @@ when batch norms are folded into them. See `slimnets.layers.fake_quantization`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import tensorflow as tf
 
@@ -21,9 +23,9 @@ STEPS = 127
 _OFF = 2e-2
 
 
-def is_quantized(graph_def: GraphDef) -> bool:
-    """Whether a graph rounds activations as its training has found their ranges."""
-    return any(node.op == RANGE for node in graph_def.node)
+def is_quantized(nodes: Iterable[NodeDef]) -> bool:
+    """Whether nodes round activations in ranges that training has found."""
+    return any(node.op == RANGE for node in nodes)
 
 
 def choices_made(graph: NodeGraph) -> None:
@@ -72,7 +74,8 @@ def scales_of(graph: NodeGraph, node: NodeDef) -> np.ndarray | None:
     weights = weights_of(graph, node)
     if weights is None or node.attr["transpose_b"].b:
         return None
-    columns = outputs_last(node, weights).reshape(-1, np.prod(_outputs(node, weights)))
+    columns = outputs_last(node, weights)
+    columns = columns.reshape(-1, columns.shape[-1])
     scales = np.abs(columns).max(0).astype(np.float64) / STEPS
     steps = columns / np.where(scales > 0, scales, 1)
     if np.abs(steps - np.round(steps)).max(initial=0) > _OFF:
@@ -85,10 +88,6 @@ def outputs_last(node: NodeDef, weights: np.ndarray) -> np.ndarray:
     if node.op != "DepthwiseConv2dNative":
         return weights
     return weights.reshape(*weights.shape[:2], 1, -1)
-
-
-def _outputs(node: NodeDef, weights: np.ndarray) -> tuple[int, ...]:
-    return weights.shape[-2 if node.op == "DepthwiseConv2dNative" else -1 :]
 
 
 def affine_of(graph: NodeGraph, node: NodeDef) -> tuple[np.float32, np.uint8]:

@@ -33,12 +33,15 @@ from slimnets.rules.values import (
     RuleValues,
     pairs_of,
     plain,
+    read_rules,
     resolved,
     text_of,
     unmatched,
 )
 
-__all__ = ["Given", "Rules", "explain", "layer_rules", "quantization_rules"]
+__all__ = [
+    "Given", "Rules", "explain", "layer_rules", "quantization_rules", "read_rules",
+]  # fmt: skip
 
 
 class Given(NamedTuple):

@@ -10,7 +10,7 @@ import slimnets
 from slimnets import layers
 from slimnets.cli.main import main
 from slimnets.export import slimmed
-from slimnets.rules.values import read_rules
+from slimnets.rules import read_rules
 from slimnets.trained import open_trained
 from slimnets.units.inverted import inverted_residual
 from slimnets.units.residual import bottleneck_v1
