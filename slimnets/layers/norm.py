@@ -120,6 +120,10 @@ def batch_norm(
             param_regularizers or {},
             trainable,
             variables_collections,
+            # As TF-Slim, which has one order for its layer and one for its function.
+            beta_first=zero_debias_moving_mean
+            or batch_weights is not None
+            or updates_collections != _UPDATE_OPS,
         )
         # A mean that is debiased already needs all of its updates to weigh alike.
         own_decay = recomputing.effective_decay(decay, warm_up=False)
@@ -207,9 +211,10 @@ def _can_be_fused(inputs, batch_weights, adjustment, sync) -> bool:
 
 
 def _parameters(
-    channels, dtype, center, scale, inits, regularizers, trainable, collections
-) -> dict[str, Any]:
-    """Makes gamma, beta, moving_mean and moving_variance, in TF-Slim's order."""
+    channels, dtype, center, scale, inits, regularizers, trainable, collections,
+    beta_first,
+) -> dict[str, Any]:  # fmt: skip
+    """Makes gamma, beta, moving_mean and moving_variance."""
 
     def parameter(name, initializer, trains, **kwargs):
         return building.make_variable(
@@ -226,20 +231,18 @@ def _parameters(
     # Each has an initial value of its own, which may be fed.
     ones, zeros = initializers.ones, initializers.zeros
     averaged = {"aggregation": tf.VariableAggregation.MEAN}
-    params = {"gamma": None, "beta": None}
-    if scale:
-        params["gamma"] = parameter("gamma", ones, trainable)
-    if center:
-        params["beta"] = parameter("beta", zeros, trainable)
+    params = {}
+    order = [("gamma", scale, ones), ("beta", center, zeros)]
+    for name, wanted, initial in reversed(order) if beta_first else order:
+        if wanted:
+            params[name] = parameter(name, initial, trainable)
+        else:
+            params[name] = initial([channels], dtype)
     with plain_norm.without_partitioner():
         params["moving_mean"] = parameter("moving_mean", zeros, False, **averaged)
         params["moving_variance"] = parameter(
             "moving_variance", ones, False, **averaged
         )
-    if not scale:
-        params["gamma"] = initializers.ones([channels], dtype)
-    if not center:
-        params["beta"] = initializers.zeros([channels], dtype)
     return params
 
 

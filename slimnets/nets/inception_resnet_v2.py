@@ -158,7 +158,16 @@ def _stages(repeats: tuple[int, int, int]) -> tuple[Stage | tuple, ...]:
 
 
 def _vary(row: Row, options: dict[str, Any], repeats: tuple[int, int, int]) -> Row:
-    return dataclasses.replace(row, stages=_stages(repeats))
+    return _activated(dataclasses.replace(row, stages=_stages(repeats)), options)
+
+
+def _activated(row: Row, options: dict[str, Any]) -> Row:
+    """TF-Slim's `activation_fn` is that of the blocks' sums alone."""
+    if not row.exact:
+        return row
+    own = (("activation_fn", options["activation_fn"]),)
+    options["activation_fn"] = row.default("activation_fn")
+    return dataclasses.replace(row, unit_options=own)
 
 
 ROW = Row(
@@ -197,6 +206,7 @@ def _vary_base(row: Row, options: dict[str, Any], align_feature_maps: bool) -> R
         raise ValueError(
             f"output_stride={options['output_stride']!r}; allowed: 8 and 16."
         )
+    row = _activated(row, options)
     if align_feature_maps:
         options["padding"] = "SAME"
     # Of `PreAuxLogits`, behind which layers go on with their own strides.

@@ -88,6 +88,32 @@ def test_layers_have_tensorflow_1s_variables_and_values(rng, first):
     assert got["max"].shape == (2, 3, 3, 3)
 
 
+def test_a_layer_may_inherit_from_keras_s_too_as_it_did_in_tensorflow_1(rng):
+    class Doubled(tf.keras.layers.Conv2D, layers.Layer):
+        def __init__(self, filters, **options):
+            super().__init__(filters, (3, 3), **options)
+
+        def call(self, inputs):
+            net = self._convolution_op(inputs, 2.0 * self.kernel)
+            assert self.data_format == "channels_last" and not self.use_bias
+            return self.activation(net)
+
+    x = rng.normal(size=(1, 5, 5, 2))
+
+    def build():
+        with v1.variable_scope("a/b") as scope:
+            made = Doubled(
+                3, activation=tf.abs, use_bias=False, name=scope.name, _scope=scope
+            )
+            twice = made.apply(x)
+        once = layers.conv2d(x, 3, 3, use_bias=False, reuse=True, name="a/b")
+        return twice, once, {v.op.name: v for v in v1.global_variables()}
+
+    twice, once, weights = run_graph(build)
+    assert list(weights) == ["a/b/kernel"] and weights["a/b/kernel"].dtype == np.float64
+    np.testing.assert_allclose(twice, 2.0 * np.abs(once))
+
+
 @pytest.mark.parametrize("is_tensor", [False, True])
 def test_batch_normalization_trains_and_infers(rng, is_tensor):
     x = rng.normal(2.0, 3.0, size=(8, 4)).astype(np.float32)

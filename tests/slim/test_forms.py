@@ -154,6 +154,16 @@ def test_lists_of_operations_are_the_rows(version, name, listed):
     assert structure(conv_defs=getattr(module, listed)) == structure()
 
 
+def test_an_inception_resnet_s_activation_is_that_of_its_sums():
+    with tf.Graph().as_default() as graph:
+        options = {"activation_fn": tf.nn.elu, "create_aux_logits": False}
+        build = nets.inception_resnet_v2.inception_resnet_v2
+        build(tf.zeros([1, 75, 75, 3]), 5, False, repeats=(1, 1, 1), **options)
+        kinds = [node.type for node in graph.get_operations()]
+    assert kinds.count("Elu") == 3  # Block8, the last one, has none.
+    assert kinds.count("Relu") == sum(kind == "Conv2D" for kind in kinds) - 4
+
+
 def test_mode_by_default_is_inference_and_told():
     for module in (nets.mobilenet.mobilenet_v2, nets.mobilenet.mobilenet_v3):
         assert "Inference mode is created by default" in module.mobilenet.__doc__

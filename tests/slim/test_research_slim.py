@@ -30,7 +30,9 @@ QUICK = [
     ("factory", "resnet_v2_50", "training"),
     ("factory", "inception_v1", "inference"),
     ("factory", "mobilenet_v2", "training"),
+    ("factory", "mobilenet_v3_large", "options_1"),
     ("contrib", "resnet_v1_50", "inference"),
+    ("pictures", "dcgan.discriminator", "training"),
 ]
 # Two TensorFlows round sums in other orders, and deep networks with the statistics of
 # two images enlarge that: a change of all variables in their 20th bit moves the outputs

@@ -22,10 +22,10 @@ class _Conv(Weighted):
         data_format: str = "channels_last", dilation_rate: Any = 1, **options: Any,
     ):  # fmt: skip
         super().__init__(data_format=data_format, **options)
-        self.filters, self._padding = int(filters), padding.upper()
+        self.filters, self.padding = int(filters), padding.lower()
         self.kernel_size = as_tuple(kernel_size, self.rank)
-        self._strides = as_tuple(strides, self.rank)
-        self._rate = as_tuple(dilation_rate, self.rank)
+        self.strides = as_tuple(strides, self.rank)
+        self.dilation_rate = as_tuple(dilation_rate, self.rank)
 
     def build(self, shape):
         self._make(
@@ -33,15 +33,17 @@ class _Conv(Weighted):
         )
 
     def call(self, inputs):
-        net = tf.nn.convolution(
+        return self._finished(self._convolution_op(inputs, self.kernel))
+
+    def _convolution_op(self, inputs: tf.Tensor, kernel: Any) -> tf.Tensor:
+        return tf.nn.convolution(
             inputs,
-            self.kernel,
-            strides=self._strides,
-            padding=self._padding,
+            kernel,
+            strides=self.strides,
+            padding=self.padding.upper(),
             data_format=self._format(inputs.shape.rank),
-            dilations=self._rate,
+            dilations=self.dilation_rate,
         )
-        return self._finished(net)
 
 
 class Conv1D(_Conv):
@@ -75,7 +77,7 @@ class Conv2DTranspose(_Conv):
     def call(self, inputs):
         if self._first:  # Which has no kernel on a CPU.
             inputs = tf.transpose(inputs, [0, 2, 3, 1])
-        net = spread(inputs, self.kernel, self._strides, self._padding)
+        net = spread(inputs, self.kernel, self.strides, self.padding.upper())
         return self._finished(tf.transpose(net, [0, 3, 1, 2]) if self._first else net)
 
 
@@ -114,19 +116,19 @@ class SeparableConv2D(_Conv):
                 f"{name}_kernel", size, initializer, regularizer=regularizer
             )
             setattr(self, f"{name}_kernel", kernel)
-        if self._use_bias:
+        if self.use_bias:
             self.bias = self.add_weight("bias", [self.filters], **self._bias)
 
     def call(self, inputs):
-        steps = [1, 1, *self._strides] if self._first else [1, *self._strides, 1]
+        steps = [1, 1, *self.strides] if self._first else [1, *self.strides, 1]
         net = tf.nn.separable_conv2d(
             inputs,
             self.depthwise_kernel,
             self.pointwise_kernel,
             steps,
-            self._padding,
+            self.padding.upper(),
             self._format(4),
-            list(self._rate),
+            list(self.dilation_rate),
         )
         return self._finished(net)
 

@@ -5,6 +5,7 @@ Source: the public interface of tf.layers of TensorFlow 1.15.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,7 +14,24 @@ import tensorflow as tf
 v1 = tf.compat.v1
 
 
-class Layer:
+class _Kind(type):
+    """Takes what Keras has beside a layer of `tf.layers` for the latter's own.
+
+    `class Mine(tf.keras.layers.Conv2D, tf.layers.Layer)` was `tf.layers.Conv2D` itself.
+    """
+
+    def __new__(cls, name: str, bases: tuple[type, ...], own: dict[str, Any]) -> type:
+        return super().__new__(cls, name, tuple(dict.fromkeys(map(_own, bases))), own)
+
+
+def _own(base: type) -> type:
+    if not base.__module__.startswith("keras."):
+        return base
+    layers = importlib.import_module("slimnets.slim.contrib.layers")
+    return getattr(layers, base.__name__, base)
+
+
+class Layer(metaclass=_Kind):
     """A layer with variables in a scope of its own, made at its first call.
 
     A sub-class has `build(shape)`, which calls `add_weight`, and `call(inputs)`.
@@ -22,10 +40,12 @@ class Layer:
     base_name = "layer"
 
     def __init__(
-        self, trainable: bool = True, name: str | None = None, _reuse: Any = None
-    ):
+        self, trainable: bool = True, name: str | None = None, dtype: Any = None,
+        _reuse: Any = None, _scope: Any = None,
+    ):  # fmt: skip
         self.trainable, self._name, self._reuse = trainable, name, _reuse
-        self.built, self.weights, self._scope = False, [], None
+        self.built, self.weights, self._scope = False, [], _scope
+        self.dtype = dtype
         self._activity_regularizer: Callable | None = None
 
     def build(self, shape: tf.TensorShape) -> None:
@@ -37,8 +57,9 @@ class Layer:
 
     def __call__(self, inputs: Any, *args, **kwargs) -> Any:
         scope = self._scope or self._name
-        if self._scope is None:
+        if not self.built:
             inputs = tf.nest.map_structure(tf.convert_to_tensor, inputs)
+            self.dtype = self.dtype or tf.nest.flatten(inputs)[0].dtype
         with v1.variable_scope(
             scope, None if scope else self.base_name, [inputs], reuse=self._reuse
         ) as opened:
@@ -60,9 +81,8 @@ class Layer:
     ) -> tf.Variable:  # fmt: skip
         """Makes a variable in the layer's scope: `tf.get_variable`."""
         trainable = trainable and self.trainable
-        weight = v1.get_variable(
-            name, shape, initializer=initializer, trainable=trainable, **options
-        )
+        options = {"initializer": initializer, "dtype": self.dtype, **options}
+        weight = v1.get_variable(name, shape, trainable=trainable, **options)
         self.weights.append(weight)
         return weight
 
@@ -99,7 +119,8 @@ class Weighted(Layer):
         data_format="channels_last", **layer: Any,
     ):  # fmt: skip
         super().__init__(**layer)
-        self._activation, self._use_bias = activation, use_bias
+        self.activation, self.use_bias = activation, use_bias
+        self.data_format = data_format
         self._activity_regularizer = activity_regularizer
         self._kernel = {
             "initializer": kernel_initializer,
@@ -123,7 +144,7 @@ class Weighted(Layer):
 
     def _make(self, shape: Sequence[int], filters: int) -> None:
         self.kernel = self.add_weight("kernel", shape, **self._kernel)
-        if self._use_bias:
+        if self.use_bias:
             self.bias = self.add_weight("bias", [filters], **self._bias)
 
     def _format(self, rank: int) -> str:
@@ -131,12 +152,12 @@ class Weighted(Layer):
         return f"NC{letters}" if self._first else f"N{letters}C"
 
     def _finished(self, net: tf.Tensor) -> tf.Tensor:
-        if self._use_bias:
+        if self.use_bias:
             bias = self.bias
             if self._first and net.shape.rank > 2:
                 bias = tf.reshape(bias, [-1] + [1] * (net.shape.rank - 2))
             net = net + bias
-        return net if self._activation is None else self._activation(net)
+        return net if self.activation is None else self.activation(net)
 
 
 def as_tuple(value: Any, rank: int) -> tuple[int, ...]:

@@ -57,8 +57,8 @@ ORDERS = {
 
 
 def _change(row: Row) -> Row:
-    # TF-Slim's ResNets may be told to take the least depths.
-    depths = dataclasses.replace(row.depths, zero=row.depths.capped)
+    # TF-Slim's ResNets may be told to take the least depths, which may be larger.
+    depths = dataclasses.replace(row.depths, zero=row.depths.capped, capped=False)
     return dataclasses.replace(row, depths=depths)
 
 
