@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags
 
-from slimnets.cli import build_flags, data_flags, weights_flags
+from slimnets.cli import build_flags, data_flags, tasks, weights_flags
 from slimnets.cli.command import (
     UsageError,
     define_debug,
@@ -179,6 +179,14 @@ def define_deterministic(flag_values: flags.FlagValues) -> None:
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
+    flags.DEFINE_enum(
+        "task",
+        "classify",
+        tuple(tasks.COMMANDS),
+        "What for; detect is train-detector and segment is train-segmenter, whose help "
+        "names their flags.",
+        flag_values=flag_values,
+    )
     define_fields(flag_values, TrainingConfig, FIELDS, REQUIRED)
     data_flags.define_input(flag_values)
     define_deterministic(flag_values)
@@ -186,6 +194,11 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    if tasks.COMMANDS[flag_values.task] != tasks.TRAIN:
+        raise UsageError(
+            f"--task={flag_values.task} must stand on the command line itself, not in "
+            "a flagfile, since it says which flags there are"
+        )
     names = [*(name for _, name, _ in FIELDS), *data_flags.NAMES]
     train(flag_values, "train", TrainingConfig, names)
 

@@ -21,7 +21,7 @@ from slimnets.training.evaluation_data import classes_of, dataset_for
 CALIBRATION_BATCH = 8
 _MOST_READ = 16
 # Formats that hold what suppresses boxes.
-_SUPPRESSING = ("saved_model", "frozen_graph", "onnx", "openvino")
+_SUPPRESSING = ("saved_model", "frozen_graph", "onnx")
 # How it was trained is the checkpoint's affair.
 _NOT_CARRIED = ("config", "precision")
 

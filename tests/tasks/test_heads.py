@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from slimnets import export
-from slimnets.cli import main
+from slimnets.cli import main, tasks
 from slimnets.data.annotated import BOXES, open_annotated
 from slimnets.export.checkpoint import export_trained
 from slimnets.heads import head_of
@@ -279,7 +279,7 @@ def test_evaluate_prints_and_writes(detector_run, tmp_path, capsys):
     assert isinstance(json.loads((tmp_path / "detections.json").read_text()), list)
     assert main.main(["evaluate", *flags, "--views=flip"]) == 2
     assert "--views is of no effect with" in capsys.readouterr().err
-    assert main.main(["explain", "x.png", flags[0], f"--output={tmp_path}"]) == 2
+    assert main.main(["diagnose", flags[0]]) == 2
     assert "of detection, not of classification" in capsys.readouterr().err
 
 
@@ -309,3 +309,27 @@ def test_heads_begin_with_what_was_trained_before(detector_run, coco, tmp_path, 
     path = classifier.save(str(tmp_path / "classifier"))
     told = start(DetectionConfig, Detection(), "coco", coco, path)
     assert "begins with 95 of 119 variables" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["--task=detect", "--seed=1"], ("train-detector", ["--seed=1"])),
+        (["--seed=1", "--task", "segment"], ("train-segmenter", ["--seed=1"])),
+        (["--task=classify"], ("train", ["--task=classify"])),
+        (["--task=pose"], ("train", ["--task=pose"])),
+    ],
+)
+def test_train_for_a_task_is_its_command(arguments, command):
+    assert tasks.chosen("train", arguments) == command
+
+
+def test_train_refuses_a_task_that_there_is_not(tmp_path, capsys):
+    assert main.main(["train", "--task=pose"]) == 2
+    assert "detect" in capsys.readouterr().err
+    file = tmp_path / "run.flags"
+    file.write_text("--task=detect\n")
+    assert main.main(["train", f"--flagfile={file}"]) == 2
+    assert "must stand on the command line itself" in capsys.readouterr().err
+    assert main.main(["train", "--task=detect", "--train_dir=x", "--loss=focal"]) == 2
+    assert "Unknown command line flag 'loss'" in capsys.readouterr().err
