@@ -54,7 +54,7 @@ setup(
             "hypothesis",
         ],
         "images": ["pillow", "pillow-heif"],
-        "detection": ["pycocotools"],
+        "detection": ["pycocotools", "pillow"],
         "plot": ["matplotlib"],
         "weights": ["h5py"],
         "migrate": ["libcst"],

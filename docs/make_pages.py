@@ -40,6 +40,7 @@ ROOMS = {
         "slimnets.model.keras_layer",
     ),
     "features": ("slimnets.features", "slimnets.necks"),
+    "heads": ("slimnets.heads", "slimnets.heads.boxes"),
     "checkpoints": ("slimnets.checkpoints",),
     "trained": ("slimnets.trained",),
     "weights": ("slimnets.weights",),

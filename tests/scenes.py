@@ -17,7 +17,7 @@ IGNORE = 255
 
 
 def scene(number, height=72, width=96, least=14, most=34):
-    """Pixels uint8 `[height, width, 3]`, boxes `[n, 4]`, labels, mask of that size.
+    """Pixels uint8 `[height, width, 3]`, boxes `[n, 4]`, labels `[n]`, and a mask.
 
     Boxes are top, left, bottom, right; the mask is 0 or 1 + the label, and IGNORE on
     the edge of a shape.

@@ -59,6 +59,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     others: list[str] = []
     images = list(find_input(arguments, sys.stdin, others))
     trained = weights_flags.open_trained(flag_values, model_name=flag_values.model_name)
+    trained.check_task("classification")
     wanted = flag_values["class"].value
     wanted = None if wanted is None else place_of(wanted, trained)
     at, method = flag_values.at, flag_values.method

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from absl import flags
 
-from slimnets.cli import configs, imports
+from slimnets.cli import configs, imports, tasks
 from slimnets.cli.command import DEBUG_HINT, UsageError
 from slimnets.cli.messages import in_flags
 from slimnets.cli.usage import command_help, overview
@@ -32,12 +32,12 @@ COMMANDS = {
     "lint": "look for wiring in a graph that was not meant",
     "plot": "draw a network, its filters, activations or receptive fields",
     "diff": "tell what differs between two networks, graphs or checkpoints",
-    "train": "train a network on a dataset, or go on with a run",
+    "train": "train a network, a detector or a segmenter, or go on with a run",
     "find-lr": "look for a learning rate in a few steps",
     "runs": "show runs side by side",
     "evaluate": "measure the accuracy of a checkpoint",
     "report": "write a page about a run: curves, confusions, worst mistakes",
-    "predict": "write labels and probabilities of images",
+    "predict": "write labels, boxes or masks of images",
     "diagnose": "look for what keeps a network from learning, by layers",
     "explain": "draw where in images a network sees a class",
     "features": "write embeddings of many images",
@@ -136,6 +136,7 @@ def _find_work(arguments: list[str]) -> _Work:
         near = nearest(name, COMMANDS, most=1)
         hint = f"did you mean {near}?" if near else f"there is {', '.join(COMMANDS)}"
         raise UsageError(f"{name!r} is not a command; {hint}")
+    name, rest = tasks.chosen(name, rest)
     command = importlib.import_module(module_of(name))
     if not hasattr(command, "split"):
         rest = imports.resolve(rest)

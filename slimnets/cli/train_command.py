@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from absl import flags
 
-from slimnets.cli import setting_flags, weights_flags
+from slimnets.cli import setting_flags, tasks, weights_flags
 from slimnets.cli.command import (
     UsageError,
     define_debug,
@@ -48,6 +48,15 @@ def define_deterministic(flag_values: flags.FlagValues) -> None:
 
 
 def define_flags(flag_values: flags.FlagValues) -> None:
+    flags.DEFINE_enum(
+        "task",
+        "classify",
+        tuple(tasks.COMMANDS),
+        "What for; detect is train-detector and segment is train-segmenter, whose help "
+        "names their flags.",
+        flag_values=flag_values,
+        module_name=RUN,
+    )
     setting_flags.define(flag_values, TrainingConfig)
     weights_flags.define_weights(flag_values)
     define_deterministic(flag_values)
@@ -55,6 +64,11 @@ def define_flags(flag_values: flags.FlagValues) -> None:
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
+    if tasks.COMMANDS[flag_values.task] != tasks.TRAIN:
+        raise UsageError(
+            f"--task={flag_values.task} must stand on the command line itself, not in "
+            "a flagfile, since it says which flags there are"
+        )
     weights_flags.take_weights(flag_values)
     train(flag_values, "train", TrainingConfig)
 

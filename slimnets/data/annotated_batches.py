@@ -110,7 +110,6 @@ def annotated_batches(
             drawn = draws[tf.newaxis, _MOVES:]
             image = colors.color_jitter(image[tf.newaxis], drawn, jitter.colors)[0]
         image = recipe.values(image[tf.newaxis])[0]
-        image = tf.ensure_shape(image, [image_size, image_size, channels])
         if not boxed:
             return image, {"mask": move.mask(targets["mask"])}
         boxes, labels = move.boxes(targets["boxes"], targets["labels"])
@@ -176,8 +175,7 @@ class Move:
     def mask(self, mask: tf.Tensor) -> tf.Tensor:
         """Moves a mask `[height, width]`; what is filled up is `IGNORED`."""
         resized = tf.image.resize(mask[..., tf.newaxis], self.resized, "nearest")
-        cut = self._cut(resized, IGNORED)[..., 0]
-        return tf.ensure_shape(cut, [self.size, self.size])
+        return self._cut(resized, IGNORED)[..., 0]
 
     def boxes(self, boxes: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Moves boxes `[objects, 4]`, without those that are hardly in the input.
@@ -207,7 +205,8 @@ class Move:
         window = resized[start[0] : end[0], start[1] : end[1]]
         widths = tf.concat([tf.stack([before, after], axis=1), [[0, 0]]], axis=0)
         whole = tf.pad(window, widths, constant_values=fill)
-        return tf.cond(self.mirrored, lambda: whole[:, ::-1], lambda: whole)
+        turned = tf.cond(self.mirrored, lambda: whole[:, ::-1], lambda: whole)
+        return tf.ensure_shape(turned, [self.size, self.size, resized.shape[-1]])
 
 
 def _areas(boxes: tf.Tensor) -> tf.Tensor:

@@ -51,7 +51,7 @@ def open_dataset(name: str, dataset_dir: str, ignore_label: int = 255) -> Datase
                 f"{file.path} has other categories than {first.path}: they must be the "
                 "same in all splits."
             )
-    splits = {split: file.entries(split, dataset_dir) for split, file in read.items()}
+    splits = {split: file.entries() for split, file in read.items()}
     dataset = dataset_of(name, dataset_dir, splits, list(first.categories.values()))
     return dataclasses.replace(dataset, category_ids=tuple(first.categories))
 
@@ -69,21 +69,27 @@ def _files(dataset_dir: str) -> dict[str, str]:
         if os.path.isfile(os.path.join(folder, _ROBOFLOW))
     }
     if given:
-        return given
+        return _whole_if_alone(given)
     for folder in (os.path.join(dataset_dir, "annotations"), dataset_dir):
         names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
         names = [name for name in names if name.endswith(".json")]
         instances = [name for name in names if name.startswith(_INSTANCES)]
         if names:
-            chosen = instances or names
-            splits = [name.removeprefix(_INSTANCES)[: -len(".json")] for name in chosen]
-            paths = [os.path.join(folder, name) for name in chosen]
-            alone = len(paths) == 1
-            return {ALL: paths[0]} if alone else dict(zip(splits, paths, strict=True))
+            paths = [os.path.join(folder, name) for name in instances or names]
+            return _whole_if_alone({_split_of(path): path for path in paths})
     raise FileNotFoundError(
         f"{dataset_dir} holds no annotations of COCO, such as "
         "annotations/instances_train.json or train/_annotations.coco.json."
     )
+
+
+def _split_of(path: str) -> str:
+    """The split that a file's name tells: `instances_train2017.json`."""
+    return os.path.basename(path).removesuffix(".json").removeprefix(_INSTANCES)
+
+
+def _whole_if_alone(files: dict[str, str]) -> dict[str, str]:
+    return files if len(files) > 1 else {ALL: next(iter(files.values()))}
 
 
 class _File:
@@ -122,7 +128,7 @@ class _File:
         self._images = lists["images"]
         self._annotations = lists["annotations"]
 
-    def entries(self, split: str, dataset_dir: str) -> list[Entry]:
+    def entries(self) -> list[Entry]:
         """The images with what is in them, in the file's order."""
         images: dict[int, tuple[str, int, int]] = {}
         for i, image in enumerate(self._images):
@@ -163,7 +169,7 @@ class _File:
                 )
             )
         tell_left_out("boxes that lie outside or are empty", self.path, problems)
-        root = self._root(split, dataset_dir, [name for name, *_ in images.values()])
+        root = self._root([name for name, *_ in images.values()])
         return [
             Entry(
                 os.path.join(root, name),
@@ -175,8 +181,9 @@ class _File:
             for number, (name, height, width) in images.items()
         ]  # fmt: skip
 
-    def _root(self, split: str, dataset_dir: str, names: list[str]) -> str:
+    def _root(self, names: list[str]) -> str:
         """The folder from which the first image is where its name says."""
+        split = _split_of(self.path)
         here = os.path.dirname(os.path.abspath(self.path))
         bases = list(dict.fromkeys([here, os.path.dirname(here)]))
         parts = ("", "images", split, os.path.join("images", split))

@@ -5,8 +5,8 @@
     DIR/JPEGImages/1.jpg, DIR/SegmentationClass/1.png, DIR/ImageSets/Segmentation/...
 
 A mask's pixels are the numbers of classes, in gray or by a palette. Their names are in
-`classes.txt`, the background's first; without it they are VOC's, in its layout, or the
-numbers up to the largest one that there is.
+`classes.txt`, the background's first, which may be missing in VOC's layout; without
+that file they are VOC's, in its layout, or the numbers up to the largest that there is.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from slimnets.data.annotated_files import (
     image_sets,
     split_folders,
 )
+from slimnets.data.class_names import is_background
 from slimnets.data.datasets import Dataset
 from slimnets.data.formats import is_image
+from slimnets.data.labels import BACKGROUND
 from slimnets.data.sources import ALL
 
 _IMAGES = ("images", "JPEGImages")
@@ -68,8 +70,10 @@ def open_dataset(name: str, dataset_dir: str, ignore_label: int = 255) -> Datase
                 )
             splits[own] = [pairs[stem] for stem in stems]
     names = class_names(dataset_dir)
-    if names is None and is_voc:
-        names = _VOC_NAMES
+    if is_voc:
+        names = names or _VOC_NAMES
+        # VOC's lists are of boxes, too, which have no background.
+        names = names if is_background(names[0]) else (BACKGROUND, *names)
     if names is None:
         every = [entry.mask for entries in splits.values() for entry in entries]
         names = tuple(map(str, range(_largest(every, ignore_label) + 1)))

@@ -26,7 +26,7 @@ _CALIBRATION = 128
 AUDITED = 64
 _MOST_READ = 16
 # Formats that hold what suppresses boxes.
-_SUPPRESSING = ("saved_model", "frozen_graph", "onnx", "openvino")
+_SUPPRESSING = ("saved_model", "frozen_graph", "onnx")
 # How it was trained is the checkpoint's affair.
 _NOT_CARRIED = ("config", "precision")
 

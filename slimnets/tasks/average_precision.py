@@ -102,9 +102,11 @@ def average_precision(
         for image, (boxes, scores, classes) in enumerate(found, start=1)
         for box, score, label in zip(boxes, scores, classes, strict=True)
     ]
-    if not results:
-        return DetectionEvaluation(0.0, 0.0, 0.0, len(truth))
     categories = sorted({each["category_id"] for each in annotations})
+    names = label_names or list(map(str, range(max(categories, default=0))))
+    if not results:
+        nothing = dict.fromkeys((names[category - 1] for category in categories), 0.0)
+        return DetectionEvaluation(0.0, 0.0, 0.0, len(truth), class_aps=nothing)
     # pycocotools reports on standard output.
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
@@ -126,7 +128,6 @@ def average_precision(
     stats = np.where(evaluation.stats < 0, np.nan, evaluation.stats).tolist()
     # [thresholds, recalls, classes]: of all sizes, of as many detections as may be.
     precision = evaluation.eval["precision"][..., 0, -1]
-    names = label_names or list(map(str, range(max(categories, default=0))))
     return DetectionEvaluation(
         *(0.0 if np.isnan(value) else value for value in stats[:3]),
         len(truth),

@@ -55,8 +55,8 @@ class Writer:
                 )
         if not self._is_detector and not (config.masks or config.overlays):
             raise ValueError(
-                f"{trained.path} is of {trained.task}: give masks, overlays or both, "
-                "the directories of what it finds."
+                f"{trained.path} is of {trained.task}: give masks=DIRECTORY, "
+                "overlays=DIRECTORY, or both."
             )
         if trained.label_names is None:
             raise ValueError(f"{trained.path} does not tell the names of its classes.")

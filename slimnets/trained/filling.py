@@ -8,12 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import tensorflow as tf
 
-from slimnets import factory
 from slimnets.checkpoints import LoadReport, Weights, load_weights, open_weights
 from slimnets.checkpoints.recognition import class_axes
 from slimnets.data.class_names import logits_of_labels, names_of_logits
 from slimnets.data.labels import labels_beside
-from slimnets.heads import HEADS
 from slimnets.listing import listed
 from slimnets.model import Model
 from slimnets.model.pretrained import patterns_of_new
@@ -53,32 +51,57 @@ def load_into(
             have other names.
     """
     weights = open_weights(path, averages)
-    network, new = _of_backbone(model, list(weights))
-    patterns = [*new, *exclude(list(weights)), *patterns_of_new(weights, model)]
+    patterns = [*exclude(list(weights)), *patterns_of_new(weights, model)]
+    if _has_no_head(model, weights):
+        return _fill_backbone(model, weights, patterns, rename)
     _check_classes(model, weights, patterns, label_names)
-    report = load_weights(weights, model, patterns, rename, network=network)
+    report = load_weights(weights, model, patterns, rename)
     if label_names is not None and are_given(weights.prefix, weights.metadata):
         named = labels_beside(weights.prefix, weights.metadata)
         _order_classes(model, report, named, label_names, weights.prefix)
-    every = len(report.loaded) + len(report.excluded)
+    return _told(report, weights, report.excluded)
+
+
+def _told(report: LoadReport, weights: Weights, new: Sequence[str]) -> str:
+    every = len(report.loaded) + len(new)
     return f"{len(report.loaded)} of {every} variables from {weights.source}" + (
-        f"; new: {_scopes(report.excluded)}" if report.excluded else ""
+        f"; new: {_scopes(new)}" if new else ""
     )
 
 
-def _of_backbone(
-    model: Model, names: Sequence[str]
-) -> tuple[Callable | None, list[str]]:
-    """Of a head on a backbone, and a file that has none of the head: the backbone's
-    network, and a pattern of what is new in the model or left over in the file."""
-    backbone = model.network_options.get("backbone")
-    own = getattr(model.network_function, "head_scopes", ())
-    if not own or any(name.startswith(f"{scope}/") for name in names for scope in own):
-        return None, []
-    network = factory.network_info(backbone).network
-    scopes = {scope for head in HEADS.values() for scope in head.network.head_scopes}
-    logits = map(re.escape, class_axes(network))
-    return network, ["|".join([*(f"{scope}/.*" for scope in sorted(scopes)), *logits])]
+def _has_no_head(model: Model, weights: Weights) -> bool:
+    """Whether the model is a head on a backbone, and a file has none of that head."""
+    scopes = getattr(model.network_function, "head_scopes", ())
+    return bool(scopes) and not any(_in(name, scopes) for name in weights)
+
+
+def _fill_backbone(
+    model: Model,
+    weights: Weights,
+    patterns: Sequence[str],
+    rename: Iterable[tuple[str, str]],
+) -> str:
+    """Fills the backbone of a head; what else a file has, of classes or of another
+    head, is left over."""
+    scopes = model.network_function.head_scopes
+    variables = model.variables_by_name
+    backbone = {name: v for name, v in variables.items() if not _in(name, scopes)}
+    names = [*backbone, *weights]
+    report = load_weights(
+        weights,
+        backbone,
+        [p for p in patterns if any(re.fullmatch(p, name) for name in names)],
+        rename,
+        allow_partial=True,
+        network=model.network_options["backbone"],
+    )
+    if report.missing:
+        raise ValueError(f"Cannot load {report}")
+    return _told(report, weights, [n for n in variables if n not in report.loaded])
+
+
+def _in(name: str, scopes: Iterable[str]) -> bool:
+    return any(name.startswith(f"{scope}/") for scope in scopes)
 
 
 def _check_classes(
@@ -92,7 +115,7 @@ def _check_classes(
     if label_names is None or not theirs or tuple(theirs) == tuple(label_names):
         return
     for scope in getattr(model.network_function, "class_scopes", ()):
-        names = [n for n in model.variables_by_name if n.startswith(f"{scope}/")]
+        names = [name for name in model.variables_by_name if _in(name, [scope])]
         if not all(any(re.fullmatch(p, name) for p in patterns) for name in names):
             raise ValueError(
                 f"{weights.prefix} has the classes {listed(theirs, _NAMED)}, and the "
