@@ -1,9 +1,10 @@
 """Batch normalization on TensorFlow's fused operation.
 
 In training the operation itself gives the new moving averages
-(`exponential_avg_factor`), so that an update is one assignment: in graph code it
-waits in UPDATE_OPS, in a tf.function it runs by itself. Under a `tf.distribute`
-strategy the replicas' updates are averaged and all of them hold the same values.
+(`exponential_avg_factor`). An update adds by how much these change, so that where a
+layer is applied more than once all updates count: in graph code they wait in
+UPDATE_OPS, in a tf.function they run by themselves. Under a `tf.distribute` strategy
+the replicas' updates are averaged and all of them hold the same values.
 What the fused operation cannot do is in `plain_norm`.
 
 Source: Ioffe & Szegedy 2015; arguments and defaults of tf_slim's `batch_norm`.
@@ -134,8 +135,10 @@ def batch_norm(
         in_model = tf.compat.v1.get_variable_scope().custom_getter is not None
         if zero_debias_moving_mean and (training is not False or in_model):
             state += plain_norm.debiasing_variables(state[0], sc, variables_collections)
+        before = [tf.convert_to_tensor(variable) for variable in state]
+        params |= {"moving_mean": before[0], "moving_variance": before[1]}
         averaged = functools.partial(
-            plain_norm.averaged, state, decay=decay, mean_decay=own_decay
+            plain_norm.averaged, before, decay=decay, mean_decay=own_decay
         )
         images = inputs
         if fused is False or not _can_be_fused(inputs, batch_weights, adjustment, sync):
@@ -158,11 +161,13 @@ def batch_norm(
         if only_in is not None and not any(_related(sc.name, s) for s in only_in):
             training = False
         if training is None:
-            outputs, *values = _as_told(is_training, normalize, state)
+            outputs, *values = _as_told(is_training, normalize, before)
         else:
             outputs, *values = normalize(training)
         if training is not False and not recomputing.is_replay():
-            updates = _assignments(state, values)
+            updates = plain_norm.updates(
+                state, before, values, own_decay, True if training else is_training
+            )
             outputs = building.with_updates(outputs, updates, updates_collections)
         if images is not inputs:
             outputs = tf.reshape(outputs, tf.shape(inputs))
@@ -181,22 +186,13 @@ def _check_rank(inputs: tf.Tensor, name: str) -> None:
         )
 
 
-def _as_told(is_training: tf.Tensor, normalize: Callable, state: Sequence[Any]):
-    """Normalizes as a tensor says; returns the new values of `state` too."""
+def _as_told(is_training: tf.Tensor, normalize: Callable, before: Sequence[tf.Tensor]):
+    """Normalizes as a tensor says; returns the averages' new values too."""
     return tf.cond(
         is_training,
         lambda: normalize(True),
-        lambda: (normalize(False)[0], *map(tf.convert_to_tensor, state)),
+        lambda: (normalize(False)[0], *before),
     )
-
-
-def _assignments(state: Sequence[tf.Variable], values: Sequence[tf.Tensor]) -> list:
-    """One update for each average, as in TF-Slim; the mean's counts steps too."""
-    mean, variance, *debiasing = [
-        variable.assign(value, read_value=False)
-        for variable, value in zip(state, values, strict=True)
-    ]
-    return [tf.group(mean, *debiasing) if debiasing else mean, variance]
 
 
 def _related(scope: str, other: str) -> bool:

@@ -81,18 +81,18 @@ def normalize(
 
 
 def averaged(
-    state: Sequence[tf.Variable],
+    before: Sequence[tf.Tensor],
     mean: tf.Tensor,
     variance: tf.Tensor,
     *,
     decay: float | tf.Tensor,
     mean_decay: float,
 ) -> list[tf.Tensor]:
-    """Returns the new values of `state` after a batch of this mean and variance.
+    """Returns what averages are after a batch of this mean and variance.
 
     Args:
-        state: the moving mean and variance, and the variables of
-            `debiasing_variables` if there are any.
+        before: the moving mean and variance before it, and the values of
+            `debiasing_variables` if there are any; `updates` has the mean then.
         mean, variance: `[channels]`.
         decay: of the averages.
         mean_decay: the same of a mean that is debiased, which is always one number.
@@ -101,17 +101,46 @@ def averaged(
     def towards(old, value, decay):  # Comes to rest at a value that stays the same.
         return old - (old - value) * tf.cast(1.0 - decay, value.dtype)
 
-    old_mean, old_variance, *debiasing = state
+    old_mean, old_variance, *debiasing = before
     new_variance = towards(old_variance, variance, decay)
     if not debiasing:
         return [towards(old_mean, mean, decay), new_variance]
     biased, local_step = debiasing
     new_biased = towards(biased, mean, mean_decay)
-    new_step = local_step + 1.0
-    # 1 - decay ** step, without the rounding of a decay near 1.
-    seen = -tf.math.expm1(new_step * math.log(mean_decay)) if mean_decay else 1.0
-    new_mean = new_biased / seen
-    return [new_mean, new_variance, new_biased, new_step]
+    return [old_mean, new_variance, new_biased, local_step + 1.0]
+
+
+def updates(
+    state: Sequence[tf.Variable],
+    before: Sequence[tf.Tensor],
+    after: Sequence[tf.Tensor],
+    mean_decay: float,
+    training: bool | tf.Tensor,
+) -> list[Any]:
+    """Returns the updates of a moving mean and a moving variance.
+
+    Args:
+        state: both, and the variables of `debiasing_variables` if there are any.
+        before, after: their values for `averaged`, and of it.
+        mean_decay: as of `averaged`.
+        training: whether there is anything to update.
+    """
+
+    def moved(index: int) -> Any:
+        change = before[index] - after[index]
+        return state[index].assign_sub(change, read_value=False)
+
+    if len(state) == 2:
+        return [moved(0), moved(1)]
+    mean, _, biased, local_step = state
+    first = [update for update in (moved(2), moved(3)) if update is not None]
+    with tf.control_dependencies(first):
+        # 1 - decay ** step, without the rounding of a decay near 1.
+        step, seen = local_step.read_value(), 1.0
+        if mean_decay:
+            seen = -tf.math.expm1(step * math.log(mean_decay))
+        value = tf.where(training, biased.read_value() / seen, before[0])
+        return [mean.assign(value, read_value=False), moved(1)]
 
 
 def debiasing_variables(

@@ -43,6 +43,27 @@ def test_a_debiased_mean_is_the_mean_of_what_was_seen(fused, rng):
     assert after["local_step"] == 1.0
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"fused": False}, {"zero_debias_moving_mean": True}], ids=str
+)
+def test_all_updates_of_a_layer_that_is_applied_twice_count(options):
+    """As a discriminator is to real and made images: in any order, or at once."""
+    x = np.full((2, 3, 3, 1), 5.0, np.float32)
+    with tf.Graph().as_default(), v1.Session() as session:
+        for reuse in (None, True):
+            layers.batch_norm(x, 0.9, scope="norm", reuse=reuse, **options)
+        updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS)
+        session.run(v1.global_variables_initializer())
+        session.run(updates)
+        after = {v.op.name: session.run(v) for v in v1.global_variables()}
+    assert len(updates) == 4
+    seen = after.get("norm/norm/moving_mean/biased", after["norm/moving_mean"])
+    assert 0.19 * 5.0 - 1e-5 <= seen <= 0.2 * 5.0 + 1e-5
+    if len(after) > 3:
+        assert after["norm/norm/moving_mean/local_step"] == 2.0
+        np.testing.assert_allclose(after["norm/moving_mean"], seen / 0.19, rtol=1e-5)
+
+
 def test_a_model_debiases_too(rng):
     """m_t = sum of 0.5 ** (t - i) * x_i, over the sum of the same weights."""
 
