@@ -7,7 +7,8 @@ from types import ModuleType
 from absl import flags
 
 from slimnets.cli import imports
-from slimnets.settings import GROUPS, REST
+from slimnets.settings import GROUPS, REST, settings_of
+from slimnets.training.training_config import TrainingConfig
 
 WIDTH = 80
 # A command of fewer flags has no headings.
@@ -60,17 +61,17 @@ def _sections(flag_values: flags.FlagValues) -> list[str]:
 
 def _grouped(flag_values: flags.FlagValues) -> dict[str, list[flags.Flag]]:
     """The flags by heading, which stands in the place of absl's module; all under
-    `flags` if they are few."""
+    `flags` if they are few. One that is called as a setting of a run stands with it."""
     if len(flag_values) < _FEW:
         return {"flags": [flag_values[name] for name in flag_values]}
-    headings = {
-        flag.name: heading
-        for heading, defined in flag_values.flags_by_module_dict().items()
-        for flag in defined
-    }
+    defined = flag_values.flags_by_module_dict()
+    settings = settings_of(TrainingConfig).items()
+    headings = {name: field.metadata["group"] for name, field in settings}
+    for heading in GROUPS:
+        headings |= {flag.name: heading for flag in defined.get(heading, ())}
     groups: dict[str, list[flags.Flag]] = {heading: [] for heading in (*GROUPS, REST)}
     for name in flag_values:
-        groups.get(headings[name], groups[REST]).append(flag_values[name])
+        groups[headings.get(name, REST)].append(flag_values[name])
     return {heading: members for heading, members in groups.items() if members}
 
 
