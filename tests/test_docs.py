@@ -41,6 +41,15 @@ def test_no_address_and_no_path_is_shown(pages):
         assert str(DOCS.parent) not in text
 
 
+def test_links_lead_somewhere():
+    root = DOCS.parent
+    pages = [*DOCS.rglob("*.md"), *root.glob("*.md")]
+    assert len(pages) > 20
+    for page in pages:
+        for link in re.findall(r"\]\(([^)#:\s]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
 def test_the_page_on_adding_a_network_runs(monkeypatch, capsys):
     monkeypatch.setattr(factory, "_NETWORKS", dict(factory._NETWORKS))
     page = (DOCS / "howto" / "network.md").read_text()
