@@ -26,6 +26,7 @@ setup(
     packages=[*find_packages(include=["slimnets", "slimnets.*"]), "slimnets.configs"],
     package_dir={"slimnets.configs": "configs"},
     package_data={
+        "slimnets": ["py.typed"],
         "slimnets.configs": ["*.flags"],
         "slimnets.data": ["embedded/*"],
         "slimnets.cli": ["networks.json"],
@@ -52,6 +53,7 @@ setup(
             "pillow-heif",
             "libcst",
             "hypothesis",
+            "mypy==2.4.1",
         ],
         "images": ["pillow", "pillow-heif"],
         "detection": ["pycocotools", "pillow"],

@@ -123,7 +123,7 @@ def show_progress(
 
 
 @contextlib.contextmanager
-def show_images(title: str) -> Iterator[Callable[[int], Progress]]:
+def show_images(title: str) -> Iterator[Callable[[int], Progress | _Silent]]:
     """Gives a Progress of images, which begins when their number is known."""
     with contextlib.ExitStack() as stack:
         yield functools.cache(

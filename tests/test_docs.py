@@ -144,16 +144,24 @@ def test_the_page_on_rules_runs(monkeypatch, capsys, tmp_path):
     assert scopes == {"block3", "logits"}
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of TensorFlow Lite.
-def test_the_quickstart_runs(monkeypatch, capsys, tmp_path):
+@pytest.fixture
+def run_tutorial(monkeypatch, capsys, tmp_path):
+    """Runs the code of a tutorial; gives its lines and what it printed."""
     monkeypatch.chdir(tmp_path)
-    page = (DOCS / "tutorials" / "quickstart.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert sum(bool(line) for line in "".join(blocks).splitlines()) <= 32
-    names = {}
-    for code in blocks:
-        exec(code.replace("steps=200", "steps=5"), names)
-    printed = capsys.readouterr().out
+
+    def run(name):
+        page = (DOCS / "tutorials" / f"{name}.md").read_text()
+        code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+        exec(code.replace("max_number_of_steps=200", "max_number_of_steps=5"), {})
+        return list(filter(None, code.splitlines())), capsys.readouterr().out
+
+    return run
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of TensorFlow Lite.
+def test_the_quickstart_runs(run_tutorial, tmp_path):
+    lines, printed = run_tutorial("quickstart")
+    assert len(lines) <= 32
     assert "'C2': TensorShape([1, 4, 4, 256])" in printed
     assert (tmp_path / "runs" / "digits.tflite").exists()
 
@@ -164,3 +172,10 @@ def test_the_page_on_quantization_runs(capsys):
     for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
         exec(code, names)
     assert "channels that may go" in capsys.readouterr().out
+
+
+def test_the_tutorial_on_backbones_runs(run_tutorial, tmp_path):
+    _, printed = run_tutorial("backbone")
+    assert "'P6': TensorShape([2, 2, 2, 64])" in printed
+    assert "100 loaded; new: feature_pyramid/" in printed
+    assert (tmp_path / "trained" / "extractor" / "saved_model.pb").exists()

@@ -8,7 +8,7 @@ from typing import Any
 
 import absl.logging
 
-from slimnets.checkpoints import Weights, load_weights, open_weights
+from slimnets.checkpoints import Weights, WeightsReader, load_weights, open_weights
 from slimnets.checkpoints.recognition import patterns_of_others, sizes_in
 from slimnets.listing import listed
 from slimnets.weights import fetch_weights
@@ -42,7 +42,7 @@ def classes_in(
     return sizes_in(weights, function, options)[0]
 
 
-def input_shape_of(weights: Weights, model: Any) -> list[int | None] | None:
+def input_shape_of(weights: WeightsReader, model: Any) -> list[int | None] | None:
     """The shape of the images that a Model of weights takes; None if its network has no
     size of its own."""
     size = weights.metadata.get("image_size") or model.default_image_size

@@ -178,7 +178,7 @@ def _opened(
 ) -> Any:
     headers = {"User-Agent": f"slimnets/{__version__}", "Accept-Encoding": "identity"}
     if start:
-        headers |= {"Range": f"bytes={start}-", "If-Range": validator}
+        headers |= {"Range": f"bytes={start}-", "If-Range": validator or ""}
     request = urllib.request.Request(address, headers=headers)
     try:
         response = opener.open(request, timeout=TIMEOUT)
@@ -217,8 +217,8 @@ def _reason(error: Exception) -> str:
 def _total(response: Any, start: int) -> int | None:
     """The size of the whole file, if the server tells it."""
     if start:
-        total = _CONTENT_RANGE.fullmatch(response.headers["Content-Range"])[2]
-        return None if total == "*" else int(total)
+        match = _CONTENT_RANGE.fullmatch(response.headers["Content-Range"])
+        return int(match[2]) if match and match[2] != "*" else None
     length = response.headers.get("Content-Length", "")
     return int(length) if length.isdecimal() else None
 

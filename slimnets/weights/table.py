@@ -103,14 +103,10 @@ def table() -> tuple[PublicWeights, ...]:
 
 
 def _row(cells: dict[str, str]) -> PublicWeights:
-    return PublicWeights(
-        **{
-            name: (kind(cell) if cell else None)
-            if (kind := _NUMBERS.get(name))
-            else cell
-            for name, cell in cells.items()
-        }
-    )
+    values: dict[str, Any] = dict(cells)
+    for name, kind in _NUMBERS.items():
+        values[name] = kind(cells[name]) if cells[name] else None
+    return PublicWeights(**values)
 
 
 def list_weights(pattern: str = "*") -> list[PublicWeights]:
@@ -137,9 +133,9 @@ def find_weights(name: str, network: str | None = None) -> PublicWeights:
     """
     rows = [row for row in table() if network in (None, row.network)]
     if network and name == BEST:
-        known = [row for row in rows if row.top1 is not None]
+        known = [(row.top1, row) for row in rows if row.top1 is not None]
         if known:
-            return max(known, key=lambda row: row.top1)
+            return max(known, key=lambda pair: pair[0])[1]
     for row in rows:
         short = (row.source, f"{row.source}/{row.tag}") if network else ()
         if name in (row.name, f"{row.source}/{row.network}", *short):
