@@ -159,7 +159,7 @@ _CONTRIB_ADVICE: dict[str, str] = {
     "layers": "feature columns are tf.feature_column's; other layers are in "
     "slimnets.slim or tf.keras.layers",
     "learn": _DROPPED,
-    "quantize": "slimnets export --precision=int8 quantizes a trained network",
+    "quantize": "slimnets.rules.quantization_rules has a network train for int8",
     "rnn": _RECURRENT,
     "seq2seq": "tfa.seq2seq of tensorflow_addons had it last",
 }

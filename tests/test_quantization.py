@@ -113,7 +113,7 @@ def test_a_delay_of_steps_and_layers_of_floats():
     }  # fmt: skip
     for name, variable in late.variables_by_name.items():
         if name.endswith("/step"):
-            variable.assign(100.0)
+            variable.assign(100)
     assert len(np.unique(late(IMAGES))) < 5 * 8
     assert not np.allclose(late(IMAGES), plain(IMAGES), 1e-4, 1e-5)
     with pytest.raises(ValueError, match="rounds nothing yet"):

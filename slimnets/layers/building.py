@@ -110,7 +110,11 @@ def state_variable(
         dtype,
         initial,
         trainable=trainable,
-        aggregation=tf.VariableAggregation.MEAN,
+        aggregation=(
+            tf.VariableAggregation.ONLY_FIRST_REPLICA
+            if dtype.is_integer
+            else tf.VariableAggregation.MEAN
+        ),
     )
 
 

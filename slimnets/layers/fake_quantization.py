@@ -64,7 +64,7 @@ def fake_quantized(
         step, begun = _counted(delay)
         return building.with_new_values(
             tf.where(begun, rounded, weights),
-            [(step, step + 1.0)],
+            [(step, step + 1)],
             is_training,
             updates_collections,
         )
@@ -107,7 +107,8 @@ def fake_quantized_activations(
         moving = moving and building.static_bool(is_training) is not False
         low, high = now = [tf.convert_to_tensor(limit) for limit in limits]
         if moving:
-            share = 1.0 - tf.minimum(decay, (1.0 + step) / (10.0 + step))
+            number = tf.cast(step, tf.float32)
+            share = 1.0 - tf.minimum(decay, (1.0 + number) / (10.0 + number))
             data = tf.stop_gradient(values)
             low += share * (tf.minimum(tf.reduce_min(data), 0.0) - low)
             high += share * (tf.maximum(tf.reduce_max(data), 0.0) - high)
@@ -122,12 +123,13 @@ def fake_quantized_activations(
         rounded = tf.cast(rounded, activations.dtype)
         if not moving:
             return rounded
-        new = [(limits[0], low), (limits[1], high), (step, step + 1.0)]
+        new = [(limits[0], low), (limits[1], high), (step, step + 1)]
         return building.with_new_values(rounded, new, is_training, updates_collections)
 
 
 def _counted(delay: int) -> tuple[tf.Variable, tf.Tensor]:
     """Returns the variable `step`, and whether so many steps were before this one."""
-    step = building.state_variable("step", (), tf.float32, 0.0)
+    # A whole number, of which training keeps no average.
+    step = building.state_variable("step", (), tf.int64, 0)
     # What is computed again for its gradients belongs to a step that is counted.
-    return step, step - float(recomputing.is_replay()) >= delay
+    return step, step - int(recomputing.is_replay()) >= delay

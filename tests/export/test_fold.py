@@ -250,3 +250,13 @@ def test_a_norm_in_training_mode_is_refused():
 def test_a_model_without_variables_is_refused():
     with pytest.raises(ValueError, match="no variables yet"):
         freeze(slimnets.Model("lenet", num_classes=2), [None, 28, 28, 1])
+
+
+def test_an_activation_with_a_gradient_of_its_own_is_but_what_it_computes():
+    model = slimnets.Model(
+        lambda images: layers.conv2d(images, 4, 1, activation_fn=tf.nn.silu)
+    )
+    model.build([None, 4, 4, 3])
+    folded = operations(freeze(model, [None, 4, 4, 3]).folded().graph_def)
+    assert "IdentityN" not in folded and folded["Sigmoid"] == 1
+    assert_folding_keeps(model, [None, 4, 4, 3])
