@@ -31,6 +31,7 @@ _INPUT = frozenset(field.name for field in dataclasses.fields(InputConfig))
 UNUSED = _OF_CLASSES | _INPUT - _OF_COMPOSED - _OF_PHOTOS
 _EPOCHS = frozenset({"number_of_epochs", "warmup_epochs", "decay_epochs"})
 COMPOSED = "digits"
+_DETECTORS = ("retinanet", "ssd")
 COMPOSED_SIZE, PHOTO_SIZE = 128, 512
 # A digit is higher than wide, and at most as large as the coarsest level's anchors.
 DIGIT_ANCHORS = tuple(
@@ -155,28 +156,43 @@ class DetectionConfig(HeadConfig):
     """A training run of a detector; other attributes as of HeadConfig.
 
     Attributes:
+        head: `retinanet`; or `ssd`, as on MobileNets.
         finest_level, coarsest_level: the levels that are searched, 3 for C3. Those
-            beyond C5 are the pyramid's own. The coarsest is 5 by default for composed
-            images, else 7.
-        pyramid_depth: channels of the pyramid and the heads.
-        head_convs: how many convolutions each head has before its last.
+            beyond C5 are the head's own. By default 3 to 5 for composed images, else 3
+            to 7, and of ssd 4 to 9, as far as images have room for them.
+        pyramid_depth: channels of the pyramid, of what is beyond C5, and of the heads.
+        head_convs: how many convolutions each head has before its last; 2 by default,
+            of ssd none.
         anchor_scale: the side of the smallest anchor, in strides of its level; 4 by
-            default. Composed images have anchors of their own.
+            default. Composed images have anchors of their own, and so has ssd.
     """
 
-    finest_level: int = 3
+    head: str = "retinanet"
+    finest_level: int | None = None
     coarsest_level: int | None = None
     pyramid_depth: int = 64
-    head_convs: int = 2
+    head_convs: int | None = None
     anchor_scale: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_least(self, pyramid_depth=1, head_convs=0)
-        if not 1 <= self.finest_level <= self._coarsest:
+        check_least(self, pyramid_depth=1)
+        if self.head not in _DETECTORS:
             raise ValueError(
-                f"finest_level={self.finest_level}, coarsest_level="
-                f"{self._coarsest}; allowed is 1 <= finest <= coarsest."
+                f"head={self.head!r}; allowed are {', '.join(_DETECTORS)}."
+            )
+        if self.head_convs is not None:
+            check_least(self, head_convs=0)
+        finest, coarsest = self._ends
+        if not 1 <= finest <= coarsest:
+            raise ValueError(
+                f"finest_level={finest}, coarsest_level={coarsest}; allowed is 1 <= "
+                "finest <= coarsest."
+            )
+        if self.anchor_scale is not None and self._is_ssd:
+            raise ValueError(
+                f"anchor_scale={self.anchor_scale} is of no effect with head=ssd, "
+                "whose anchors are shares of the images."
             )
         if self.anchor_scale is not None and not self.anchor_scale > 0:
             raise ValueError(f"anchor_scale={self.anchor_scale} must be above 0.")
@@ -190,26 +206,45 @@ class DetectionConfig(HeadConfig):
         return super()._of_photos | {"anchor_scale"}
 
     @property
-    def _coarsest(self) -> int:
-        usual = 5 if self.is_composed else 7
-        return usual if self.coarsest_level is None else self.coarsest_level
+    def _is_ssd(self) -> bool:
+        return self.head == "ssd"
+
+    @property
+    def _ends(self) -> tuple[int, int]:
+        """The finest and the coarsest level."""
+        usual = (3, 5 if self.is_composed else 7)
+        if self._is_ssd:
+            # The coarsest at which an image is more than one position wide, or C5.
+            usual = (4, max(5, min(9, (self.image_size - 1).bit_length())))
+        given = (self.finest_level, self.coarsest_level)
+        finest, coarsest = (
+            own if value is None else value
+            for value, own in zip(given, usual, strict=True)
+        )
+        return finest, coarsest
 
     @property
     def levels(self) -> tuple[str, ...]:
-        return tuple(f"C{n}" for n in range(self.finest_level, self._coarsest + 1))
+        finest, coarsest = self._ends
+        return tuple(f"C{n}" for n in range(finest, coarsest + 1))
 
     @property
     def head_options(self) -> dict[str, Any]:
         """The arguments of `heads.detector`."""
-        from slimnets.heads.boxes import anchor_shapes
+        from slimnets.heads.boxes import anchor_shapes, ssd_shapes
 
         shapes = DIGIT_ANCHORS
-        if not self.is_composed:
+        if self._is_ssd:
+            strides = [2 ** int(level[1:]) for level in self.levels]
+            shapes = ssd_shapes(self.image_size, strides)
+        elif not self.is_composed:
             shapes = anchor_shapes(self.anchor_scale or 4.0)
+        convs = 0 if self._is_ssd else 2
         return {
+            "head": self.head,
             "levels": self.levels,
             "pyramid_depth": self.pyramid_depth,
-            "head_convs": self.head_convs,
+            "head_convs": convs if self.head_convs is None else self.head_convs,
             "anchors": shapes,
         }
 
