@@ -14,7 +14,7 @@ import abc
 import importlib
 import io
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +23,7 @@ from slimnets.data.bad_records import reason
 from slimnets.data.datasets import Dataset
 from slimnets.data.image_files import BadImage
 from slimnets.data.input_config import ANNOTATED
+from slimnets.data.pillow_files import EXTRA
 from slimnets.data.pixel_limit import decode_image
 from slimnets.data.sources import MEASURING, TRAIN
 
@@ -173,15 +174,10 @@ def decode_mask(encoded: bytes) -> np.ndarray:
         ImportError: without Pillow.
     """
     try:
-        from PIL import Image
-    except ImportError:
-        raise ImportError(
-            "Masks are read by Pillow, which is not installed: pip install "
-            "'slimnets[images]'."
-        ) from None
-    try:
-        with Image.open(io.BytesIO(encoded), formats=["PNG"]) as image:
+        with _pillow().open(io.BytesIO(encoded), formats=["PNG"]) as image:
             mode, pixels = image.mode, np.array(image)
+    except ImportError:
+        raise
     except Exception as error:  # Pillow raises whatever its decoders do.
         raise ValueError(f"its mask is no PNG: {error}") from None
     if mode not in _NUMBERS:
@@ -190,6 +186,16 @@ def decode_mask(encoded: bytes) -> np.ndarray:
             "with a palette"
         )
     return pixels.astype(np.int32)
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ImportError(
+            f"Masks are read by Pillow, which is not installed: {EXTRA}."
+        ) from None
+    return Image
 
 
 def _other_size(size: Sequence[int], pixels: np.ndarray, exif_orientation: bool) -> str:
@@ -217,6 +223,7 @@ def open_annotated(
         ValueError: for an unknown name, or one that does not have that kind; or for
             files that are damaged.
         FileNotFoundError: if there is nothing in dataset_dir.
+        ImportError: without Pillow, for masks.
     """
     fitting = [other for other, kinds in ANNOTATED.items() if kind in kinds]
     if name not in fitting:
@@ -225,6 +232,8 @@ def open_annotated(
         )
     if dataset_dir is None:
         raise ValueError(f"dataset_name={name} needs dataset_dir, where it lies.")
+    if kind == MASKS:
+        _pillow()  # What only the first mask would find.
     module = importlib.import_module(f"slimnets.data.{ANNOTATED[name][kind]}")
     return module.open_dataset(name, dataset_dir, ignore_label)
 

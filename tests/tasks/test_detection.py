@@ -16,6 +16,8 @@ from slimnets.tasks import detection
 from slimnets.tasks.average_precision import Found, average_precision
 from slimnets.tasks.detection import Detection
 from slimnets.tasks.head_config import DIGIT_ANCHORS, DetectionConfig
+from slimnets.tasks.head_evaluation import evaluate_head
+from slimnets.trained import open_trained
 from slimnets.training import evaluate_checkpoint, train
 from tests.helpers import v1
 
@@ -240,6 +242,10 @@ def test_training_takes_steps_goes_on_and_measures(tmp_path):
     )  # fmt: skip
     result = train(config, Detection(), show=False)
     assert 0 <= result.evaluation.ap50 <= 1 and result.evaluation.images == 2
+    trained = open_trained(tmp_path)
+    assert evaluate_head(trained).evaluation == result.evaluation
+    with pytest.raises(ValueError, match="dataset_dir=x is of no effect with"):
+        evaluate_head(trained, dataset_dir="x")
     frozen = [v for v in result.model.trainable_variables if "block1/" in v.name]
     assert not frozen
     assert train(config, Detection(), show=False).first_step == 2
