@@ -20,7 +20,7 @@ _OUTPUT = "evaluation, checkpoints and logs"
 
 GROUPS = {
     _RUN: (
-        "model_name", "train_dir", "batch_size", "max_number_of_steps",
+        "task", "model_name", "train_dir", "batch_size", "max_number_of_steps",
         "number_of_epochs", "rules", "rule", "norm",
         "seed", "allow_changes", "deterministic",
     ),
@@ -34,13 +34,14 @@ GROUPS = {
         "eval_crop_fraction", "exif_orientation", "max_bad_records",
         "records_pattern", "image_feature", "label_feature", "balanced_sampling",
         "max_train_objects", "min_digit_side", "max_digit_side", "digit_sharpness",
-        "num_eval_images",
+        "num_eval_images", "ignore_label",
     ),
     _AUGMENTATION: (
         "random_crop_area", "random_crop_aspect", "random_flip", "pad_and_crop",
         "autoaugment", "randaugment_layers", "randaugment_magnitude",
         "randaugment_magnitude_stddev", "color_jitter", "random_erasing",
-        "mixup_alpha", "cutmix_alpha", "repeated_augmentation",
+        "mixup_alpha", "cutmix_alpha", "repeated_augmentation", "min_scale_factor",
+        "max_scale_factor",
     ),
     _LOSS: (
         "loss", "focal_gamma", "class_weights", "label_smoothing",

@@ -3,11 +3,13 @@
 import json
 import pathlib
 import random
+import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from slimnets.cli import main
 from slimnets.data import get_preprocessing
 from slimnets.data.annotated import BOXES, IGNORED, MASKS, open_annotated
 from slimnets.data.annotated_batches import Jitter, Move, annotated_batches
@@ -315,3 +317,24 @@ def test_batches_are_a_function_of_seed_and_step(tmp_path):
     assert not np.array_equal(whole[0][0], take(4, 0, 1)[0][0])
     with pytest.raises(ValueError, match="batch_size=6 must be from 1 to 5"):
         annotated_batches(source, BOXES, recipe, seed=0, image_size=32, batch_size=6)
+
+
+def test_check_data_counts_objects_and_names_what_is_wrong(tmp_path, capsys):
+    pytest.importorskip("PIL")
+    root = scenes.write_voc(tmp_path / "voc", {"train": 3, "val": 2})
+    (root / "JPEGImages" / "000001.png").write_bytes(b"no image")
+    (root / "JPEGImages" / "000003.png").write_bytes(
+        (root / "JPEGImages" / "000002.png").read_bytes()
+    )
+    flags = ["check-data", str(root), "--dataset_name=voc"]
+    assert main.main(flags) == 0
+    out = capsys.readouterr().out
+    assert "000001.png cannot be used" in out
+    assert re.search(r"in train and val: .*000002.png = .*000003.png", out)
+    count = sum((scenes.scene(i)[2] == 0).sum() for i in (0, 2))
+    assert re.search(rf"train: 3 images, 1 of no use.*\n  disc +{count}\n", out)
+    assert main.main([*flags, "--annotations=masks"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"train: 3 images, 1 of no use.*\n  background +2\n", out)
+    assert main.main([*flags, "--label_feature=x"]) == 2
+    assert "--label_feature is of no effect with" in capsys.readouterr().err
