@@ -332,7 +332,10 @@ def test_ssds_anchors_are_those_of_tensorflows_configurations():
     assert np.isclose(shares[-1], (0.95) ** 0.5).any()
 
 
-@pytest.mark.parametrize("backbone", ["mobilenet_v2_035", "resnet18"])
+@pytest.mark.parametrize(
+    "backbone",
+    ["mobilenet_v2_035", pytest.param("resnet18", marks=pytest.mark.slow)],
+)
 def test_ssd_has_heads_of_its_own_for_each_level(backbone):
     levels = ["C4", "C5", "C6", "C7"]
     shapes = boxes_of.ssd_shapes(65, [16, 32, 64, 128])
