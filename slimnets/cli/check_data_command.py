@@ -98,11 +98,11 @@ def _dataset(
 
 def _opened(name: str, options: dict, kind: str | None):
     """Opens the dataset: of classes or, where `kind` or its name says so, annotated."""
-    from slimnets.data.annotated import open_annotated
+    from slimnets.data.annotated import first_kind, open_annotated
     from slimnets.data.datasets import dataset_names, get_dataset
 
     if not kind and name in ANNOTATED and name not in dataset_names():
-        kind = next(iter(ANNOTATED[name]))
+        kind = first_kind(name)
     if not kind:
         return get_dataset(name, **options)
     directory = options.pop("dataset_dir")

@@ -209,13 +209,14 @@ def _other_size(size: Sequence[int], pixels: np.ndarray, exif_orientation: bool)
 
 
 def open_annotated(
-    name: str, kind: str, dataset_dir: str | None, ignore_label: int = 255
+    name: str, kind: str | None, dataset_dir: str | None, ignore_label: int = 255
 ) -> Dataset:
     """The dataset called `name`, whose sources are of `AnnotatedSource`.
 
     Args:
         name: a key of ANNOTATED.
-        kind: `boxes` or `masks`, which of these it is opened for.
+        kind: `boxes` or `masks`, which of these it is opened for; None for the first
+            that it has.
         dataset_dir: where it lies.
         ignore_label: the number in masks that is no class.
 
@@ -225,6 +226,7 @@ def open_annotated(
         FileNotFoundError: if there is nothing in dataset_dir.
         ImportError: without Pillow, for masks.
     """
+    kind = kind or first_kind(name)
     fitting = [other for other, kinds in ANNOTATED.items() if kind in kinds]
     if name not in fitting:
         raise ValueError(
@@ -236,6 +238,11 @@ def open_annotated(
         _pillow()  # What only the first mask would find.
     module = importlib.import_module(f"slimnets.data.{ANNOTATED[name][kind]}")
     return module.open_dataset(name, dataset_dir, ignore_label)
+
+
+def first_kind(name: str) -> str:
+    """What a dataset is opened for where nothing else is said."""
+    return next(iter(ANNOTATED.get(name, (BOXES,))))
 
 
 def splits_to_use(splits: Sequence[str]) -> dict[str, str]:

@@ -338,3 +338,34 @@ def test_check_data_counts_objects_and_names_what_is_wrong(tmp_path, capsys):
     assert re.search(r"train: 3 images, 1 of no use.*\n  background +2\n", out)
     assert main.main([*flags, "--label_feature=x"]) == 2
     assert "--label_feature is of no effect with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [BOXES, MASKS])
+def test_records_that_are_made_are_read_again(tmp_path, capsys, kind):
+    pytest.importorskip("PIL")
+    data = scenes.write_voc(tmp_path / "voc", {"train": 4, "val": 2})
+    output = tmp_path / "records"
+    flags = [f"--dataset_dir={data}", f"--output={output}", "--dataset_name=voc"]
+    flags += [f"--annotations={kind}", "--num_shards=2"]
+    assert main.main(["make-records", *flags]) == 0
+    assert (
+        "4 train images in 2 files, 2 val images in 1 files" in capsys.readouterr().out
+    )
+    assert (output / "label_map.pbtxt").exists() == (kind == BOXES)
+    first = open_annotated("voc", kind, str(data))
+    again = open_annotated("records", kind, str(output))
+    assert again.label_names == first.label_names
+    assert dict(again.splits) == dict(first.splits) and again.test_split == "val"
+    for split in first.splits:
+        one, two = first.source(split), again.source(split)
+        photos = {two.load(i).pixels.tobytes(): two.load(i) for i in range(two.number)}
+        for index in range(one.number):
+            photo = one.load(index)
+            other = photos[photo.pixels.tobytes()]
+            if kind == MASKS:
+                np.testing.assert_array_equal(other.mask, photo.mask)
+                continue
+            for mine, theirs in zip(photo.objects[:3], other.objects, strict=False):
+                np.testing.assert_allclose(theirs, mine, atol=1e-4)
+    assert main.main(["make-records", *flags, "--layout=flowers"]) == 2
+    assert "is for --dataset_name=folder alone" in capsys.readouterr().err
