@@ -30,8 +30,9 @@ from slimnets.scopes import arg_scope
 
 # Shapes of the anchors at a position, where nothing else is said.
 RETINANET = anchor_shapes()
-# Share of anchors that are an object's, as the class head begins with it ([1], 4.1).
+# The class head begins with this share of anchors being an object's ([1], 4.1).
 PRIOR = 0.01
+PRIOR_BIAS = -math.log((1 - PRIOR) / PRIOR)
 LEVELS = ("C3", "C4", "C5")
 RETINANET_HEAD, SSD_HEAD = "retinanet", "ssd"
 DETECTOR_HEADS = (RETINANET_HEAD, SSD_HEAD)
@@ -84,39 +85,19 @@ def detector(
     features.feature_info(backbone, levels=own, normalized=True)
     end_points = build_backbone(backbone, images, is_training, **backbone_options)
     found = features.features(end_points, own, normalized=True)
-    norms = arg_scope(
-        [layers.batch_norm], is_training=is_training, decay=0.9, scale=True
-    )
-    coarsest = _number(levels[-1])
-    if head == SSD_HEAD:
-        with norms:
-            pyramid = necks.smaller_levels(found, pyramid_depth, coarsest, scope="neck")
-    else:
-        pyramid = necks.feature_pyramid(
-            found, pyramid_depth, max_level=coarsest, scope="neck"
-        )
+    pyramid = _pyramid(head, found, pyramid_depth, _number(levels[-1]), is_training)
     end_points.update(pyramid)
     shapes = shapes_by_level(anchors, len(levels))
-    outputs = {
-        name: tf.concat(
-            [
-                _head(
-                    net,
-                    name,
-                    size,
-                    pyramid_depth,
-                    head_convs,
-                    len(own_shapes),
-                    f"/{level}" if head == SSD_HEAD else "",
-                )
-                for (level, net), own_shapes in zip(
-                    pyramid.items(), shapes, strict=True
-                )
-            ],
-            axis=1,
-        )
-        for name, size in {"classes": num_classes, "boxes": 4}.items()
-    }
+    outputs = {}
+    for name, size in (("classes", num_classes), ("boxes", 4)):
+        parts = []
+        for (level, net), own_shapes in zip(pyramid.items(), shapes, strict=True):
+            # All levels share RetinaNet's, and each has its own of SSD's.
+            scope = f"{name}_head/{level}" if head == SSD_HEAD else f"{name}_head"
+            bias = PRIOR_BIAS if name == "classes" else 0.0
+            net = _before_last(net, scope, pyramid_depth, head_convs)
+            parts.append(_last(net, scope, size, len(own_shapes), bias))
+        outputs[name] = tf.concat(parts, axis=1)
     return outputs, end_points
 
 
@@ -129,29 +110,39 @@ def _number(level: str) -> int:
     return int(level[1:])
 
 
-def _head(
-    net: tf.Tensor,
-    name: str,
-    size: int,
+def _pyramid(
+    head: str,
+    found: Mapping[str, tf.Tensor],
     depth: int,
-    convs: int,
-    per_position: int,
-    own: str = "",
-) -> tf.Tensor:
-    """One of the two heads on one level: `[batch, positions * anchors, size]`.
+    coarsest: int,
+    is_training: bool | tf.Tensor,
+) -> dict[str, tf.Tensor]:
+    """What the heads look at, by level."""
+    if head == RETINANET_HEAD:
+        return necks.feature_pyramid(found, depth, max_level=coarsest, scope="neck")
+    with arg_scope([layers.batch_norm], is_training=is_training, decay=0.9, scale=True):
+        return necks.smaller_levels(found, depth, coarsest, scope="neck")
 
-    What `own` names is its level's alone; without, all levels share it.
-    """
-    height, width = net.shape[1:3]
-    bias = -math.log((1 - PRIOR) / PRIOR) if name == "classes" else 0.0
+
+def _before_last(net: tf.Tensor, scope: str, depth: int, convs: int) -> tf.Tensor:
+    """The convolutions of a head before its last."""
     with (
-        tf.compat.v1.variable_scope(f"{name}_head{own}", reuse=tf.compat.v1.AUTO_REUSE),
+        tf.compat.v1.variable_scope(scope, reuse=tf.compat.v1.AUTO_REUSE),
         arg_scope([layers.group_norm], groups=math.gcd(depth, 16)),
     ):
         for index in range(1, convs + 1):
             net = layers.conv2d(
                 net, depth, 3, normalizer_fn=layers.group_norm, scope=f"conv{index}"
             )
+    return net
+
+
+def _last(
+    net: tf.Tensor, scope: str, size: int, per_position: int, bias: float
+) -> tf.Tensor:
+    """What a head gives on one level: `[batch, positions * per_position, size]`."""
+    height, width = net.shape[1:3]
+    with tf.compat.v1.variable_scope(scope, reuse=tf.compat.v1.AUTO_REUSE):
         net = layers.conv2d(
             net,
             per_position * size,
