@@ -24,6 +24,7 @@ from slimnets.tasks.average_precision import (
     DetectionEvaluation,
     Found,
     average_precision,
+    coco_tools,
 )
 from slimnets.tasks.head_config import DetectionConfig
 from slimnets.tasks.head_task import HeadTask
@@ -109,6 +110,10 @@ class Detection(HeadTask):
 
     name = DETECTION
     composed_names = tuple(map(str, range(composed.NUM_CLASSES)))
+
+    def make_network(self, config: DetectionConfig) -> Model:
+        coco_tools()  # What only the end would find.
+        return super().make_network(config)
 
     def losses(self, config: DetectionConfig, targets, outputs):
         anchors = _anchors(config)
