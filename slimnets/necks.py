@@ -10,7 +10,8 @@ activations are their own, as the papers have them.
 
 Source: [1] Lin et al., Feature Pyramid Networks, arXiv:1612.03144; [2] Lin et al.,
 RetinaNet, arXiv:1708.02002 (P6 and P7); [3] Liu et al., PANet, arXiv:1803.01534;
-[4] Chen et al., DeepLabv3, arXiv:1706.05587 (ASPP).
+[4] Chen et al., DeepLabv3, arXiv:1706.05587 (ASPP); [5] Liu et al., SSD,
+arXiv:1512.02325.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import tensorflow as tf
 from slimnets import end_points, layers
 from slimnets.blocks import conv2d_same, subsample
 from slimnets.layers.building import channels_of
-from slimnets.scopes import add_arg_scope
+from slimnets.scopes import add_arg_scope, arg_scope
 
 _LEVEL = re.compile(r"[CP]([0-9]+)")
 _EXTRA_LEVELS = ("conv", "pool")
@@ -100,6 +101,51 @@ def feature_pyramid(
                 )
             pyramid[f"P{number}"] = net
         return _collected(pyramid, outputs_collections, sc.name)
+
+
+@add_arg_scope(default_scope="smaller_levels")
+def smaller_levels(
+    features: Mapping[str, tf.Tensor],
+    depth: int = 512,
+    max_level: int = 9,
+    outputs_collections: Any = None,
+    scope: str | None = None,
+) -> dict[str, tf.Tensor]:
+    """The levels of SSD [5]: features as they are, and smaller ones after the last.
+
+    Each of these is a 1x1 convolution of half the depth and a 3x3 one of stride 2, both
+    with batch norm, on the level before.
+
+    Args:
+        features: `{"C4": [batch, height, width, channels], ...}`: consecutive levels.
+        depth: channels of the levels beyond them.
+        max_level: the coarsest level.
+        outputs_collections: collections for the levels.
+        scope: name of the variable scope.
+
+    Returns:
+        `{"P4": ..., ...}` up to max_level, finest first.
+
+    Raises:
+        ValueError: if the levels are not consecutive, or max_level is below them.
+    """
+    numbers = _numbers(features, "C")
+    if max_level < numbers[-1]:
+        raise ValueError(
+            f"max_level={max_level} is below C{numbers[-1]}, the coarsest feature."
+        )
+    inputs = list(features.values())
+    with (
+        tf.compat.v1.variable_scope(scope, "smaller_levels", inputs) as sc,
+        arg_scope([layers.conv2d], normalizer_fn=layers.batch_norm),
+    ):
+        levels = {f"P{number}": features[f"C{number}"] for number in numbers}
+        for number in range(numbers[-1] + 1, max_level + 1):
+            net = levels[f"P{number - 1}"]
+            net = layers.conv2d(net, max(depth // 2, 1), 1, scope=f"narrow{number}")
+            net = conv2d_same(net, depth, 3, 2, scope=f"output{number}")
+            levels[f"P{number}"] = net
+        return _collected(levels, outputs_collections, sc.name)
 
 
 @add_arg_scope(default_scope="path_aggregation")

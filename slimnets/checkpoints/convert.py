@@ -119,6 +119,11 @@ def _network(
     options: Mapping[str, Any] | None,
 ) -> tuple[Callable, Mapping[str, Any]]:
     known = reader.metadata.get("model_name")
+    if task := reader.metadata.get("task"):
+        raise ValueError(
+            f"{reader.prefix} is of a run of {task} on {known}, and other frameworks "
+            "have no such head; slimnets export writes it in a format of theirs."
+        )
     network = network or known or recognized(reader)
     if network is None:
         raise ValueError(

@@ -4,9 +4,12 @@ That is: images that cannot be used, each with its reason; how many images each 
 has, and how large they are; and images of the same bytes, above all those that both
 training and the test split have. A DIRECTORY with a sub-folder for each class, a list
 (a table path,label), or an archive .npz may stand in the place of --dataset_name and
---dataset_dir.
+--dataset_dir. Photos with boxes (coco, voc) or masks (masks, voc) are checked too: then
+classes are counted by their objects, or by the photos whose masks have them, and boxes
+that lie outside of their photo or are empty are named.
 """
 
+import dataclasses
 import os
 import time
 from collections.abc import Sequence
@@ -15,7 +18,7 @@ from absl import flags
 
 from slimnets.cli import setting_flags
 from slimnets.cli.command import UsageError, define_debug, start_tensorflow
-from slimnets.data.input_config import OF_DATASETS, InputConfig
+from slimnets.data.input_config import ANNOTATED, OF_DATASETS, InputConfig
 
 ARGUMENTS = ("DIRECTORY",)
 # So many pairs of the same bytes are named.
@@ -26,6 +29,14 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     names = ("dataset_name", *OF_DATASETS)
     setting_flags.define(flag_values, InputConfig, names, with_defaults=False)
     setting_flags.define(flag_values, InputConfig, ["exif_orientation"])
+    flags.DEFINE_enum(
+        "annotations",
+        None,
+        ["boxes", "masks"],
+        "Which of these to check, of a dataset that may have them; of coco, voc and "
+        "masks their first by default.",
+        flag_values=flag_values,
+    )
     flags.DEFINE_boolean(
         "strict",
         False,
@@ -41,10 +52,12 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     name, options = _dataset(flag_values, arguments)
     start_tensorflow(flag_values.debug)
     from slimnets.data.checking import check_dataset
-    from slimnets.data.datasets import get_dataset
     from slimnets.progress import show_images
 
-    dataset = get_dataset(name, **options)
+    dataset = dataclasses.replace(
+        _opened(name, options, flag_values.annotations),
+        exif_orientation=flag_values.exif_orientation,
+    )
     with show_images("check-data") as bar:
         checked = check_dataset(dataset, lambda done, total: bar(total).update(done))
     for split, found in checked.splits.items():
@@ -78,6 +91,24 @@ def _dataset(
         raise UsageError(f"check-data: there is no {path}")
     kind = "npz" if path.endswith(".npz") else "list"
     return name or ("folder" if os.path.isdir(path) else kind), options
+
+
+def _opened(name: str, options: dict, kind: str | None):
+    """Opens the dataset: of classes or, where `kind` or its name says so, annotated."""
+    from slimnets.data.annotated import first_kind, open_annotated
+    from slimnets.data.datasets import dataset_names, get_dataset
+
+    if not kind and name in ANNOTATED and name not in dataset_names():
+        kind = first_kind(name)
+    if not kind:
+        return get_dataset(name, **options)
+    directory = options.pop("dataset_dir")
+    for option, value in options.items():
+        if value is not None:
+            raise UsageError(
+                f"--{option} is of no effect with --dataset_name={name} of {kind}"
+            )
+    return open_annotated(name, kind, directory)
 
 
 def _tell_split(split, found, names, repeated) -> None:

@@ -4,7 +4,9 @@ A folder may have the splits train and validation below it; of one that has not,
 each tenth image of a class is for validation. The files, in research/slim's
 layout, are the same for the same folder, seed and number of shards, and each
 gets its name when it is whole. They are read with
---dataset_name=records --dataset_dir=OUTPUT.
+--dataset_name=records --dataset_dir=OUTPUT. Photos with boxes or masks, of
+--dataset_name=coco, voc or masks, become records as the Object Detection API and
+DeepLab have them, under their own splits.
 """
 
 import os
@@ -18,7 +20,11 @@ from slimnets.cli.command import define_debug, require, start_tensorflow
 ARGUMENTS = ()
 _REQUIRED = ("dataset_dir", "output")
 _FIELDS = (
-    ("string", "dataset_dir", None, "The folder of images."),
+    ("string", "dataset_dir", None, "The folder of images, or of another dataset."),
+    ("string", "dataset_name", "folder", "What lies there: folder, or coco, voc or "
+     "masks."),
+    ("string", "annotations", None, "Of photos boxes or masks; the first of these that "
+     "the dataset has by default."),
     ("string", "output", None, "Directory of the record files."),
     ("integer", "num_shards", 16, "Files of the training split; validation's are as "
      "large."),

@@ -1,7 +1,7 @@
 """Trains an object detector, or goes on with the run that --train_dir holds.
 
-A feature pyramid, anchors and focal loss on any backbone (RetinaNet), on photos with
-boxes of your own, or on images of several digits that are composed as training goes.
+RetinaNet (a feature pyramid, anchors and focal loss) or SSD on any backbone, on photos
+with boxes of your own, or on images of digits that are composed as training goes.
 It needs pycocotools, which measures average precision. `slimnets evaluate`, `predict`
 and `export` open its runs.
 """

@@ -14,7 +14,7 @@ import abc
 import importlib
 import io
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -173,10 +173,11 @@ def decode_mask(encoded: bytes) -> np.ndarray:
         ValueError: if it is none, or its pixels are colors and no numbers.
         ImportError: without Pillow.
     """
-    images = extras.require("Masks need", "images", "PIL.Image")
     try:
-        with images.open(io.BytesIO(encoded), formats=["PNG"]) as image:
+        with _pillow().open(io.BytesIO(encoded), formats=["PNG"]) as image:
             mode, pixels = image.mode, np.array(image)
+    except ImportError:
+        raise
     except Exception as error:  # Pillow raises whatever its decoders do.
         raise ValueError(f"its mask is no PNG: {error}") from None
     if mode not in _NUMBERS:
@@ -185,6 +186,10 @@ def decode_mask(encoded: bytes) -> np.ndarray:
             "with a palette"
         )
     return pixels.astype(np.int32)
+
+
+def _pillow() -> Any:
+    return extras.require("Masks need", "images", "PIL.Image")
 
 
 def _other_size(size: Sequence[int], pixels: np.ndarray, exif_orientation: bool) -> str:
@@ -198,13 +203,14 @@ def _other_size(size: Sequence[int], pixels: np.ndarray, exif_orientation: bool)
 
 
 def open_annotated(
-    name: str, kind: str, dataset_dir: str | None, ignore_label: int = 255
+    name: str, kind: str | None, dataset_dir: str | None, ignore_label: int = 255
 ) -> Dataset:
     """The dataset called `name`, whose sources are of `AnnotatedSource`.
 
     Args:
         name: a key of ANNOTATED.
-        kind: `boxes` or `masks`, which of these it is opened for.
+        kind: `boxes` or `masks`, which of these it is opened for; None for the first
+            that it has.
         dataset_dir: where it lies.
         ignore_label: the number in masks that is no class.
 
@@ -212,7 +218,9 @@ def open_annotated(
         ValueError: for an unknown name, or one that does not have that kind; or for
             files that are damaged.
         FileNotFoundError: if there is nothing in dataset_dir.
+        ImportError: without Pillow, for masks.
     """
+    kind = kind or first_kind(name)
     fitting = [other for other, kinds in ANNOTATED.items() if kind in kinds]
     if name not in fitting:
         raise ValueError(
@@ -220,8 +228,15 @@ def open_annotated(
         )
     if dataset_dir is None:
         raise ValueError(f"dataset_name={name} needs dataset_dir, where it lies.")
+    if kind == MASKS:
+        _pillow()  # What only the first mask would find.
     module = importlib.import_module(f"slimnets.data.{ANNOTATED[name][kind]}")
     return module.open_dataset(name, dataset_dir, ignore_label)
+
+
+def first_kind(name: str) -> str:
+    """What a dataset is opened for where nothing else is said."""
+    return next(iter(ANNOTATED.get(name, (BOXES,))))
 
 
 def splits_to_use(splits: Sequence[str]) -> dict[str, str]:

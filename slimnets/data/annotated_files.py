@@ -6,6 +6,7 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import absl.logging
 
@@ -27,29 +28,22 @@ _NAMES = ("classes.txt", "labels.txt")
 _SHOWN = 4
 
 
-class Entry:
+class Entry(NamedTuple):
     """A photo in a file, and its annotation.
 
     Attributes:
         path: of the image.
         id: its number.
-        size: height and width that the annotation tells of, or None.
-        objects: what is in it, or None.
-        mask: the file of its mask, or None.
+        size: height and width that the annotation tells of; None if it tells none.
+        objects: what is in it; None of masks.
+        mask: the file of its mask; None of boxes.
     """
 
-    __slots__ = ("id", "mask", "objects", "path", "size")
-
-    def __init__(
-        self,
-        path: str,
-        id: int,
-        size: tuple[int, int] | None = None,
-        objects: Objects | None = None,
-        mask: str | None = None,
-    ):
-        self.path, self.id, self.size = path, id, size
-        self.objects, self.mask = objects, mask
+    path: str
+    id: int
+    size: tuple[int, int] | None = None
+    objects: Objects | None = None
+    mask: str | None = None
 
 
 class AnnotatedFiles(AnnotatedSource):

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from slimnets.data.annotated import AnnotatedSource
 from slimnets.data.bad_records import reason
 from slimnets.data.datasets import Dataset
 from slimnets.data.decoding import out_of_range, parsed
+from slimnets.data.image_files import BadImage
 from slimnets.data.pixel_limit import decode_image
 from slimnets.data.sources import Arrays
 
@@ -31,7 +33,7 @@ class CheckedSplit:
         number: of examples.
         bad: why examples cannot be used, by name.
         classes: how many of the others each class has, by label; examples of several
-            classes count for each.
+            classes count for each, and those with boxes for each of their objects.
         sizes: height and width of these images, with how many there are of each.
         digests: names of examples by a hash of their bytes.
     """
@@ -103,7 +105,9 @@ class _Seen:
 def _check(
     dataset: Dataset, source: Any, progress: Callable[[int], None]
 ) -> CheckedSplit:
-    look = _look_at_array if isinstance(source, Arrays) else _look_at_file
+    look = _look_at_file
+    for kind, other in ((Arrays, _look_at_array), (AnnotatedSource, _look_at_photo)):
+        look = other if isinstance(source, kind) else look
     split = CheckedSplit(
         source.number,
         {},
@@ -118,7 +122,7 @@ def _check(
                 if seen.problem:
                     split.bad[seen.name] = seen.problem
                     continue
-                split.classes[list(seen.classes)] += 1
+                np.add.at(split.classes, list(seen.classes), 1)
                 split.sizes[seen.size] += 1
                 split.digests[seen.digest].append(seen.name)
             progress(part.stop)
@@ -149,6 +153,20 @@ def _look_at_file(dataset: Dataset, source: Any, index: int) -> _Seen:
         return _Seen(name, reason(error))
     digest = hashlib.sha256(encoded.numpy()).digest()
     return _Seen(name, "", classes, tuple(image.shape[:2]), digest)
+
+
+def _look_at_photo(dataset: Dataset, source: AnnotatedSource, index: int) -> _Seen:
+    name = source.name(index)
+    try:
+        photo = source.load(index, dataset.image_shape[-1], dataset.exif_orientation)
+    except BadImage as error:
+        return _Seen(name, str(error))
+    if photo.mask is None:
+        classes = photo.objects.labels
+    else:
+        classes = np.unique(photo.mask[photo.mask >= 0])
+    digest = hashlib.sha256(source.encoded(index).image).digest()
+    return _Seen(name, "", classes.tolist(), photo.pixels.shape[:2], digest)
 
 
 def _classes(label: Any) -> list[int]:

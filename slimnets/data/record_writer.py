@@ -1,4 +1,5 @@
-"""Turns a folder of images into record files in research/slim's layout."""
+"""Turns a folder of images into record files in research/slim's layout, and photos with
+boxes or masks into those of the Object Detection API and of DeepLab."""
 
 from __future__ import annotations
 
@@ -14,12 +15,19 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.data import folders, records
+from slimnets.data.annotated import BOXES, AnnotatedSource, first_kind, open_annotated
+from slimnets.data.annotated_features import (
+    features_of,
+    image_features,
+    wholes,
+    write_label_map,
+)
 from slimnets.data.bad_records import BadRecords, TooManyBadRecords, reason
-from slimnets.data.formats import START, image_format
 from slimnets.data.labels import BACKGROUND, write_labels
 from slimnets.data.pixel_limit import decode_image
 from slimnets.data.sources import Files
 
+FOLDER = "folder"
 LAYOUTS = tuple(
     name
     for name, layout in records.LAYOUTS.items()
@@ -48,6 +56,8 @@ def make_records(
     *,
     num_shards: int = 16,
     layout: str = "records",
+    dataset_name: str = FOLDER,
+    annotations: str | None = None,
     seed: int = 0,
     max_bad_records: int = 0,
     exif_orientation: bool = True,
@@ -61,11 +71,14 @@ def make_records(
     once to see that it can be.
 
     Args:
-        dataset_dir: a folder as of `slimnets.data.folders`.
+        dataset_dir: a folder as of `slimnets.data.folders`, or as of dataset_name.
         output: the directory of the files; it is made.
         num_shards: files of the training split; other splits have as many images in a
             file.
         layout: one of LAYOUTS, which is the `dataset_name` to read them by.
+        dataset_name: `folder`, or what `open_annotated` takes.
+        annotations: of the latter, `boxes` or `masks`; None for the first of these that
+            it has.
         seed: of the order of the images.
         max_bad_records: how many images that cannot be decoded are left out.
         exif_orientation: whether `image/height` and `image/width` are of the photo as
@@ -83,7 +96,7 @@ def make_records(
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout={layout!r} is not one of {', '.join(LAYOUTS)}.")
-    dataset = folders.open_dataset("folder", dataset_dir)
+    dataset = _opened(dataset_name, annotations, dataset_dir, layout)
     splits = [split for split in dataset.splits if split != dataset.whole_split]
     number = dataset.splits[dataset.train_split]
     if not 1 <= num_shards <= number:
@@ -98,16 +111,18 @@ def make_records(
         for split in splits
         for shard in _shards(dataset, split, row, output, num_shards, number, seed)
     ]
-    _check_output(shards, row, output)
+    _check_output(shards, row, output, splits)
     background = [BACKGROUND] * row.labels_offset
     write_labels(
         os.path.join(output, records.LABELS_FILE), [*background, *dataset.label_names]
     )
+    if dataset_name != FOLDER and (annotations or first_kind(dataset_name)) == BOXES:
+        write_label_map(output, dataset)
     bad = BadRecords(max_bad_records)
     decode = functools.partial(
         decode_image, channels=3, exif_orientation=exif_orientation
     )
-    writer = _Writer(row.labels_offset, bad, progress, shards, decode)
+    writer = _Writer(dataset, row.labels_offset, bad, progress, shards, decode)
     with concurrent.futures.ThreadPoolExecutor(num_threads or os.cpu_count()) as pool:
         futures = [pool.submit(writer.write, shard) for shard in shards]
         try:
@@ -123,6 +138,18 @@ def make_records(
         {s: sum(n for shard, n in written if shard.split == s) for s in splits},
         bad.found,
     )
+
+
+def _opened(name: str, annotations: str | None, dataset_dir: str, layout: str):
+    if name == FOLDER:
+        if annotations:
+            raise ValueError(
+                f"annotations={annotations} is of no effect with dataset_name={name}."
+            )
+        return folders.open_dataset(name, dataset_dir)
+    if layout != "records":
+        raise ValueError(f"layout={layout!r} is for dataset_name={FOLDER} alone.")
+    return open_annotated(name, annotations, dataset_dir)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,12 +171,15 @@ def _shards(dataset, split, row, output, num_shards, train_number, seed):
         yield _Shard(split, os.path.join(output, name), source, part)
 
 
-def _check_output(shards: list[_Shard], row: records.Layout, output: str) -> None:
+def _check_output(
+    shards: list[_Shard], row: records.Layout, output: str, splits: list[str]
+) -> None:
     mine = {os.path.basename(shard.path) for shard in shards}
     there = [
         name
         for name in sorted(os.listdir(output))
-        if any(row.matches(split, name) for split in row.splits) and name not in mine
+        if any(row.matches(split, name) for split in {*row.splits, *splits})
+        and name not in mine
     ]
     if there:
         raise ValueError(
@@ -161,8 +191,9 @@ def _check_output(shards: list[_Shard], row: records.Layout, output: str) -> Non
 class _Writer:
     """Writes shards; several may be under way in as many threads."""
 
-    def __init__(self, labels_offset, bad, progress, shards, decode):
+    def __init__(self, dataset, labels_offset, bad, progress, shards, decode):
         self.stop = threading.Event()
+        self._dataset = dataset
         self._labels_offset = labels_offset
         self._bad = bad
         self._decode = decode
@@ -197,33 +228,27 @@ class _Writer:
             self._done += 1
             self._progress(self._done, self._total)
 
-    def _example(self, source: Files, index: int) -> bytes | None:
-        path = source.path(index)
+    def _example(self, source: Files | AnnotatedSource, index: int) -> bytes | None:
         try:
-            with open(path, "rb") as file:
-                encoded = file.read()
-            image = self._decode(encoded)
+            if isinstance(source, Files):
+                feature = self._of_class(source, index)
+            else:
+                feature = features_of(self._dataset, source, index)
         except (OSError, ValueError, tf.errors.OpError) as error:
+            named = isinstance(source, Files)
+            name = source.path(index) if named else source.name(index)
             with contextlib.suppress(TooManyBadRecords):  # All are named at the end.
-                self._bad.add(path, reason(error))
+                self._bad.add(name, reason(error))
             return None
-        name = image_format(encoded[:START])
-        height, width, _ = image.shape
-        feature = {
-            "image/encoded": _bytes(encoded),
-            "image/format": _bytes(name.lower().encode()),
-            "image/filename": _bytes(os.fsencode(source.paths[index])),
-            "image/class/label": _whole(source.labels[index] + self._labels_offset),
-            "image/height": _whole(height),
-            "image/width": _whole(width),
-        }
         example = tf.train.Example(features=tf.train.Features(feature=feature))
         return example.SerializeToString(deterministic=True)
 
-
-def _bytes(value: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-
-def _whole(value: int) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(value)]))
+    def _of_class(self, source: Files, index: int) -> dict[str, tf.train.Feature]:
+        with open(source.path(index), "rb") as file:
+            encoded = file.read()
+        image = self._decode(encoded)
+        label = int(source.labels[index]) + self._labels_offset
+        return {
+            **image_features(encoded, source.paths[index], *image.shape[:2]),
+            "image/class/label": wholes(label),
+        }

@@ -1,7 +1,8 @@
 """Boxes of a detector: its anchors, their code, and which object each is to find.
 
 Boxes are top, left, bottom, right, in pixels. Source: [1] Lin et al., RetinaNet,
-arXiv:1708.02002; [2] Ren et al., Faster R-CNN, arXiv:1506.01497 (the code of boxes).
+arXiv:1708.02002; [2] Ren et al., Faster R-CNN, arXiv:1506.01497 (the code of boxes);
+[3] Liu et al., SSD, arXiv:1512.02325.
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-# Heights and widths of the anchors at a position, in strides of their level.
-Shapes = Sequence[Sequence[float]]
+# Heights and widths of the anchors at a position, in strides of their level; of all
+# levels, or of each.
+Shapes = Sequence[Sequence[float]] | Sequence[Sequence[Sequence[float]]]
+# The smallest and the largest box of SSD, as shares of the image, and the ratios of
+# width to height [3], as TensorFlow's own configurations of it on MobileNets have them.
+_SSD_SCALES, _SSD_RATIOS = (0.2, 0.95), (1.0, 2.0, 1 / 2, 3.0, 1 / 3)
 # Share of intersection over union from which an anchor is an object's, and below which
 # it is background ([1], section 4).
 POSITIVE, NEGATIVE = 0.5, 0.4
@@ -39,6 +44,38 @@ def anchor_shapes(
     )
 
 
+def ssd_shapes(
+    image_size: int, strides: Sequence[int]
+) -> tuple[tuple[tuple[float, float], ...], ...]:
+    """Heights and widths of SSD's anchors [3], in strides, for each level.
+
+    Their sizes rise evenly with the levels, whatever the strides; the finest level has
+    three anchors at a position, all others six.
+
+    Args:
+        image_size: height and width of the images.
+        strides: of the levels, finest first.
+    """
+    scales = [*np.linspace(*_SSD_SCALES, len(strides)), 1.0]
+    levels = []
+    for place, stride in enumerate(strides):
+        scale, ratios = scales[place], _SSD_RATIOS
+        boxes = [(math.sqrt(scale * scales[place + 1]), 1.0)]
+        if place == 0:
+            boxes, ratios = [(_SSD_SCALES[0] / 2, 1.0)], _SSD_RATIOS[1:3]
+        boxes = [*((scale, ratio) for ratio in ratios), *boxes]
+        factor = image_size / stride
+        levels.append(
+            tuple((factor * s / r**0.5, factor * s * r**0.5) for s, r in boxes)
+        )
+    return tuple(levels)
+
+
+def shapes_by_level(shapes: Shapes, levels: int) -> Sequence:
+    """The shapes of each level, where they are given for all or for each."""
+    return shapes if np.ndim(shapes[0][0]) else [shapes] * levels
+
+
 def make_anchors(
     height: int, width: int, strides: Sequence[int], shapes: Shapes
 ) -> np.ndarray:
@@ -48,12 +85,12 @@ def make_anchors(
     level of stride s lie at multiples of s, as the networks' convolutions do.
     """
     levels = []
-    for stride in strides:
+    for stride, own in zip(strides, shapes_by_level(shapes, len(strides)), strict=True):
         rows = np.arange(-(-height // stride)) * stride
         columns = np.arange(-(-width // stride)) * stride
         y, x = np.meshgrid(rows, columns, indexing="ij")
         centres = np.stack([y, x], axis=-1)[:, :, np.newaxis]
-        half = stride * np.asarray(shapes) / 2
+        half = stride * np.asarray(own) / 2
         boxes = np.concatenate([centres - half, centres + half], axis=-1)
         levels.append(boxes.reshape(-1, 4))
     return np.concatenate(levels).astype(np.float32)

@@ -1,14 +1,15 @@
-"""RetinaNet on any backbone by name.
+"""RetinaNet and SSD on any backbone by name.
 
-A feature pyramid on the backbone's levels, two heads that all levels share, anchors,
-and class-wise non-maximum suppression.
+RetinaNet is a feature pyramid on the backbone's levels, and two heads that all levels
+share; SSD the backbone's levels as they are, smaller and smaller ones after them, and
+heads for each. Of both come anchors and class-wise non-maximum suppression.
 
-Source: [1] Lin et al., RetinaNet, arXiv:1708.02002.
+Source: [1] Lin et al., RetinaNet, arXiv:1708.02002; [2] Liu et al., SSD,
+arXiv:1512.02325.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,14 +19,23 @@ import tensorflow as tf
 from slimnets import features, layers, necks
 from slimnets.end_points import EndPoints
 from slimnets.heads.backbones import build_backbone
-from slimnets.heads.boxes import Shapes, anchor_shapes, decode_boxes, make_anchors
+from slimnets.heads.boxes import (
+    Shapes,
+    anchor_shapes,
+    decode_boxes,
+    make_anchors,
+    shapes_by_level,
+)
 from slimnets.scopes import arg_scope
 
 # Shapes of the anchors at a position, where nothing else is said.
 RETINANET = anchor_shapes()
-# Share of anchors that are an object's, as the class head begins with it ([1], 4.1).
+# The class head begins with this share of anchors being an object's ([1], 4.1).
 PRIOR = 0.01
+PRIOR_BIAS = -math.log((1 - PRIOR) / PRIOR)
 LEVELS = ("C3", "C4", "C5")
+RETINANET_HEAD, SSD_HEAD = "retinanet", "ssd"
+DETECTOR_HEADS = (RETINANET_HEAD, SSD_HEAD)
 # Levels beyond are not the backbone's, but the pyramid's own ([1], section 4).
 _COARSEST = 5
 # In an image, as COCO counts them.
@@ -38,6 +48,7 @@ def detector(
     is_training: bool | tf.Tensor = False,
     *,
     backbone: str,
+    head: str = RETINANET_HEAD,
     levels: Sequence[str] = LEVELS,
     pyramid_depth: int = 64,
     head_convs: int = 2,
@@ -51,10 +62,12 @@ def detector(
         num_classes: number of classes.
         is_training: as of the backbone.
         backbone: a registered network with these levels.
-        levels: consecutive levels, finest first; those beyond C5 are the pyramid's.
-        pyramid_depth: channels of the pyramid and the heads.
+        head: `retinanet` or `ssd`.
+        levels: consecutive levels, finest first; those beyond C5 are the head's own.
+        pyramid_depth: channels of the pyramid, of what is beyond C5, and of the heads.
         head_convs: how many convolutions each head has before its last.
-        anchors: heights and widths of the anchors at a position, in strides.
+        anchors: heights and widths of the anchors at a position, in strides; of all
+            levels, or of each.
         **backbone_options: further arguments of the backbone.
 
     Returns:
@@ -66,56 +79,70 @@ def detector(
         ValueError, KeyError: for a network or level that is not there.
     """
     # Before anything is built, because a wrong level should be a short message.
+    if head not in DETECTOR_HEADS:
+        raise ValueError(f"head={head!r}; allowed are {', '.join(DETECTOR_HEADS)}.")
     own = [level for level in levels if _number(level) <= _COARSEST]
     features.feature_info(backbone, levels=own, normalized=True)
     end_points = build_backbone(backbone, images, is_training, **backbone_options)
     found = features.features(end_points, own, normalized=True)
-    pyramid = necks.feature_pyramid(
-        found, pyramid_depth, max_level=_number(levels[-1]), scope="neck"
-    )
+    pyramid = _pyramid(head, found, pyramid_depth, _number(levels[-1]), is_training)
     end_points.update(pyramid)
-    sizes = {"classes": num_classes, "boxes": 4}
-    heads = {
-        name: functools.partial(
-            _head,
-            name=name,
-            size=size,
-            depth=pyramid_depth,
-            convs=head_convs,
-            per_position=len(anchors),
-        )
-        for name, size in sizes.items()
-    }
-    outputs = {
-        name: tf.concat([head(net) for net in pyramid.values()], axis=1)
-        for name, head in heads.items()
-    }
+    shapes = shapes_by_level(anchors, len(levels))
+    outputs = {}
+    for name, size in (("classes", num_classes), ("boxes", 4)):
+        parts = []
+        for (level, net), own_shapes in zip(pyramid.items(), shapes, strict=True):
+            # All levels share RetinaNet's, and each has its own of SSD's.
+            scope = f"{name}_head/{level}" if head == SSD_HEAD else f"{name}_head"
+            bias = PRIOR_BIAS if name == "classes" else 0.0
+            net = _before_last(net, scope, pyramid_depth, head_convs)
+            parts.append(_last(net, scope, size, len(own_shapes), bias))
+        outputs[name] = tf.concat(parts, axis=1)
     return outputs, end_points
 
 
 # What of its variables is not the backbone's, and what is of its classes.
 detector.head_scopes = ("neck", "classes_head", "boxes_head")
-detector.class_scopes = ("classes_head/output",)
+detector.class_scopes = ("classes_head(/P[0-9]+)?/output",)
 
 
 def _number(level: str) -> int:
     return int(level[1:])
 
 
-def _head(
-    net: tf.Tensor, name: str, size: int, depth: int, convs: int, per_position: int
-) -> tf.Tensor:
-    """One of the two heads on one level: `[batch, positions * anchors, size]`."""
-    height, width = net.shape[1:3]
-    bias = -math.log((1 - PRIOR) / PRIOR) if name == "classes" else 0.0
+def _pyramid(
+    head: str,
+    found: Mapping[str, tf.Tensor],
+    depth: int,
+    coarsest: int,
+    is_training: bool | tf.Tensor,
+) -> dict[str, tf.Tensor]:
+    """What the heads look at, by level."""
+    if head == RETINANET_HEAD:
+        return necks.feature_pyramid(found, depth, max_level=coarsest, scope="neck")
+    with arg_scope([layers.batch_norm], is_training=is_training, decay=0.9, scale=True):
+        return necks.smaller_levels(found, depth, coarsest, scope="neck")
+
+
+def _before_last(net: tf.Tensor, scope: str, depth: int, convs: int) -> tf.Tensor:
+    """The convolutions of a head before its last."""
     with (
-        tf.compat.v1.variable_scope(f"{name}_head", reuse=tf.compat.v1.AUTO_REUSE),
+        tf.compat.v1.variable_scope(scope, reuse=tf.compat.v1.AUTO_REUSE),
         arg_scope([layers.group_norm], groups=math.gcd(depth, 16)),
     ):
         for index in range(1, convs + 1):
             net = layers.conv2d(
                 net, depth, 3, normalizer_fn=layers.group_norm, scope=f"conv{index}"
             )
+    return net
+
+
+def _last(
+    net: tf.Tensor, scope: str, size: int, per_position: int, bias: float
+) -> tf.Tensor:
+    """What a head gives on one level: `[batch, positions * per_position, size]`."""
+    height, width = net.shape[1:3]
+    with tf.compat.v1.variable_scope(scope, reuse=tf.compat.v1.AUTO_REUSE):
         net = layers.conv2d(
             net,
             per_position * size,

@@ -187,7 +187,10 @@ def _of_weights(path: str | WeightsReader, name: str, opening: Opening) -> Subje
     names = opening.names(n for n in weights if n not in weights.bookkeeping)
     shapes = {name: weights.shapes[tensor] for name, tensor in names.items()}
     known = weights.metadata.get("model_name")
-    network = known and (known, weights.metadata.get("network_options", {}))
+    # Of a head, the name and its options are not of one function.
+    is_head = "task" in weights.metadata
+    network = (known, weights.metadata.get("network_options", {}))
+    network = network if known and not is_head else None
     reader = _Named(weights, names) if opening.changes_names else weights
     return Subject(name, None, shapes, reader.__getitem__, reader, network)
 

@@ -62,6 +62,19 @@ class DetectionEvaluation:
         return f"{', '.join(numbers)} ({self.images} test images)"
 
 
+def coco_tools() -> tuple[Any, Any]:
+    """Returns pycocotools' COCO and COCOeval.
+
+    Raises:
+        ImportError: without pycocotools.
+    """
+    extras.require("Average precision needs", "detection", "pycocotools.coco")
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    return COCO, COCOeval
+
+
 # The order of pycocotools' numbers behind AP, AP50 and AP75.
 _FURTHER = (
     "AP small", "AP medium", "AP large", "AR 1", "AR 10", "AR 100", "AR small",
@@ -84,10 +97,7 @@ def average_precision(
     Raises:
         ImportError: without pycocotools.
     """
-    extras.require("Average precision needs", "detection", "pycocotools.coco")
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
-
+    coco_class, evaluation_class = coco_tools()
     annotations = [
         {
             **annotation(image, box, label + 1),
@@ -109,7 +119,7 @@ def average_precision(
         return DetectionEvaluation(0.0, 0.0, 0.0, len(truth), class_aps=nothing)
     # pycocotools reports on standard output.
     with contextlib.redirect_stdout(io.StringIO()):
-        coco = COCO()
+        coco = coco_class()
         coco.dataset = {
             "info": {},
             "images": [{"id": image + 1} for image in range(len(truth))],
@@ -120,7 +130,7 @@ def average_precision(
             ],
         }
         coco.createIndex()
-        evaluation = COCOeval(coco, coco.loadRes(results), "bbox")
+        evaluation = evaluation_class(coco, coco.loadRes(results), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()

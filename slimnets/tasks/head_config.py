@@ -33,6 +33,7 @@ _INPUT = frozenset(field.name for field in dataclasses.fields(InputConfig))
 UNUSED = _OF_CLASSES | _INPUT - _OF_COMPOSED - _OF_PHOTOS
 _EPOCHS = frozenset({"number_of_epochs", "warmup_epochs", "decay_epochs"})
 COMPOSED = "digits"
+_DETECTORS = ("retinanet", "ssd")
 COMPOSED_SIZE, PHOTO_SIZE = 128, 512
 # A digit is higher than wide, and at most as large as the coarsest level's anchors.
 DIGIT_ANCHORS = tuple(
@@ -163,25 +164,34 @@ class DetectionConfig(HeadConfig):
     # fmt: off
     dataset_name: str = setting(COMPOSED, DATA, _OWN.format("your own: coco (JSON), "
         "voc (XML), or records (TFRecords of the Object Detection API)"))
-    finest_level: int = setting(3, REST, "The finest level that is searched, "
-        "3 for C3.")
+    head: str = setting("retinanet", REST, "retinanet, or ssd as on MobileNets.",
+        choices=_DETECTORS)
+    finest_level: int | None = setting(None, REST, "The finest level that is searched, "
+        "3 for C3; 3 by default, of ssd 4.")
     coarsest_level: int | None = setting(None, REST, "The coarsest one; 7 by default, "
-        "beyond the backbone's, of composed images 5.")
-    pyramid_depth: int = setting(64, REST, "Channels of the pyramid and the heads.",
-        least=1)
-    head_convs: int = setting(2, REST, "Convolutions of each head before its last.",
-        least=0)
-    anchor_scale: float | None = setting(None, REST, "Side of the smallest anchor, in "
-        "strides of its level; 4 by default, less for small objects. Composed images "
-        "have anchors of their own.", above=0)
+        "beyond the backbone's, of composed images 5, of ssd 9, as far as images have "
+        "room for it.")
+    pyramid_depth: int = setting(64, REST, "Channels of the pyramid, of levels beyond "
+        "C5, and of the heads.", least=1)
+    head_convs: int | None = setting(None, REST, "Convolutions of each head before its "
+        "last; 2 by default, of ssd none.", least=0)
+    anchor_scale: float | None = setting(None, REST, "Side of the smallest anchor of "
+        "retinanet, in strides of its level; 4 by default, less for small objects. "
+        "Composed images have anchors of their own.", above=0)
     # fmt: on
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 1 <= self.finest_level <= self._coarsest:
+        finest, coarsest = self._ends
+        if not 1 <= finest <= coarsest:
             raise ValueError(
-                f"finest_level={self.finest_level}, coarsest_level="
-                f"{self._coarsest}; allowed is 1 <= finest <= coarsest."
+                f"finest_level={finest}, coarsest_level={coarsest}; allowed is 1 <= "
+                "finest <= coarsest."
+            )
+        if self.anchor_scale is not None and self._is_ssd:
+            raise ValueError(
+                f"anchor_scale={self.anchor_scale} is of no effect with head=ssd, "
+                "whose anchors are shares of the images."
             )
 
     @property
@@ -193,26 +203,45 @@ class DetectionConfig(HeadConfig):
         return super()._of_photos | {"anchor_scale"}
 
     @property
-    def _coarsest(self) -> int:
-        usual = 5 if self.is_composed else 7
-        return usual if self.coarsest_level is None else self.coarsest_level
+    def _is_ssd(self) -> bool:
+        return self.head == "ssd"
+
+    @property
+    def _ends(self) -> tuple[int, int]:
+        """The finest and the coarsest level."""
+        usual = (3, 5 if self.is_composed else 7)
+        if self._is_ssd:
+            # The coarsest at which an image is more than one position wide, or C5.
+            usual = (4, max(5, min(9, (self.image_size - 1).bit_length())))
+        given = (self.finest_level, self.coarsest_level)
+        finest, coarsest = (
+            own if value is None else value
+            for value, own in zip(given, usual, strict=True)
+        )
+        return finest, coarsest
 
     @property
     def levels(self) -> tuple[str, ...]:
-        return tuple(f"C{n}" for n in range(self.finest_level, self._coarsest + 1))
+        finest, coarsest = self._ends
+        return tuple(f"C{n}" for n in range(finest, coarsest + 1))
 
     @property
     def head_options(self) -> dict[str, Any]:
         """The arguments of `heads.detector`."""
-        from slimnets.heads.boxes import anchor_shapes
+        from slimnets.heads.boxes import anchor_shapes, ssd_shapes
 
         shapes = DIGIT_ANCHORS
-        if not self.is_composed:
+        if self._is_ssd:
+            strides = [2 ** int(level[1:]) for level in self.levels]
+            shapes = ssd_shapes(self.image_size, strides)
+        elif not self.is_composed:
             shapes = anchor_shapes(self.anchor_scale or 4.0)
+        convs = 0 if self._is_ssd else 2
         return {
+            "head": self.head,
             "levels": self.levels,
             "pyramid_depth": self.pyramid_depth,
-            "head_convs": self.head_convs,
+            "head_convs": convs if self.head_convs is None else self.head_convs,
             "anchors": shapes,
         }
 
@@ -230,7 +259,7 @@ class SegmentationConfig(HeadConfig):
         "decoder.", least=1)
     decoder_levels: str = setting("2", REST, "The levels that the decoder sees, "
         "coarsest first: 3,1 for C3 and C1; empty for no decoder.")
-    ignore_label: int = setting(255, REST, "The number in masks that is no class.")
+    ignore_label: int = setting(255, DATA, "The number in masks that is no class.")
     # fmt: on
 
     def __post_init__(self) -> None:

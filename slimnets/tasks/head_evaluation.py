@@ -89,11 +89,13 @@ def evaluate_head(
             f"{trained.path} does not tell its dataset: give dataset_name."
         )
     if name == COMPOSED:
-        if dataset_dir or split:
-            raise ValueError(
-                f"dataset_dir={dataset_dir} and split={split} are of no effect with "
-                f"dataset_name={COMPOSED}, whose images are composed."
-            )
+        given = {"dataset_dir": dataset_dir, "dataset_split_name": split}
+        for setting, value in given.items():
+            if value:
+                raise ValueError(
+                    f"{setting}={value} is of no effect with dataset_name={COMPOSED}, "
+                    "whose images are composed."
+                )
         return HeadMeasure(_evaluate_composed(trained))
     if dataset_dir is None and name == known.get("dataset_name"):
         dataset_dir = known.get("dataset_dir")

@@ -57,7 +57,7 @@ def draw_boxes(
     font = fonts.load_default(max(_LEAST_TEXT, max(pixels.shape[:2]) // 50))
     # The first colour is the background's.
     colours = palette(len(label_names) + 1)[1:]
-    wide = max(1, max(pixels.shape[:2]) // 300)
+    wide = max(1, max(pixels.shape[:2]) // 150)
     for i in reversed(range(len(boxes))):
         top, left, bottom, right = boxes[i].tolist()
         colour = tuple(colours[classes[i]].tolist())

@@ -115,7 +115,7 @@ def _check_classes(
     if label_names is None or not theirs or tuple(theirs) == tuple(label_names):
         return
     for scope in getattr(model.network_function, "class_scopes", ()):
-        names = [name for name in model.variables_by_name if _in(name, [scope])]
+        names = [n for n in model.variables_by_name if re.match(f"{scope}/", n)]
         if not all(any(re.fullmatch(p, name) for p in patterns) for name in names):
             raise ValueError(
                 f"{weights.prefix} has the classes {listed(theirs, _NAMED)}, and the "

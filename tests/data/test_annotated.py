@@ -3,11 +3,13 @@
 import json
 import pathlib
 import random
+import re
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from slimnets.cli import main
 from slimnets.data import get_preprocessing
 from slimnets.data.annotated import BOXES, IGNORED, MASKS, open_annotated
 from slimnets.data.annotated_batches import Jitter, Move, annotated_batches
@@ -315,3 +317,55 @@ def test_batches_are_a_function_of_seed_and_step(tmp_path):
     assert not np.array_equal(whole[0][0], take(4, 0, 1)[0][0])
     with pytest.raises(ValueError, match="batch_size=6 must be from 1 to 5"):
         annotated_batches(source, BOXES, recipe, seed=0, image_size=32, batch_size=6)
+
+
+def test_check_data_counts_objects_and_names_what_is_wrong(tmp_path, capsys):
+    pytest.importorskip("PIL")
+    root = scenes.write_voc(tmp_path / "voc", {"train": 3, "val": 2})
+    (root / "JPEGImages" / "000001.png").write_bytes(b"no image")
+    (root / "JPEGImages" / "000003.png").write_bytes(
+        (root / "JPEGImages" / "000002.png").read_bytes()
+    )
+    flags = ["check-data", str(root), "--dataset_name=voc"]
+    assert main.main(flags) == 0
+    out = capsys.readouterr().out
+    assert "000001.png cannot be used" in out
+    assert re.search(r"in train and val: .*000002.png = .*000003.png", out)
+    count = sum((scenes.scene(i)[2] == 0).sum() for i in (0, 2))
+    assert re.search(rf"train: 3 images, 1 of no use.*\n  disc +{count}\n", out)
+    assert main.main([*flags, "--annotations=masks"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"train: 3 images, 1 of no use.*\n  background +2\n", out)
+    assert main.main([*flags, "--label_feature=x"]) == 2
+    assert "--label_feature is of no effect with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [BOXES, MASKS])
+def test_records_that_are_made_are_read_again(tmp_path, capsys, kind):
+    pytest.importorskip("PIL")
+    data = scenes.write_voc(tmp_path / "voc", {"train": 4, "val": 2})
+    output = tmp_path / "records"
+    flags = [f"--dataset_dir={data}", f"--output={output}", "--dataset_name=voc"]
+    flags += [f"--annotations={kind}", "--num_shards=2"]
+    assert main.main(["make-records", *flags]) == 0
+    assert (
+        "4 train images in 2 files, 2 val images in 1 files" in capsys.readouterr().out
+    )
+    assert (output / "label_map.pbtxt").exists() == (kind == BOXES)
+    first = open_annotated("voc", kind, str(data))
+    again = open_annotated("records", kind, str(output))
+    assert again.label_names == first.label_names
+    assert dict(again.splits) == dict(first.splits) and again.test_split == "val"
+    for split in first.splits:
+        one, two = first.source(split), again.source(split)
+        photos = {two.load(i).pixels.tobytes(): two.load(i) for i in range(two.number)}
+        for index in range(one.number):
+            photo = one.load(index)
+            other = photos[photo.pixels.tobytes()]
+            if kind == MASKS:
+                np.testing.assert_array_equal(other.mask, photo.mask)
+                continue
+            for mine, theirs in zip(photo.objects[:3], other.objects, strict=False):
+                np.testing.assert_allclose(theirs, mine, atol=1e-4)
+    assert main.main(["make-records", *flags, "--layout=flowers"]) == 2
+    assert "is for --dataset_name=folder alone" in capsys.readouterr().err

@@ -16,6 +16,8 @@ from slimnets.tasks import detection
 from slimnets.tasks.average_precision import Found, average_precision
 from slimnets.tasks.detection import Detection
 from slimnets.tasks.head_config import DIGIT_ANCHORS, DetectionConfig
+from slimnets.tasks.head_evaluation import evaluate_head
+from slimnets.trained import open_trained
 from slimnets.training import evaluate_checkpoint, train
 from tests.helpers import v1
 
@@ -240,6 +242,10 @@ def test_training_takes_steps_goes_on_and_measures(tmp_path):
     )  # fmt: skip
     result = train(config, Detection(), show=False)
     assert 0 <= result.evaluation.ap50 <= 1 and result.evaluation.images == 2
+    trained = open_trained(tmp_path)
+    assert evaluate_head(trained).evaluation == result.evaluation
+    with pytest.raises(ValueError, match="dataset_dir=x is of no effect with"):
+        evaluate_head(trained, dataset_dir="x")
     frozen = [v for v in result.model.trainable_variables if "block1/" in v.name]
     assert not frozen
     assert train(config, Detection(), show=False).first_step == 2
@@ -303,3 +309,83 @@ def test_batches_go_on_where_they_are_told():
         composed.Composition(min_side=4)
     with pytest.raises(ValueError, match="min_objects=3"):
         composed.Composition(min_objects=3, max_objects=2)
+
+
+# SSD.
+
+
+def test_ssds_anchors_are_those_of_tensorflows_configurations():
+    """Of 300 pixels and six levels, as create_ssd_anchors of the Object Detection API
+    has them with its defaults: shares of the image."""
+    strides = [2**n for n in range(4, 10)]
+    shapes = boxes_of.ssd_shapes(300, strides)
+    assert [len(level) for level in shapes] == [3, 6, 6, 6, 6, 6]
+    shares = [
+        np.array(level) * stride / 300
+        for level, stride in zip(shapes, strides, strict=True)
+    ]
+    first = {tuple(np.round(pair, 4)) for pair in shares[0]}
+    assert first == {(0.1, 0.1), (0.1414, 0.2828), (0.2828, 0.1414)}
+    second = {tuple(np.round(pair, 4)) for pair in shares[1]}
+    assert (0.35, 0.35) in second and (round((0.35 * 0.5) ** 0.5, 4),) * 2 in second
+    assert (round(0.35 / 3**0.5, 4), round(0.35 * 3**0.5, 4)) in second
+    assert np.isclose(shares[-1], (0.95) ** 0.5).any()
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    ["mobilenet_v2_035", pytest.param("resnet18", marks=pytest.mark.slow)],
+)
+def test_ssd_has_heads_of_its_own_for_each_level(backbone):
+    levels = ["C4", "C5", "C6", "C7"]
+    shapes = boxes_of.ssd_shapes(65, [16, 32, 64, 128])
+    with tf.Graph().as_default():
+        images = v1.placeholder(tf.float32, [2, 65, 65, 3])
+        outputs, end_points = detector(
+            images, 3, True, backbone=backbone, head="ssd", levels=levels,
+            pyramid_depth=8, head_convs=0, anchors=shapes,
+        )  # fmt: skip
+        anchors = boxes_of.make_anchors(65, 65, (16, 32, 64, 128), shapes)
+        assert outputs["classes"].shape == [2, len(anchors), 3]
+        assert end_points["P7"].shape == [2, 1, 1, 8]
+        names = {v.op.name for v in v1.trainable_variables()}
+        for level in range(4, 8):
+            assert f"classes_head/P{level}/output/weights" in names
+        assert "neck/narrow7/weights" in names and "neck/lateral5/weights" not in names
+        losses, _ = detection.detection_losses(
+            outputs, tf.constant(anchors), tf.constant([[[0.0, 0, 20, 20]]] * 2),
+            tf.constant([[1]] * 2), mined=True,
+        )  # fmt: skip
+        gradients = tf.gradients(losses, v1.trainable_variables())
+    assert all(gradient is not None for gradient in gradients)
+
+
+def test_the_hardest_of_background_count_as_often_as_is_said(rng):
+    """Of 60 anchors one is the object's; three more count, whose losses are largest."""
+    anchors = np.zeros((60, 4), "f")
+    anchors[:, :2] = np.arange(60)[:, None] * 30
+    anchors[:, 2:] = anchors[:, :2] + 20
+    logits = rng.normal(size=(1, 60, 2)).astype("f")
+    outputs = {"classes": tf.constant(logits), "boxes": tf.zeros([1, 60, 4])}
+    boxes, labels = tf.constant(anchors[np.newaxis, 5:6]), tf.constant([[1]])
+    found, _ = detection.detection_losses(
+        outputs, tf.constant(anchors), boxes, labels, mined=True
+    )
+    of_background = np.logaddexp(0, logits[0]).sum(-1)
+    own = np.logaddexp(0, logits[0, 5, 0]) + np.logaddexp(0, -logits[0, 5, 1])
+    hardest = np.sort(np.delete(of_background, 5))[-3:]
+    np.testing.assert_allclose(found[0], own + hardest.sum(), rtol=1e-5)
+
+
+def test_levels_of_ssd_fit_the_images():
+    def levels(**changes):
+        made = DetectionConfig(
+            model_name="mobilenet_v2", train_dir="x", head="ssd", **changes
+        )
+        return made.levels
+
+    assert levels(train_image_size=300) == tuple(f"C{n}" for n in range(4, 10))
+    assert levels(train_image_size=96) == ("C4", "C5", "C6", "C7")
+    assert levels(train_image_size=96, coarsest_level=5) == ("C4", "C5")
+    with pytest.raises(ValueError, match="head='yolo'; allowed are retinanet, ssd"):
+        DetectionConfig(model_name="resnet18", train_dir="x", head="yolo")

@@ -144,25 +144,31 @@ def test_classes_are_matched_by_their_names(detector_run, tmp_path):
         evaluate_head(trained, dataset_name="voc", dataset_dir=str(voc))
 
 
-def test_an_exported_detector_finds_the_same_boxes(finding, coco, tmp_path):
+@pytest.mark.parametrize("raw", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_an_exported_detector_finds_the_same_boxes(finding, tmp_path, raw):
     find = finder_of(finding)
     photos = [find.prepare(scenes.scene(i)[0]) for i in (4, 5, 6)]
     wanted = find(photos)
     assert min(len(found["boxes"]) for found in wanted) > 5
-    for raw in (False, True):
-        path = str(tmp_path / f"raw_{raw}")
-        export_trained(finding, path, format="saved_model", raw_outputs=raw)
-        names = {"boxes", "scores"} if raw else {"boxes", "scores", "classes", "number"}
-        assert set(export.load(path).metadata["outputs"]) == names
-        exported = open_trained(path)
-        for found, own in zip(finder_of(exported)(photos), wanted, strict=True):
-            np.testing.assert_allclose(found["boxes"], own["boxes"], atol=1e-3)
-            np.testing.assert_allclose(found["scores"], own["scores"], atol=1e-5)
-            np.testing.assert_array_equal(found["classes"], own["classes"])
+    path = str(tmp_path / "detector")
+    export_trained(finding, path, format="saved_model", raw_outputs=raw)
+    names = {"boxes", "scores"} if raw else {"boxes", "scores", "classes", "number"}
+    assert set(export.load(path).metadata["outputs"]) == names
+    for found, own in zip(finder_of(open_trained(path))(photos), wanted, strict=True):
+        np.testing.assert_allclose(found["boxes"], own["boxes"], atol=1e-3)
+        np.testing.assert_allclose(found["scores"], own["scores"], atol=1e-5)
+        np.testing.assert_array_equal(found["classes"], own["classes"])
+
+
+def test_what_a_format_cannot_hold_of_a_detector_is_said(finding, tmp_path):
     with pytest.raises(ValueError, match="tflite has no non-maximum suppression: give"):
         export_trained(finding, str(tmp_path / "x.tflite"), format="tflite")
+    with pytest.raises(ValueError, match="keras cannot hold the named outputs of det"):
+        export_trained(finding, str(tmp_path / "x.keras"), format="keras")
     with pytest.raises(ValueError, match="neither in precision=int8 nor measured"):
         export_trained(finding, str(tmp_path / "m"), format="onnx", measure=True)
+    with pytest.raises(ValueError, match="levels are not for detection"):
+        export_trained(finding, str(tmp_path / "m"), format="onnx", levels=["C3"])
 
 
 @pytest.mark.parametrize("raw", [False, True])
@@ -281,6 +287,8 @@ def test_evaluate_prints_and_writes(detector_run, tmp_path, capsys):
     assert "--views is of no effect with" in capsys.readouterr().err
     assert main.main(["diagnose", flags[0]]) == 2
     assert "of detection, not of classification" in capsys.readouterr().err
+    assert main.main(["convert", flags[0], f"--output={tmp_path / 'other'}"]) == 2
+    assert "of detection on resnet_v1_cifar_20, and other" in capsys.readouterr().err
 
 
 @pytest.mark.slow
