@@ -87,7 +87,7 @@ def small(images, num_classes=None, is_training=False):
                 net = inverted_residual(net, 8, expansion=2, scope="unit_2")
         net = layers.avg_pool2d(net, 4, scope="pool")
         return layers.fully_connected(
-            layers.flatten(net), num_classes, activation_fn=None, scope="head"
+            layers.flatten(net), num_classes, activation_fn=None, scope="logits"
         )
 
 
@@ -109,7 +109,7 @@ def test_a_delay_of_steps_and_layers_of_floats():
     np.testing.assert_allclose(late(IMAGES), plain(IMAGES), 1e-4, 1e-5)
     own = {n for n in late.variables_by_name if n not in plain.variables_by_name}
     assert {n.rpartition("/fake_quantized")[0] for n in own} == {
-        "inputs", "preact/outputs", "pool/means", "head", "head/outputs",
+        "inputs", "preact/outputs", "pool/means", "logits", "logits/outputs",
     }  # fmt: skip
     for name, variable in late.variables_by_name.items():
         if name.endswith("/step"):
@@ -156,7 +156,7 @@ def test_int8_gives_what_the_network_gives(model, format, tmp_path):
         model, path, format=format, precision="int8", input_shape=IMAGES.shape
     )
     high, low = (
-        float(model.variable_by_name(f"head/outputs/fake_quantized/{name}"))
+        float(model.variable_by_name(f"logits/outputs/fake_quantized/{name}"))
         for name in ("max", "min")
     )
     difference = export.load(path)(IMAGES)["logits"] - model(IMAGES)

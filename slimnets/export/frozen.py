@@ -118,16 +118,19 @@ def freeze(
             input_shape,
             lambda shape, name: tf.compat.v1.placeholder(tf.float32, shape, name),
         )
-        outputs = tuple(_build(model, inputs, placeholder, levels))
+        built = _build(model, inputs, placeholder, levels)
+        # TensorFlow gives no operation the name of a scope, such as a layer's.
+        named = {value.op.name: name for name, value in built.items()}
         names = [p.op.name for p in tf.nest.flatten(inputs)]
         graph_def = tf.compat.v1.GraphDef()
         graph_def.CopyFrom(graph.as_graph_def())
         specs = {n: tf.TensorSpec(_shape_of(graph, n), tf.float32, n) for n in names}
     # The values come last, so that there is one copy of them.
     for node in graph_def.node:
+        node.name = named.get(node.name, node.name)
         if node.name in made:
             set_constant(node, variables[made[node.name]].numpy())
-    return Frozen(graph_def, specs, outputs, made)
+    return Frozen(graph_def, specs, tuple(built), made)
 
 
 def as_function(

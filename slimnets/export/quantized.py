@@ -70,9 +70,9 @@ def norms_to_layers(graph: NodeGraph) -> None:
 
 def scales_of(graph: NodeGraph, node: NodeDef) -> np.ndarray | None:
     """Returns the scale of each output's weights, `[outputs]`; None if they are not
-    whole multiples of one, or are of no layer."""
+    whole multiples of one in float32, or are of no layer."""
     weights = weights_of(graph, node)
-    if weights is None or node.attr["transpose_b"].b:
+    if weights is None or weights.dtype != np.float32 or node.attr["transpose_b"].b:
         return None
     columns = outputs_last(node, weights)
     columns = columns.reshape(-1, columns.shape[-1])

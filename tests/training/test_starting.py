@@ -46,12 +46,17 @@ def test_a_new_run_takes_weights_but_those_excluded(config, source):
 
 def test_a_network_of_floats_goes_on_for_int8(config, source, capfd):
     run = config("new", checkpoint_path=source.train_dir, quantize_delay=0,
-                 float_layers=".*/logits", learning_rate=1e-30, **ENDED)  # fmt: skip
+                 float_layers=".*/logits", learning_rate=1e-30,
+                 moving_average_decay=0.9, **ENDED)  # fmt: skip
     train(run)
     assert "new: fake_quantized" in capfd.readouterr().err
     before, after = final(source), final(run)
-    new = {name for name in after if name not in before and "optimizer" not in name}
-    place = "tiny/conv1/outputs/fake_quantized"
+    place, average = "tiny/conv1/outputs/fake_quantized", "/ExponentialMovingAverage"
+    new = {n for n in after if n not in before and not n.startswith("optimizer/")}
+    assert {n for n in new if n.endswith(average) and place in n} == {
+        f"{place}/min{average}", f"{place}/max{average}",
+    }  # fmt: skip
+    new = {name for name in new if not name.endswith(average)}
     assert new == {f"{place}/{name}" for name in ("min", "max", "step")}
     assert after[f"{place}/step"] == 1
     trained = open_trained(run.train_dir)
