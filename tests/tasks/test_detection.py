@@ -387,5 +387,5 @@ def test_levels_of_ssd_fit_the_images():
     assert levels(train_image_size=300) == tuple(f"C{n}" for n in range(4, 10))
     assert levels(train_image_size=96) == ("C4", "C5", "C6", "C7")
     assert levels(train_image_size=96, coarsest_level=5) == ("C4", "C5")
-    with pytest.raises(ValueError, match="head='yolo'; allowed are retinanet, ssd"):
+    with pytest.raises(ValueError, match="head='yolo' is not one of retinanet, ssd"):
         DetectionConfig(model_name="resnet18", train_dir="x", head="yolo")

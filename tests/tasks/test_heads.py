@@ -253,7 +253,7 @@ def test_predict_writes_coco_and_pictures(finding, coco, tmp_path, capsys):
     for flag, message in (
         ("--top=2", "--top=2 is of no effect with"),
         (f"--masks={tmp_path}", "which is of detection"),
-        ("--least_score=2", "--least_score=2.0; allowed is 0 to 1"),
+        ("--least_score=2", "--least_score=2.0 must be in [0, 1]"),
     ):
         assert main.main(["predict", str(coco / "val"), *flags[:2], flag]) == 2
         assert message in capsys.readouterr().err
