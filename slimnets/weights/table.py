@@ -154,7 +154,7 @@ def _unknown(name: str, network: str | None, rows: Sequence[PublicWeights]) -> s
         near = did_you_mean(name, _names(rows))
         return (
             f"There are no public weights named {name!r}.{near} "
-            "slimnets.weights.list_weights() names all."
+            "`slimnets weights` lists all."
         )
     if not rows:
         return f"weights={name!r}: no public weights of {network} are known."
