@@ -81,14 +81,21 @@ def _measure_one(work: Work, compare: Sequence[str], turns: int) -> list[Result]
     ).multiply_adds
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory())
-        _prepare(work, names, directory)
+        errors = _prepare(work, names, directory)
         # Made one after the other: building is timed too.
         children = {
-            name: stack.enter_context(Child(name, work, directory)) for name in names
+            name: stack.enter_context(Child(name, work, directory))
+            for name in names
+            if name not in errors
         }
-        if error := children[OWN].about.get("error"):
-            raise RuntimeError(f"slimnets cannot run {work}: {error}")
-        running = [name for name in names if "error" not in children[name].about]
+        errors |= {
+            name: child.about["error"]
+            for name, child in children.items()
+            if "error" in child.about
+        }
+        if OWN in errors:
+            raise RuntimeError(f"slimnets cannot run {work}: {errors[OWN]}")
+        running = [name for name in names if name not in errors]
         for _ in range(turns):
             for name in running:
                 children[name].take_turn()
@@ -97,28 +104,39 @@ def _measure_one(work: Work, compare: Sequence[str], turns: int) -> list[Result]
     if MATMUL in running:
         rate = children[MATMUL].matrix_rate()
     return [
-        result_of(name, work, child.about, child.turns, own.turns, counted, rate)
-        for name, child in children.items()
+        Result(name, work, error=errors[name])
+        if name in errors
+        else result_of(
+            name,
+            work,
+            children[name].about,
+            children[name].turns,
+            own.turns,
+            counted,
+            rate,
+        )
+        for name in names
         if name != MATMUL
     ]
 
 
-def _prepare(work: Work, names: Sequence[str], directory: str) -> None:
-    """Exports what the subjects load. Raises RuntimeError if that fails."""
+def _prepare(work: Work, names: Sequence[str], directory: str) -> dict[str, str]:
+    """Exports what the subjects load. Returns what went wrong, by subject."""
     loading = [name for name in names if file_of(name, work, directory)]
     # A peer that is not installed says so itself.
     if not all(map(importlib.util.find_spec, _ONNX_PACKAGES)):
         loading = [name for name in loading if name != "onnxruntime"]
-    if not loading:
-        return
     text = json.dumps(dataclasses.asdict(work))
     program = [sys.executable, "-m", "slimnets.benchmarking.prepare", text, directory]
-    done = subprocess.run(
-        [*program, *loading], capture_output=True, text=True, env=_environment(work)
-    )
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:]
-        raise RuntimeError(f"Cannot export {work}: {' '.join(last)[:300]}")
+    errors = {}
+    for name in loading:
+        done = subprocess.run(
+            [*program, name], capture_output=True, text=True, env=_environment(work)
+        )
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:]
+            errors[name] = f"it cannot be exported: {' '.join(last)[:300]}"
+    return errors
 
 
 def _environment(work: Work) -> dict[str, str]:

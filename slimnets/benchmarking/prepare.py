@@ -1,6 +1,6 @@
 """Exports a network for a comparison, in a process whose memory nobody measures.
 
-python -m slimnets.benchmarking.prepare WORK DIRECTORY [SUBJECT ...]
+python -m slimnets.benchmarking.prepare WORK DIRECTORY SUBJECT
 """
 
 from __future__ import annotations
@@ -18,29 +18,28 @@ from slimnets.export import export_model
 _CALIBRATION_IMAGES = 8
 
 
-def main(text: str, directory: str, *subjects: str) -> None:
-    """Writes what each subject loads."""
+def main(text: str, directory: str, subject: str) -> None:
+    """Writes what a subject loads."""
     work = Work(**json.loads(text))
     model = slimnets.Model(work.network, num_classes=work.num_classes, seed=0)
     sizes = [work.image_size, work.image_size, 3]
     model.build([None, *sizes])
     as_trained(model)
     images = np.random.default_rng(0).normal(size=[_CALIBRATION_IMAGES, 1, *sizes])
-    for subject in subjects:
-        file = file_of(subject, work, directory)
-        # StableHLO has no free sizes.
-        batch = work.batch_size if file.format == "stablehlo" else None
-        export_model(
-            model,
-            file.path,
-            format=file.format,
-            input_shape=[batch, *sizes],
-            precision=file.precision,
-            levels=[],
-            calibration=images if file.precision == "int8" else (),
-            # Weights are random here: how far rounding carries says nothing.
-            tolerance=1.0,
-        )
+    file = file_of(subject, work, directory)
+    # StableHLO has no free sizes.
+    batch = work.batch_size if file.format == "stablehlo" else None
+    export_model(
+        model,
+        file.path,
+        format=file.format,
+        input_shape=[batch, *sizes],
+        precision=file.precision,
+        levels=[],
+        calibration=images if file.precision == "int8" else (),
+        # Weights are random here: how far rounding carries says nothing.
+        tolerance=1.0,
+    )
 
 
 def as_trained(model: slimnets.Model) -> None:

@@ -124,6 +124,19 @@ def _rsqrt(writer: Writer, node: NodeDef) -> None:
     writer.emit("Reciprocal", [root], node.name, first=first)
 
 
+def _square(writer: Writer, node: NodeDef) -> None:
+    first = writer.is_first(node)
+    writer.emit("Mul", [writer.get(node, first=first)] * 2, node.name, first=first)
+
+
+def _erfc(writer: Writer, node: NodeDef) -> None:
+    first, error = writer.is_first(node), f"{node.name}/erf"
+    dtype = tf.as_dtype(node.attr["T"].type).as_numpy_dtype
+    one = writer.constant(f"erfc/{np.dtype(dtype)}/one", np.array(1, dtype))
+    writer.emit("Erf", [writer.get(node, first=first)], error, first=first)
+    writer.emit("Sub", [one, error], node.name, first=first)
+
+
 def _leaky_relu(writer: Writer, node: NodeDef) -> None:
     first = writer.is_first(node)
     inputs = [writer.get(node, first=first)]
@@ -213,7 +226,7 @@ _SAME_AS = {
     "Add": "Add", "AddV2": "Add", "Sub": "Sub", "Mul": "Mul", "RealDiv": "Div",
     "Maximum": "Max", "Minimum": "Min", "Relu": "Relu", "Sigmoid": "Sigmoid",
     "Tanh": "Tanh", "Elu": "Elu", "Selu": "Selu", "Softplus": "Softplus",
-    "Sqrt": "Sqrt", "Exp": "Exp", "Neg": "Neg", "Abs": "Abs",
+    "Sqrt": "Sqrt", "Exp": "Exp", "Erf": "Erf", "Neg": "Neg", "Abs": "Abs",
 }  # fmt: skip
 _REDUCTIONS = {"Mean": "ReduceMean", "Max": "ReduceMax", "Sum": "ReduceSum"}
 
@@ -232,6 +245,8 @@ OPERATORS: dict[str, Callable[[Writer, NodeDef], None]] = {
     RANGE: rounded_in_range,
     "LeakyRelu": _leaky_relu,
     "Rsqrt": _rsqrt,
+    "Square": _square,
+    "Erfc": _erfc,
     "Softmax": _softmax,
     "Identity": _identity,
     "Cast": _cast,

@@ -5,6 +5,7 @@ import numpy as np
 import slimnets
 from slimnets.rows.builder import network_of
 from slimnets.rows.row import Row
+from tests.helpers import KINDS
 from tests.nets.slim_networks import HEAVY, size_of, thin_options
 
 CLASSES = 5
@@ -25,14 +26,20 @@ QUICK = (
     "mobilenet_v1",
     "mobilenet_v3_small",
 )
+# What else the families have of their own: response norms, other paddings and rows.
+FURTHER = (
+    "convnextv2_atto", "efficientnet_b0", "tf_efficientnet_lite0",
+    "tf_efficientnetv2_b0", "mnasnet_100", "regnetx_002", "regnety_002", "xception_41",
+    "keras_xception", "resnet_v1_50_beta",
+)  # fmt: skip
 
 
 def families():
-    """The first network of every family, and those of QUICK."""
+    """The first network of every family, one of each kind, and those of QUICK."""
     first = {}
     for name in slimnets.list_networks():
         first.setdefault(slimnets.network_info(name).family, name)
-    return sorted({*first.values(), *QUICK})
+    return sorted({*first.values(), *QUICK, *KINDS, *FURTHER})
 
 
 def small_model(name, seed=0):

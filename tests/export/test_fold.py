@@ -11,6 +11,7 @@ from slimnets import layers, subsample
 from slimnets.export import fold, freeze
 from slimnets.export.agreement import largest_difference, sample_inputs
 from slimnets.export.fold import NORMS
+from slimnets.export.onnx_ops import OPERATORS
 from slimnets.export.tflite import subsampled_by_convolutions
 from tests.export.networks import QUICK, families, randomize, small_model
 from tests.helpers import of_each_kind
@@ -38,7 +39,9 @@ def assert_folding_keeps(model, shape, **options):
     expected = outputs_of(frozen, inputs)
     assert largest_difference(outputs_of(folded, inputs), expected) < 1e-4
     assert largest_difference(outputs_of(frozen, inputs), expected) == 0
-    return operations(folded.graph_def), operations(frozen.graph_def)
+    after = operations(folded.graph_def)
+    assert after.keys() <= OPERATORS.keys() | {"Const", "Placeholder"}, "as ONNX"
+    return after, operations(frozen.graph_def)
 
 
 @pytest.mark.parametrize("name", of_each_kind(QUICK, FIRST))
