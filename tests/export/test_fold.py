@@ -32,7 +32,7 @@ FIRST = (
 )  # fmt: skip
 
 
-# Beside what the ONNX writer writes: what it starts from, and what it makes dilations of.
+# Beside what the ONNX writer writes: what it starts from, and makes dilations of.
 OTHERS = {"Const", "Placeholder", "SpaceToBatchND", "BatchToSpaceND"}
 
 
