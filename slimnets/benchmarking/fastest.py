@@ -12,10 +12,9 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from slimnets import factory
@@ -24,7 +23,7 @@ from slimnets.benchmarking.comparison_table import machine, percentile
 from slimnets.benchmarking.measuring import Child
 from slimnets.benchmarking.workload import OWN, Work, file_of
 from slimnets.export.checkpoint import Accuracies, export_trained
-from slimnets.export.exporting import write_json
+from slimnets.export.exporting import move_export, store_measured
 from slimnets.export.formats import FORMATS
 from slimnets.trained import Trained
 
@@ -228,8 +227,10 @@ def export_fastest(
         result = _timed(forms, work, turns)
         if result.best is None:
             raise ValueError(f"No form is good enough:\n{result}")
-        path = output + FORMATS[result.best.format].ending
-        _take(result.best, path, result)
+        chosen = FORMATS[result.best.format]
+        path = output + chosen.ending
+        store_measured(result.best.path, fastest=result.to_json())
+        move_export(chosen.files(result.best.path), chosen.files(path))
     return path, result
 
 
@@ -303,17 +304,3 @@ def _with_figures(
         low=percentile(shares, 25),
         high=percentile(shares, 75),
     )
-
-
-def _take(form: Form, path: str, result: Race) -> None:
-    """Moves a form's files, and how it was chosen, to a path."""
-    chosen = FORMATS[form.format]
-    for source, target in zip(chosen.files(form.path), chosen.files(path), strict=True):
-        for ending in ("", ".json", ".labels.txt"):
-            if os.path.isdir(target + ending):
-                shutil.rmtree(target + ending)
-            if os.path.exists(source + ending):
-                os.replace(source + ending, target + ending)
-    with open(f"{path}.json", encoding="utf-8") as file:
-        metadata: Mapping[str, Any] = json.load(file)
-    write_json(f"{path}.json", {**metadata, "fastest": result.to_json()})

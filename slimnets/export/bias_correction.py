@@ -18,9 +18,8 @@ import tensorflow as tf
 
 from slimnets.export.frozen import Frozen
 from slimnets.export.graph import NodeDef, NodeGraph
+from slimnets.export.quantized import outputs_last, scales_by_largest
 from slimnets.export.weights import CONVOLUTIONS, add_bias, response, weights_of
-
-_MOST = 127  # int8 without its lowest value, as all runtimes have weights.
 
 
 def with_corrected_biases(
@@ -41,7 +40,7 @@ def with_corrected_biases(
     means = _mean_inputs(frozen, layers, calibration)
     for node, inputs in zip(layers, means, strict=True):
         weights = weights_of(graph, node)
-        error = rounded(node, weights).astype(np.float64) - weights
+        error = rounded(node, weights) - weights
         add_bias(graph, node, -response(node, error, inputs))
     graph.prune()
     return dataclasses.replace(frozen, graph_def=graph.to_graph_def())
@@ -54,10 +53,9 @@ def rounded(node: NodeDef, weights: np.ndarray) -> np.ndarray:
         node: a convolution.
         weights: `[height, width, inputs, outputs]`.
     """
-    depthwise = node.op == "DepthwiseConv2dNative"
-    largest = np.abs(weights).max((0, 1) if depthwise else (0, 1, 2), keepdims=True)
-    scale = np.where(largest > 0, largest, 1) / _MOST
-    return np.round(weights / scale) * scale
+    scales = scales_by_largest(node, weights)
+    steps = np.round(outputs_last(node, weights) / scales)
+    return (steps * scales).reshape(weights.shape)
 
 
 def _mean_inputs(

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from slimnets.checkpoints.base import read_metadata
 from slimnets.data import Dataset, evaluation_batches
 from slimnets.export.audit import audit
-from slimnets.export.exporting import Report, export_model, write_json
+from slimnets.export.exporting import Report, export_model, store_measured
 from slimnets.export.frozen import IMAGES, LOGITS, as_function
 from slimnets.export.loading import load
 from slimnets.heads.rows import DETECTION, finished
@@ -188,7 +187,7 @@ def export_trained(
         images, _ = next(iter(data.batches(data.split, number)))
         options = {"format": format, "precision": precision, "calibration": batches}
         found = audit(trained.network, np.asarray(images, np.float32), **options)
-        _store(report.path, audit=found.to_json())
+        store_measured(report.path, audit=found.to_json())
         report = dataclasses.replace(report, audit=found)
     return report, accuracies
 
@@ -295,10 +294,7 @@ def _measure(data: _Data, path: str, batch_size: int | None) -> Accuracies:
         total += number
     before, after = correct / total
     result = Accuracies(float(before), float(after), same / total, total, data.split)
-    _store(path, accuracy={**dataclasses.asdict(result), "change": result.change})
+    store_measured(
+        path, accuracy={**dataclasses.asdict(result), "change": result.change}
+    )
     return result
-
-
-def _store(path: str, **measured: Any) -> None:
-    """Adds what was measured to the JSON file beside an export."""
-    write_json(f"{path}.json", {**read_metadata(path), **measured})

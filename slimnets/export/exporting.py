@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.checkpoints import metadata as metadata_fields
-from slimnets.checkpoints.base import draft_directory, to_json
+from slimnets.checkpoints.base import draft_directory, read_metadata, to_json
 from slimnets.checkpoints.metadata import LABELS_ENDING
 from slimnets.data.labels import write_labels
 from slimnets.export.agreement import (
@@ -175,7 +175,7 @@ def export_model(
         if labels:
             write_labels(draft + LABELS_ENDING, labels)
         size = sum(map(_size, chosen.files(draft)))
-        _move(chosen.files(draft), chosen.files(output))
+        move_export(chosen.files(draft), chosen.files(output))
     return Report(output, format, precision, difference, allowed, size)
 
 
@@ -184,6 +184,31 @@ def write_json(path: str, metadata: Mapping[str, Any]) -> None:
     with open(f"{path}.part", "w", encoding="utf-8") as file:
         file.write(to_json(metadata))
     os.replace(f"{path}.part", path)
+
+
+def store_measured(path: str, **measured: Any) -> None:
+    """Adds what was measured to the JSON file beside an export."""
+    write_json(f"{path}.json", {**read_metadata(path), **measured})
+
+
+def move_export(drafts: Sequence[str], outputs: Sequence[str]) -> None:
+    """Puts an export and what lies beside it in the place of what was there.
+
+    Args:
+        drafts, outputs: the files of both, as `Format.files` tells them.
+    """
+    draft, output = drafts[0], outputs[0]
+    for ending in (".json", LABELS_ENDING):
+        if os.path.exists(output + ending):
+            os.remove(output + ending)
+    if os.path.isdir(output):
+        shutil.rmtree(output)
+    # What is named by the ending comes last.
+    for source, target in reversed(list(zip(drafts, outputs, strict=True))):
+        os.replace(source, target)
+    for ending in (".json", LABELS_ENDING):
+        if os.path.exists(draft + ending):
+            os.replace(draft + ending, output + ending)
 
 
 def _check_output(output: str, ending: str) -> None:
@@ -245,19 +270,3 @@ def _size(path: str) -> int:
     files = [path] if os.path.isfile(path) else []
     files += [os.path.join(d, f) for d, _, names in os.walk(path) for f in names]
     return sum(map(os.path.getsize, files))
-
-
-def _move(drafts: list[str], outputs: list[str]) -> None:
-    """Puts a draft and what lies beside it in the place of what was there."""
-    draft, output = drafts[0], outputs[0]
-    for ending in (".json", LABELS_ENDING):
-        if os.path.exists(output + ending):
-            os.remove(output + ending)
-    if os.path.isdir(output):
-        shutil.rmtree(output)
-    # What is named by the ending comes last.
-    for source, target in reversed(list(zip(drafts, outputs, strict=True))):
-        os.replace(source, target)
-    for ending in (".json", LABELS_ENDING):
-        if os.path.exists(draft + ending):
-            os.replace(draft + ending, output + ending)

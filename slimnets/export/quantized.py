@@ -74,13 +74,20 @@ def scales_of(graph: NodeGraph, node: NodeDef) -> np.ndarray | None:
     weights = weights_of(graph, node)
     if weights is None or weights.dtype != np.float32 or node.attr["transpose_b"].b:
         return None
-    columns = outputs_last(node, weights)
-    columns = columns.reshape(-1, columns.shape[-1])
-    scales = np.abs(columns).max(0).astype(np.float64) / STEPS
-    steps = columns / np.where(scales > 0, scales, 1)
+    scales = scales_by_largest(node, weights)
+    steps = outputs_last(node, weights) / scales
     if np.abs(steps - np.round(steps)).max(initial=0) > _OFF:
         return None
-    return np.where(scales > 0, scales, 1).astype(np.float32)
+    return scales.astype(np.float32)
+
+
+def scales_by_largest(node: NodeDef, weights: np.ndarray) -> np.ndarray:
+    """Returns the scale of each output's weights by the largest of them, `[outputs]`;
+    1 where all are zero."""
+    columns = outputs_last(node, weights)
+    largest = np.abs(columns).max(tuple(range(columns.ndim - 1)))
+    scales = largest.astype(np.float64) / STEPS
+    return np.where(scales > 0, scales, 1)
 
 
 def outputs_last(node: NodeDef, weights: np.ndarray) -> np.ndarray:
