@@ -61,10 +61,10 @@ def fake_quantized(
         rounded = tf.cast(tf.reshape(rounded, weights.shape), weights.dtype)
         if not delay:
             return rounded
-        step, begun = _counted(delay)
+        step, number, begun = _counted(delay)
         return building.with_new_values(
             tf.where(begun, rounded, weights),
-            [(step, step + 1)],
+            [(step, number + 1)],
             is_training,
             updates_collections,
         )
@@ -101,14 +101,14 @@ def fake_quantized_activations(
             building.state_variable(name, (), tf.float32, first)
             for name, first in zip(("min", "max"), _FIRST_RANGE, strict=True)
         ]
-        step, begun = _counted(delay)
+        step, number, begun = _counted(delay)
         values = tf.cast(activations, tf.float32)
         moving = recomputing.moves_averages()
         moving = moving and building.static_bool(is_training) is not False
         low, high = now = [tf.convert_to_tensor(limit) for limit in limits]
         if moving:
-            number = tf.cast(step, tf.float32)
-            share = 1.0 - tf.minimum(decay, (1.0 + number) / (10.0 + number))
+            batches = tf.cast(number, tf.float32)
+            share = 1.0 - tf.minimum(decay, (1.0 + batches) / (10.0 + batches))
             data = tf.stop_gradient(values)
             low += share * (tf.minimum(tf.reduce_min(data), 0.0) - low)
             high += share * (tf.maximum(tf.reduce_max(data), 0.0) - high)
@@ -123,13 +123,15 @@ def fake_quantized_activations(
         rounded = tf.cast(rounded, activations.dtype)
         if not moving:
             return rounded
-        new = [(limits[0], low), (limits[1], high), (step, step + 1)]
+        new = [(limits[0], low), (limits[1], high), (step, number + 1)]
         return building.with_new_values(rounded, new, is_training, updates_collections)
 
 
-def _counted(delay: int) -> tuple[tf.Variable, tf.Tensor]:
-    """Returns the variable `step`, and whether so many steps were before this one."""
+def _counted(delay: int) -> tuple[tf.Variable, tf.Tensor, tf.Tensor]:
+    """Returns the variable `step`, its value, and whether so many steps were before."""
     # A whole number, of which training keeps no average.
     step = building.state_variable("step", (), tf.int64, 0)
+    # Read once: a second read may run after the update that the first one leads to.
+    number = tf.convert_to_tensor(step)
     # What is computed again for its gradients belongs to a step that is counted.
-    return step, step - int(recomputing.is_replay()) >= delay
+    return step, number, number - int(recomputing.is_replay()) >= delay
