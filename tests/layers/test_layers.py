@@ -1,8 +1,7 @@
 """Layers: TF-Slim's names, collections and defaults; values of plain operations."""
 
-import inspect
-
 import functools
+import inspect
 
 import numpy as np
 import pytest
