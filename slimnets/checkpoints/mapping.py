@@ -21,6 +21,7 @@ from slimnets.checkpoints import torch_networks
 from slimnets.checkpoints.torch_networks import NORMED as _NORMED
 from slimnets.checkpoints.torch_networks import PART as _PART
 from slimnets.checkpoints.torch_networks import UNIT as _UNIT
+from slimnets.checkpoints.torch_networks import Rules
 
 _NORM = {"gamma": "weight", "beta": "bias"} | {
     "moving_mean": "running_mean",
@@ -31,25 +32,23 @@ _TORCH_PARTS = {**_NORM, "weights": "weight", "biases": "bias"} | {
 }
 _BIT_PARTS = {"weights": "kernel", "biases": "bias"}
 
-Rule = tuple[str, str]
-
 # timm's ResNet: an average pool stands first in a downsampling shortcut of the `d`
 # kind, and a deep root is a sequence with its activations counted.
-_TORCH_UNITS: tuple[Rule, ...] = (
+_TORCH_UNITS: Rules = (
     (rf"{_UNIT}/conv(?P<conv>\d){_NORMED}", "layer{block}.{unit0}.bn{conv}.{part}"),
     (rf"{_UNIT}/conv(?P<conv>\d){_PART}", "layer{block}.{unit0}.conv{conv}.{part}"),
     (rf"{_UNIT}/se/fc(?P<fc>\d){_PART}", "layer{block}.{unit0}.se.fc{fc}.{part}"),
     (rf"logits{_PART}", "fc.{part}"),
 )
-_TORCH_SHORTCUT: tuple[Rule, ...] = (
+_TORCH_SHORTCUT: Rules = (
     (rf"{_UNIT}/shortcut{_NORMED}", "layer{block}.{unit0}.downsample.1.{part}"),
     (rf"{_UNIT}/shortcut{_PART}", "layer{block}.{unit0}.downsample.0.{part}"),
 )
-_TORCH_AVERAGE_SHORTCUT: tuple[Rule, ...] = (
+_TORCH_AVERAGE_SHORTCUT: Rules = (
     (rf"{_UNIT}/shortcut{_NORMED}", "layer{block}.{unit0}.downsample.2.{part}"),
     (rf"{_UNIT}/shortcut{_PART}", "layer{block}.{unit0}.downsample.1.{part}"),
 )
-_TORCH_ROOT: tuple[Rule, ...] = (
+_TORCH_ROOT: Rules = (
     (rf"conv1(?:_3)?{_NORMED}", "bn1.{part}"),
     (rf"conv1{_PART}", "conv1.{part}"),
     (rf"conv1_1{_NORMED}", "conv1.1.{part}"),
@@ -60,7 +59,7 @@ _TORCH_ROOT: tuple[Rule, ...] = (
     (rf"pool1{_NORMED}", "maxpool.1.{part}"),
     (rf"pool1{_PART}", "maxpool.0.{part}"),
 )
-_BIT_NAMES: tuple[Rule, ...] = (
+_BIT_NAMES: Rules = (
     (rf"{_UNIT}/preact{_PART}", "stages.{block0}.blocks.{unit0}.norm1.{part}"),
     (
         rf"{_UNIT}/shortcut{_PART}",
@@ -79,7 +78,7 @@ _BIT_NAMES: tuple[Rule, ...] = (
     (rf"logits{_PART}", "head.fc.{part}"),
 )
 
-_BIT: tuple[Rule, ...] = (
+_BIT: Rules = (
     (rf"{_UNIT}/preact{_PART}", "resnet/{block_unit}/a/group_norm/{part}"),
     (
         rf"{_UNIT}/shortcut{_PART}",
@@ -112,7 +111,7 @@ class Source:
     """
 
     parts: dict[str, str]
-    rules: tuple[Rule, ...]
+    rules: Rules
     layout: str = "conv"
     head: str = "conv"
     dense: str = "logits/.*"
@@ -196,19 +195,19 @@ class Foreign:
         return value
 
 
-def foreign_names(names: Iterable[str], source: str) -> dict[str, Foreign]:
+def foreign_names(names: Iterable[str], source: str | Rules) -> dict[str, Foreign]:
     """Returns what each variable is called, and how it is arranged, elsewhere.
 
     Args:
         names: slimnets' names relative to the network's scope:
             `block1/unit_1/bottleneck_v1/conv1/weights`; all of a network's for those
             that number its units in one row.
-        source: a key of `SOURCES`.
+        source: a key of `SOURCES`, or a network's own rules of its names in torch.
 
     Raises:
         ValueError: for an unknown source, or a name that no rule covers.
     """
-    if source not in SOURCES:
+    if isinstance(source, str) and source not in SOURCES:
         raise ValueError(f"source={source!r}; allowed are {', '.join(SOURCES)}.")
     names = list(names)
     units = {_place(match) for name in names if (match := _PLACE.match(name))}
@@ -220,17 +219,25 @@ def _place(match: re.Match[str]) -> tuple[int, int]:
     return int(match["block"]), int(match["unit"])
 
 
+def _source(source: str | Rules) -> Source:
+    if isinstance(source, str):
+        return SOURCES[source]
+    return Source(_TORCH_PARTS, source, head="dense")
+
+
 @functools.cache
-def _rules(source: str) -> list[tuple[re.Pattern[str], str]]:
+def _rules(source: str | Rules) -> list[tuple[re.Pattern[str], str]]:
     return [
-        (re.compile(pattern), template) for pattern, template in SOURCES[source].rules
+        (re.compile(pattern), template) for pattern, template in _source(source).rules
     ]
 
 
-def _foreign(name: str, source: str, ranks: Mapping[tuple[int, int], int]) -> Foreign:
+def _foreign(
+    name: str, source: str | Rules, ranks: Mapping[tuple[int, int], int]
+) -> Foreign:
     for pattern, template in _rules(source):
         if match := pattern.fullmatch(name):
-            kind = SOURCES[source]
+            kind = _source(source)
             groups = groups_of(match.groupdict())
             if place := _PLACE.match(name):
                 groups["rank"] = ranks[_place(place)]
@@ -239,7 +246,8 @@ def _foreign(name: str, source: str, ranks: Mapping[tuple[int, int], int]) -> Fo
             layout = kind.head if re.fullmatch(kind.dense, name) else kind.layout
             layout = layout if part == "weights" else _LAYOUTS.get(part, "same")
             return Foreign(template.format(**groups), layout)
-    raise ValueError(f"The variable {name!r} has no counterpart in {source}.")
+    where = source if isinstance(source, str) else "the rules of its network"
+    raise ValueError(f"The variable {name!r} has no counterpart in {where}.")
 
 
 def groups_of(groups: dict[str, str]) -> dict[str, str | int]:

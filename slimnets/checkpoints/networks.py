@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from slimnets import factory
 from slimnets.checkpoints import keras_networks, keras_places, mapping
-from slimnets.checkpoints.mapping import Foreign
+from slimnets.checkpoints.mapping import Foreign, Rules
 from slimnets.rows.row import Row
 
 Network = str | Callable
@@ -66,7 +66,7 @@ def row_of(network: Network | None) -> Row | None:
     return row if isinstance(row, Row) else None
 
 
-def sources_of(network: Network, kind: str) -> tuple[str, ...]:
+def sources_of(network: Network, kind: str) -> tuple[str | Rules, ...]:
     """The mappings of names that a file of that kind may need for a network."""
     row = row_of(network)
     sources = dict(row.names).get(kind, ()) if row else ()
@@ -75,10 +75,10 @@ def sources_of(network: Network, kind: str) -> tuple[str, ...]:
     return (*sources, *placed)
 
 
-def written_sources(network: Network, kind: str) -> tuple[str, ...]:
+def written_sources(network: Network, kind: str) -> tuple[str | Rules, ...]:
     """Those by which files of that kind are written, too."""
     sources = sources_of(network, kind)
-    placed = any(source.endswith(IN_ORDER) for source in sources)
+    placed = any(str(source).endswith(IN_ORDER) for source in sources)
     return sources if kind != "keras" or placed else ()
 
 
@@ -125,7 +125,7 @@ def scope_of(names: Iterable[str], roots: Iterable[str] = ROOTS) -> str | None:
 
 
 def foreign_names(
-    names: Iterable[str], source: str, network: Network | None = None
+    names: Iterable[str], source: str | Rules, network: Network | None = None
 ) -> dict[str, Foreign]:
     """What the variables of a network are called elsewhere; see `mapping`.
 
@@ -135,7 +135,7 @@ def foreign_names(
     Args:
         names: of the variables.
         source: a key of `mapping.SOURCES` or one of `keras_networks.SOURCES`, behind
-            which `_order` asks for places in a Keras file.
+            which `_order` asks for places in a Keras file; or the network's own rules.
         network: the network, whose first variable tells its scope.
     """
     names = list(names)
@@ -152,13 +152,15 @@ def foreign_names(
 
 
 def foreign_of(
-    names: Iterable[str], source: str, network: str = ""
+    names: Iterable[str], source: str | Rules, network: str = ""
 ) -> dict[str, Foreign]:
     """As `foreign_names`, of names relative to the scope of the network of that name.
 
     Raises:
         ValueError: for a name that has no counterpart.
     """
+    if not isinstance(source, str):
+        return mapping.foreign_names(names, source)
     if source.endswith(IN_ORDER):
         named = foreign_of(names, source.removesuffix(IN_ORDER), network)
         places = keras_places.places(named)

@@ -71,14 +71,7 @@ def cifar_arg_scope() -> Scope:
 
 def torch_arg_scope() -> Scope:
     """torchvision's defaults: momentum 0.1, epsilon 1e-5, fan-out initial weights."""
-    with (
-        arg_scope(resnet_arg_scope(batch_norm_decay=0.9)),
-        arg_scope(
-            [layers.conv2d],
-            weights_initializer=layers.variance_scaling_initializer(mode="FAN_OUT"),
-        ) as scope,
-    ):
-        return scope
+    return depthwise_arg_scope(0.0001, 0.9, batch_norm_epsilon=1e-5)
 
 
 def keras_arg_scope() -> Scope:

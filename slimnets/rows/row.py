@@ -60,7 +60,8 @@ class Row:
         preprocessing: how its authors made images of pictures, by the name in
             `data.preprocessing_names()`.
         weights: whose weights load into it.
-        names: for each kind of file the rules of names that it may have.
+        names: for each kind of file the rules of names that it may have: `mapping`'s
+            keys, or for `torch` pairs of a pattern and a template.
         first_variable: relative to its scope.
         logits: its logits' last variable, whose size is the number of classes.
     """
@@ -94,7 +95,7 @@ class Row:
     summary: str = ""
     preprocessing: str = ""
     weights: str = ""
-    names: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    names: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     first_variable: str = ""
     logits: str = "logits/biases"
 

@@ -2,7 +2,11 @@
 
 from slimnets.units.convnext import convnext
 from slimnets.units.dense_layer import dense_layer
-from slimnets.units.inverted import fused_inverted_residual, inverted_residual
+from slimnets.units.inverted import (
+    depthwise,
+    fused_inverted_residual,
+    inverted_residual,
+)
 from slimnets.units.mixed import Mixed
 from slimnets.units.mixed_residual import mixed_residual
 from slimnets.units.residual import basic_v1, basic_v2, bottleneck_v1, bottleneck_v2
@@ -24,6 +28,7 @@ __all__ = [
     "bottleneck_v2",
     "convnext",
     "dense_layer",
+    "depthwise",
     "describes",
     "fused_inverted_residual",
     "inverted_residual",
