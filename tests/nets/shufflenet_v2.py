@@ -53,19 +53,20 @@ def shuffle_unit(inputs, depth, stride=1, rate=1, outputs_collections=None):
 _UNIT = r"block(?P<block>\d)/unit_(?P<unit>\d)/shuffle_unit/"
 _NORM = r"/BatchNorm/(?P<part>\w+)"
 _PART = r"/(?P<part>\w+)"
-NAMES = tuple(
-    (pattern + ending, f"{template}.{place + is_norm}.{{part}}")
-    for pattern, template, place in (
-        ("conv1", "conv1", 0),
-        ("conv5", "conv5", 0),
-        (_UNIT + "left_depthwise", "stage{stage}.{unit0}.branch1", 0),
-        (_UNIT + "left_conv", "stage{stage}.{unit0}.branch1", 2),
-        (_UNIT + "conv1", "stage{stage}.{unit0}.branch2", 0),
-        (_UNIT + "depthwise", "stage{stage}.{unit0}.branch2", 3),
-        (_UNIT + "conv2", "stage{stage}.{unit0}.branch2", 5),
-    )
-    for is_norm, ending in ((1, _NORM), (0, _PART))
-) + (("logits" + _PART, "fc.{part}"),)
+_LAYERS = (
+    ("conv1", "conv1", 0),
+    ("conv5", "conv5", 0),
+    (_UNIT + "left_depthwise", "stage{stage}.{unit0}.branch1", 0),
+    (_UNIT + "left_conv", "stage{stage}.{unit0}.branch1", 2),
+    (_UNIT + "conv1", "stage{stage}.{unit0}.branch2", 0),
+    (_UNIT + "depthwise", "stage{stage}.{unit0}.branch2", 3),
+    (_UNIT + "conv2", "stage{stage}.{unit0}.branch2", 5),
+)
+NAMES = (
+    *((layer + _NORM, f"{name}.{i + 1}.{{part}}") for layer, name, i in _LAYERS),
+    *((layer + _PART, f"{name}.{i}.{{part}}") for layer, name, i in _LAYERS),
+    ("logits" + _PART, "fc.{part}"),
+)
 
 # Table 5: depths of the three blocks, and of the last convolution.
 ROWS = (
@@ -81,7 +82,9 @@ NETWORKS = tuple(
             name,
             tuple(
                 Stage(f"block{i}", shuffle_unit, units, 2, depth)
-                for i, (depth, units) in enumerate(zip(depths, (4, 8, 4)), start=1)
+                for i, (depth, units) in enumerate(
+                    zip(depths, (4, 8, 4), strict=True), start=1
+                )
             ),
             f"{name} of torchvision.",
             root=root((24, 3, 2), pool="lowest"),
