@@ -7,7 +7,10 @@ RESEARCH as of make_research_slim.py. For each case every end point is noted:
 - nasnet/training, nasnet/inference: NASNet-A for CIFAR of 6 cells and 8 filters, 10
   classes, without drop path; images of 32 pixels;
 - xception/bounded: DeepLab's Xception-41 of 10 classes for inference, with bounded
-  activations; images of 33 pixels.
+  activations; images of 33 pixels;
+- deeplab/*: the logits of DeepLab v3+ of 5 classes for inference, resized to the
+  images' size; images of 65 pixels. Xception-65 with separable convolutions, ResNet-50
+  (beta) with dense ones, MobileNet v2 without atrous convolutions and decoder.
 """
 
 import functools
@@ -41,10 +44,42 @@ def xception(images):
         return xception.xception_41(images, 10, is_training=False)
 
 
+def deeplab(images, variant, separable, rates=(6, 12, 18), strides=(4,)):
+    from absl import flags
+    from deeplab import common, model
+
+    flags.FLAGS.mark_as_parsed()
+    options = common.ModelOptions(
+        {"semantic": 5}, crop_size=images.shape[1:3].as_list(), atrous_rates=rates
+    )._replace(
+        model_variant=variant,
+        aspp_with_separable_conv=separable,
+        decoder_use_separable_conv=separable,
+        decoder_output_stride=strides,
+    )
+    logits = model._get_logits(images, options, is_training=False)["semantic"]
+    logits = model._resize_bilinear(logits, images.shape[1:3].as_list())
+    return logits, {"logits": logits}
+
+
 CASES = {
     "nasnet/training": (functools.partial(nasnet_cifar, is_training=True), 32),
     "nasnet/inference": (functools.partial(nasnet_cifar, is_training=False), 32),
     "xception/bounded": (xception, 33),
+    "deeplab/xception_65": (
+        functools.partial(deeplab, variant="xception_65", separable=True),
+        65,
+    ),
+    "deeplab/resnet_v1_50_beta": (
+        functools.partial(deeplab, variant="resnet_v1_50_beta", separable=False),
+        65,
+    ),
+    "deeplab/mobilenet_v2": (
+        functools.partial(
+            *(deeplab,), variant="mobilenet_v2", separable=True, rates=None, strides=None
+        ),
+        65,
+    ),
 }
 
 
