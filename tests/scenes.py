@@ -58,7 +58,7 @@ def png(pixels):
     return tf.io.encode_png(pixels).numpy()
 
 
-def write_coco(root, splits, first_id=7, **sizes):
+def write_coco(root, splits, first_id=7, make=scene, names=NAMES, **sizes):
     """DIR/SPLIT/*.png and DIR/annotations/instances_SPLIT.json; sparse category ids."""
     root = pathlib.Path(root)
     (root / "annotations").mkdir(parents=True)
@@ -67,7 +67,7 @@ def write_coco(root, splits, first_id=7, **sizes):
         (root / split).mkdir()
         images, annotations = [], []
         for number in range(start, start + count):
-            pixels, boxes, labels, _ = scene(number, **sizes)
+            pixels, boxes, labels, _ = make(number, **sizes)
             (root / split / f"{number}.png").write_bytes(png(pixels))
             height, width = pixels.shape[:2]
             name = f"{number}.png"
@@ -79,21 +79,28 @@ def write_coco(root, splits, first_id=7, **sizes):
                 box = [left, top, right - left, bottom - top]
                 annotations.append(
                     {"id": len(annotations) + 1, "image_id": first_id + number,
-                     "category_id": (3, 17)[label], "bbox": box,
+                     "category_id": _category_id(label), "bbox": box,
                      "area": box[2] * box[3], "iscrowd": 0}
                 )  # fmt: skip
         start += count
         document = {
             "images": images,
             "annotations": annotations,
-            "categories": [{"id": 17, "name": "square"}, {"id": 3, "name": "disc"}],
+            "categories": [
+                {"id": _category_id(label), "name": name}
+                for label, name in reversed(list(enumerate(names)))
+            ],
         }
         file = root / "annotations" / f"instances_{split}.json"
         file.write_text(json.dumps(document))
     return root
 
 
-def write_voc(root, splits, **sizes):
+def _category_id(label):
+    return 3 + 14 * label
+
+
+def write_voc(root, splits, make=scene, names=NAMES, **sizes):
     """VOC's layout, with boxes and with palette masks."""
     from PIL import Image
 
@@ -107,7 +114,7 @@ def write_voc(root, splits, **sizes):
         for kind in ("Main", "Segmentation"):
             (root / "ImageSets" / kind / f"{split}.txt").write_text("\n".join(stems))
         for number, stem in enumerate(stems, start):
-            pixels, boxes, labels, mask = scene(number, **sizes)
+            pixels, boxes, labels, mask = make(number, **sizes)
             (root / "JPEGImages" / f"{stem}.png").write_bytes(png(pixels))
             image = Image.fromarray(mask, "P")
             image.putpalette([(value * 37) % 256 for value in range(768)])
@@ -118,7 +125,7 @@ def write_voc(root, splits, **sizes):
                 ElementTree.SubElement(size, key).text = str(value)
             for (top, left, bottom, right), label in zip(boxes, labels, strict=True):
                 element = ElementTree.SubElement(tree, "object")
-                ElementTree.SubElement(element, "name").text = NAMES[label]
+                ElementTree.SubElement(element, "name").text = names[label]
                 box = ElementTree.SubElement(element, "bndbox")
                 corners = {"xmin": left + 1, "ymin": top + 1, "xmax": right,
                            "ymax": bottom}  # fmt: skip
@@ -127,7 +134,7 @@ def write_voc(root, splits, **sizes):
             path = root / "Annotations" / f"{stem}.xml"
             path.write_bytes(ElementTree.tostring(tree))
         start += count
-    (root / "classes.txt").write_text("\n".join(NAMES))
+    (root / "classes.txt").write_text("\n".join(names))
     return root
 
 

@@ -25,7 +25,7 @@ from slimnets.cli.command import (
     start_tensorflow,
 )
 from slimnets.data.input_config import OF_DATASETS, InputConfig
-from slimnets.tasks.config import InferenceConfig
+from slimnets.tasks.config import InferenceConfig, PredictionConfig
 
 ARGUMENTS = ()
 # Settings that None takes from the checkpoint's metadata.
@@ -50,6 +50,7 @@ def define_measuring(flag_values: flags.FlagValues) -> None:
     ):  # fmt: skip
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
     setting_flags.define(flag_values, InputConfig, _INPUT, with_defaults=False)
+    setting_flags.define(flag_values, PredictionConfig, head_evaluation.OF_HEADS)
     flags.DEFINE_integer(
         "batch_size",
         100,
@@ -130,6 +131,12 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
         seconds = time.monotonic() - started
         print(f"{line}, {seconds:.0f} s, {files}{os.path.abspath(where)}")
         return
+    for name in head_evaluation.OF_HEADS:
+        if flag_values[name].value is not None:
+            raise UsageError(
+                f"--{name} is of no effect with {trained.path}, which is of "
+                f"{CLASSIFICATION}"
+            )
     evaluation = evaluate_trained(
         trained,
         dataset_name=flag_values.dataset_name,

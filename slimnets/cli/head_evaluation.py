@@ -14,7 +14,10 @@ _OF_CLASSES = (
     "report", "corruptions", "plot", "views", "fit_temperature", "eval_crop_fraction",
     "labels_offset", "records_pattern", "image_feature", "label_feature",
 )  # fmt: skip
+# What measures heads alone, settings of `PredictionConfig`.
+OF_HEADS = ("window_size", "window_overlap")
 _DETECTIONS, _CLASSES = "detections.json", "classes.csv"
+_BY_CLASS = " by class"
 
 
 def measure(flag_values: flags.FlagValues, trained) -> str:
@@ -40,6 +43,7 @@ def measure(flag_values: flags.FlagValues, trained) -> str:
         batch_size=flag_values.batch_size if given else None,
         exif_orientation=flag_values.exif_orientation,
         max_bad_records=flag_values.max_bad_records,
+        **{name: flag_values[name].value for name in OF_HEADS},
     )
     for title, table in measured.evaluation.tables.items():
         _print_table(title, table)
@@ -62,11 +66,18 @@ def _print_table(title, table) -> None:
 def _write(directory: str, measured) -> list[str]:
     """Writes the table of classes, and a detector's results as COCO has them."""
     path = os.path.join(directory, _CLASSES)
-    *_, (title, table) = measured.evaluation.tables.items()
+    columns = {
+        title.removesuffix(_BY_CLASS): table
+        for title, table in measured.evaluation.tables.items()
+        if title.endswith(_BY_CLASS)
+    }
     with open(path, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["class", title.removesuffix(" by class")])
-        writer.writerows(table.items())
+        writer.writerow(["class", *columns])
+        names = next(iter(columns.values()))
+        writer.writerows(
+            [name, *(column[name] for column in columns.values())] for name in names
+        )
     if measured.results is None:
         return [path]
     found = os.path.join(directory, _DETECTIONS)

@@ -9,12 +9,12 @@ from absl import flags
 from slimnets.cli import setting_flags, train_command
 from slimnets.cli.command import define_debug
 from slimnets.settings import settings_of
-from slimnets.tasks.head_config import UNUSED, HeadConfig
+from slimnets.tasks.head_config import HeadConfig
 
 
 def names_of(config: type[HeadConfig]) -> list[str]:
     """The settings of a task that it has a use for."""
-    return [name for name in settings_of(config) if name not in UNUSED]
+    return [name for name in settings_of(config) if name not in config.unused]
 
 
 def define(flag_values: flags.FlagValues, config: type[HeadConfig]) -> None:

@@ -40,6 +40,8 @@ DETECTOR_HEADS = (RETINANET_HEAD, SSD_HEAD)
 _COARSEST = 5
 # In an image, as COCO counts them.
 MOST_DETECTIONS = 100
+# Intersection over union, beyond which the worse of two boxes is suppressed.
+OVERLAP = 0.5
 
 
 def detector(
@@ -216,7 +218,7 @@ def suppressed(
     scores: tf.Tensor,
     *,
     max_detections: int = MOST_DETECTIONS,
-    overlap: float = 0.5,
+    overlap: float = OVERLAP,
     least_score: float = 0.02,
 ) -> dict[str, tf.Tensor]:
     """Boxes after non-maximum suppression within each class.

@@ -1,10 +1,11 @@
-"""DeepLab's head on any backbone that reaches an output stride, by name.
+"""DeepLab and U-Net on any backbone by name.
 
-The backbone at output stride 16, atrous spatial pyramid pooling, perhaps a decoder
-that sees finer levels, and bilinear upsampling to the input's size.
+DeepLab is the backbone at output stride 16, atrous spatial pyramid pooling, perhaps a
+decoder that sees finer levels; U-Net the whole backbone, and a decoder that sees all of
+its levels, one after the other. Both end in bilinear upsampling to the input's size.
 
 Source: [1] Chen et al., DeepLabv3, arXiv:1706.05587; [2] Chen et al., DeepLabv3+,
-arXiv:1802.02611 (the decoder).
+arXiv:1802.02611 (the decoder); [3] Ronneberger et al., U-Net, arXiv:1505.04597.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ from slimnets.end_points import EndPoints
 from slimnets.heads.backbones import build_backbone
 from slimnets.scopes import arg_scope
 
+DEEPLAB_HEAD, UNET_HEAD = "deeplab", "unet"
+SEGMENTER_HEADS = (DEEPLAB_HEAD, UNET_HEAD)
+# Where nothing else is said.
+_STRIDE, _DECODER = 16, ("C2",)
+_LEAST_DEPTH = 8
+
 
 def segmenter(
     images: tf.Tensor,
@@ -26,9 +33,10 @@ def segmenter(
     is_training: bool | tf.Tensor = False,
     *,
     backbone: str,
-    output_stride: int = 16,
+    head: str = DEEPLAB_HEAD,
+    output_stride: int | None = None,
     pyramid_depth: int = 64,
-    decoder_levels: Sequence[str] = ("C2",),
+    decoder_levels: Sequence[str] | None = None,
     **backbone_options: Any,
 ) -> tuple[tf.Tensor, EndPoints]:
     """Builds a segmenter.
@@ -38,11 +46,13 @@ def segmenter(
         num_classes: number of classes, with the background.
         is_training: as of the backbone.
         backbone: a registered network that reaches the output stride.
-        output_stride: of the backbone. The atrous rates are 6, 12 and 18 for 16, and
-            twice these for 8 [1].
-        pyramid_depth: channels of the atrous pyramid and the decoder.
+        head: `deeplab` or `unet`.
+        output_stride: of the backbone; None for 16, of `unet` for where it ends. The
+            atrous rates are 6, 12 and 18 for 16, and twice these for 8 [1].
+        pyramid_depth: channels of the atrous pyramid and the decoder; of `unet` those
+            at its coarsest level, half as many at each finer one.
         decoder_levels: the levels that the decoder sees [2], one after the other,
-            coarsest first; none for no decoder.
+            coarsest first; none for no decoder; None for C2, of `unet` for all.
         **backbone_options: further arguments of the backbone.
 
     Returns:
@@ -52,21 +62,32 @@ def segmenter(
         ValueError, KeyError: for a network, an output stride or a level that is not
             there.
     """
-    level = f"C{output_stride.bit_length() - 1}"
-    features.feature_info(backbone, output_stride, levels=(level, *decoder_levels))
+    if head not in SEGMENTER_HEADS:
+        raise ValueError(f"head={head!r}; allowed are {', '.join(SEGMENTER_HEADS)}.")
+    is_unet = head == UNET_HEAD
+    if output_stride is None and not is_unet:
+        output_stride = _STRIDE
+    level, finer = _levels(backbone, output_stride)
+    if decoder_levels is None:
+        decoder_levels = finer if is_unet else _DECODER
+    features.feature_info(backbone, output_stride, levels=decoder_levels)
     end_points = build_backbone(
         backbone, images, is_training, output_stride=output_stride, **backbone_options
     )
     net = features.features(end_points, (level,), normalized=True)[level]
-    rates = [max(1, rate * 16 // output_stride) for rate in (6, 12, 18)]
     with (
         tf.compat.v1.variable_scope("head"),
         arg_scope([layers.conv2d], normalizer_fn=layers.batch_norm),
         arg_scope([layers.batch_norm], is_training=is_training, decay=0.9, scale=True),
     ):
-        net = necks.atrous_pyramid(net, pyramid_depth, rates)
+        if not is_unet:
+            rates = [max(1, rate * 16 // output_stride) for rate in (6, 12, 18)]
+            net = necks.atrous_pyramid(net, pyramid_depth, rates)
+        depth, narrow = pyramid_depth, max(pyramid_depth // 4, _LEAST_DEPTH)
         for name, fine in features.features(end_points, decoder_levels).items():
-            net = _decoded(net, fine, pyramid_depth, f"decoder_{name}")
+            scope = f"decoder_{name}"
+            net = _decoded(net, fine, depth, None if is_unet else narrow, scope)
+            depth = max(depth // 2, _LEAST_DEPTH) if is_unet else depth
         logits = layers.conv2d(
             net,
             num_classes,
@@ -86,10 +107,35 @@ segmenter.head_scopes = ("head",)
 segmenter.class_scopes = ("head/logits",)
 
 
-def _decoded(net: tf.Tensor, fine: tf.Tensor, depth: int, scope: str) -> tf.Tensor:
-    """The decoder of [2]: what the pyramid says, and a finer level, side by side."""
+def _levels(backbone: str, output_stride: int | None) -> tuple[str, list[str]]:
+    """The level that a backbone ends at, and those before it, coarsest first."""
+    if output_stride is not None:
+        level = f"C{output_stride.bit_length() - 1}"
+        features.feature_info(backbone, output_stride, levels=level)
+    known = {each.stride: each.level for each in features.feature_info(backbone)}
+    strides = sorted(known, reverse=True)
+    if output_stride is None:
+        level = known[strides[0]]
+    ends = output_stride or strides[0]
+    return level, [known[stride] for stride in strides if stride < ends]
+
+
+def _decoded(
+    net: tf.Tensor, fine: tf.Tensor, depth: int, narrow: int | None, scope: str
+) -> tf.Tensor:
+    """What is known so far, and a finer level beside it [2, 3].
+
+    Args:
+        net: of the coarser levels.
+        fine: the finer one.
+        depth: channels of what is returned.
+        narrow: to how many channels the finer level is brought first [2]; None for its
+            own [3].
+        scope: of the variables.
+    """
     with tf.compat.v1.variable_scope(scope):
-        fine = layers.conv2d(fine, max(depth // 4, 8), 1, scope="fine")
+        if narrow is not None:
+            fine = layers.conv2d(fine, narrow, 1, scope="fine")
         net = tf.image.resize(net, tf.shape(fine)[1:3])
         net = tf.concat([net, fine], axis=-1)
         net = layers.conv2d(net, depth, 3, scope="conv1")

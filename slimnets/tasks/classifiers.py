@@ -30,7 +30,7 @@ class Classifier:
 
     def __init__(self, trained: Trained, config: PredictionConfig):
         trained.check_task(CLASSIFICATION)
-        for name in ("overlays", "masks", "least_score"):
+        for name in ("overlays", "masks", "least_score", "window_size"):
             if getattr(config, name) != getattr(PredictionConfig, name):
                 raise ValueError(
                     f"{name}={getattr(config, name)!r} is of no effect with "

@@ -86,6 +86,12 @@ class PredictionConfig(InferenceConfig):
         "the classes' numbers with a palette.")
     least_score: float = setting(0.05, REST, "Of a detector's boxes; pictures show "
         "those from 0.3 on.", least=0, most=1)
+    window_size: int | None = setting(None, REST, "Look at photos in windows of "
+        "so many of their own pixels, in which small objects are larger, one after the "
+        "other; at the photo as a whole by default.", least=1)
+    window_overlap: float | None = setting(None, REST, "Share of a window that its "
+        "neighbour sees too, at least; 0.25 by default.", least=0, below=1,
+        needs="window_size")
     format: str = setting("csv", REST, "How rows are written.", choices=ROW_FORMATS)
     top: int = setting(1, REST, "How many classes a row has.", least=1)
     batch_size: int | None = setting(None, RUN, "Images at a time; 32 by default, of "

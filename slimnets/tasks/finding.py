@@ -47,6 +47,10 @@ class Finder:
     ):
         self._find, self._recipe, self._size = find, recipe, image_size
 
+    def photos_at_once(self, batch_size: int) -> int:
+        """How many photos are to be given at a time, where images are so many."""
+        return batch_size
+
     def prepare(self, pixels: np.ndarray) -> Prepared:
         """Makes the input of a photo `[height, width, channels]`, uint8."""
         image = self._recipe.prepare(pixels[np.newaxis], self._size, _ALL_VALUES)
@@ -187,7 +191,8 @@ def found_in(
         photo = source.load(index, channels, exif_orientation)
         return photo, finder.prepare(photo.pixels)
 
-    for batch in batches_of(range(source.number), load, batch_size):
+    photos = range(source.number)
+    for batch in batches_of(photos, load, finder.photos_at_once(batch_size)):
         good = good_of(batch, bad, max_bad_records)
         if not good:
             continue

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from slimnets.data.input_config import InputConfig
-from slimnets.settings import AUGMENTATION, DATA, REST, documented, setting
+from slimnets.settings import AUGMENTATION, DATA, LOSS, REST, documented, setting
 from slimnets.training.training_config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -29,11 +29,12 @@ _OF_PHOTOS = frozenset(
     | {"max_bad_records", "random_flip", "color_jitter"}
 )
 _INPUT = frozenset(field.name for field in dataclasses.fields(InputConfig))
-# Of no use to a head at all.
-UNUSED = _OF_CLASSES | _INPUT - _OF_COMPOSED - _OF_PHOTOS
+# Of no use to heads in general.
+_UNUSED = _OF_CLASSES | _INPUT - _OF_COMPOSED - _OF_PHOTOS
 _EPOCHS = frozenset({"number_of_epochs", "warmup_epochs", "decay_epochs"})
 COMPOSED = "digits"
-_DETECTORS = ("retinanet", "ssd")
+_DETECTORS, _SEGMENTERS = ("retinanet", "ssd"), ("deeplab", "unet")
+_MASK_LOSSES = ("softmax", "focal", "dice", "softmax,dice", "focal,dice")
 COMPOSED_SIZE, PHOTO_SIZE = 128, 512
 # A digit is higher than wide, and at most as large as the coarsest level's anchors.
 DIGIT_ANCHORS = tuple(
@@ -49,9 +50,11 @@ _OWN = "digits, for images of several digits that are composed as training goes;
 class HeadConfig(TrainingConfig):
     """A training run of a head on a backbone.
 
-    Those in `UNUSED` must stay as they are, and of the others those that have no effect
+    Those in `unused` must stay as they are, and of the others those that have no effect
     on composed images, or on photos.
     """
+
+    unused: ClassVar[frozenset[str]] = _UNUSED
 
     # fmt: off
     dataset_name: str = setting(COMPOSED, DATA, _OWN.format("your own"))
@@ -83,7 +86,7 @@ class HeadConfig(TrainingConfig):
         else:
             names = _OF_PHOTOS | _EPOCHS | self._of_photos
             unused = dict.fromkeys(names, "images that are composed without end")
-        unused |= dict.fromkeys(UNUSED, f"{self.kind} and no classes of images")
+        unused |= dict.fromkeys(self.unused, f"{self.kind} and no classes of images")
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name in unused and value != field.default:
@@ -251,20 +254,29 @@ class DetectionConfig(HeadConfig):
 class SegmentationConfig(HeadConfig):
     """A training run of a segmenter."""
 
+    unused: ClassVar[frozenset[str]] = _UNUSED - {"loss", "focal_gamma"}
+
     # fmt: off
     dataset_name: str = setting(COMPOSED, DATA, _OWN.format("your own: masks (folders "
         "of images and of PNG masks), voc, or records (TFRecords of DeepLab)"))
-    output_stride: int = setting(16, REST, "Of the backbone.")
-    pyramid_depth: int = setting(64, REST, "Channels of the atrous pyramid and the "
-        "decoder.", least=1)
-    decoder_levels: str = setting("2", REST, "The levels that the decoder sees, "
-        "coarsest first: 3,1 for C3 and C1; empty for no decoder.")
+    head: str = setting("deeplab", REST, "deeplab, or unet, which sees all levels.",
+        choices=_SEGMENTERS)
+    output_stride: int | None = setting(None, REST, "Of the backbone; 16 by default, "
+        "of unet what it ends at.")
+    pyramid_depth: int | None = setting(None, REST, "Channels of the atrous pyramid "
+        "and the decoder, 64 by default; of unet those at the coarsest level, 256 by "
+        "default, and half as many at each finer one.", least=1)
+    decoder_levels: str | None = setting(None, REST, "The levels that the decoder "
+        "sees, coarsest first: 3,1 for C3 and C1; empty for no decoder. 2 by default, "
+        "of unet all that the backbone has.")
+    loss: str = setting("softmax", LOSS, "softmax or focal, of pixels, or dice, of "
+        "each class as a whole; softmax,dice and focal,dice are their sums.")
     ignore_label: int = setting(255, DATA, "The number in masks that is no class.")
     # fmt: on
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        parts = self.decoder_levels.split(",") if self.decoder_levels else []
+        parts = list(filter(None, (self.decoder_levels or "").split(",")))
         falling = all(part.isdecimal() for part in parts)
         if not falling or sorted(set(parts), key=int, reverse=True) != parts:
             raise ValueError(
@@ -281,15 +293,23 @@ class SegmentationConfig(HeadConfig):
         return super()._of_photos | {"ignore_label"}
 
     @property
-    def levels(self) -> tuple[str, ...]:
-        """What the decoder sees."""
+    def allowed_losses(self) -> tuple[str, ...]:
+        return _MASK_LOSSES
+
+    @property
+    def levels(self) -> tuple[str, ...] | None:
+        """What the decoder sees; None for what is usual."""
+        if self.decoder_levels is None:
+            return None
         return tuple(f"C{n}" for n in self.decoder_levels.split(",") if n)
 
     @property
     def head_options(self) -> dict[str, Any]:
         """The arguments of `heads.segmenter`."""
+        usual = 256 if self.head == "unet" else 64
         return {
+            "head": self.head,
             "output_stride": self.output_stride,
-            "pyramid_depth": self.pyramid_depth,
+            "pyramid_depth": self.pyramid_depth or usual,
             "decoder_levels": self.levels,
         }

@@ -20,6 +20,7 @@ from slimnets.tasks.segmentation import (
     SegmentationEvaluation,
     evaluate_masks,
 )
+from slimnets.tasks.windows import with_windows
 from slimnets.trained import Trained
 from slimnets.training.evaluation_data import (
     check_directory,
@@ -63,6 +64,8 @@ def evaluate_head(
     batch_size: int | None = None,
     exif_orientation: bool | None = None,
     max_bad_records: int = 0,
+    window_size: int | None = None,
+    window_overlap: float | None = None,
 ) -> HeadMeasure:
     """Measures what `open_trained` gave, a Model or an export.
 
@@ -76,6 +79,7 @@ def evaluate_head(
         batch_size: photos at a time.
         exif_orientation: whether photos are turned upright; None for as in training.
         max_bad_records: how many photos that cannot be used may be left out.
+        window_size, window_overlap: as of `with_windows`.
 
     Raises:
         FileNotFoundError: if the dataset is not there.
@@ -89,7 +93,11 @@ def evaluate_head(
             f"{trained.path} does not tell its dataset: give dataset_name."
         )
     if name == COMPOSED:
-        given = {"dataset_dir": dataset_dir, "dataset_split_name": split}
+        given = {
+            "dataset_dir": dataset_dir,
+            "dataset_split_name": split,
+            "window_size": window_size,
+        }
         for setting, value in given.items():
             if value:
                 raise ValueError(
@@ -109,7 +117,7 @@ def evaluate_head(
     source = dataset.source(split)
     photos = found_in(
         source,
-        finder_of(trained),
+        with_windows(finder_of(trained), window_size, window_overlap),
         trained.batch_size or batch_size or _BATCH_SIZE,
         trained.channels,
         upright,

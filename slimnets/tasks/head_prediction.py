@@ -21,6 +21,7 @@ from slimnets.tasks.batching import batches_of, good_of
 from slimnets.tasks.config import PredictionConfig
 from slimnets.tasks.finding import finder_of
 from slimnets.tasks.overlays import draw_boxes, draw_mask, mask_picture
+from slimnets.tasks.windows import with_windows
 from slimnets.trained import Trained
 
 _BATCH_SIZE = 8
@@ -62,7 +63,9 @@ class Writer:
             raise ValueError(f"{trained.path} does not tell the names of its classes.")
         self._names = trained.label_names
         self._taken: set[str] = set()
-        self._find = finder_of(trained)
+        self._find = with_windows(
+            finder_of(trained), config.window_size, config.window_overlap
+        )
         upright = config.exif_orientation
         self._upright = trained.exif_orientation if upright is None else upright
 
@@ -87,7 +90,7 @@ class Writer:
             return pixels, self._find.prepare(pixels)
 
         number = 0
-        for batch in batches_of(images, load, size):
+        for batch in batches_of(images, load, self._find.photos_at_once(size)):
             good = good_of(batch, bad, config.max_bad_records)
             if not good:
                 continue

@@ -17,23 +17,34 @@ from slimnets.data.annotated import Photo
 from slimnets.data.labels import BACKGROUND
 from slimnets.heads.rows import SEGMENTATION
 from slimnets.model import Model
+from slimnets.tasks.boundaries import boundary_f
 from slimnets.tasks.head_config import SegmentationConfig
 from slimnets.tasks.head_task import HeadTask
+from slimnets.tasks.mask_losses import mask_losses, of_pixels
+
+_SHOWN = {
+    "mean_iou": "mean IoU",
+    "pixel_accuracy": "pixel accuracy",
+    "boundary_f": "boundary F",
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class SegmentationEvaluation:
-    """Mean intersection over union, of all pixels of all images.
+    """Mean intersection over union, of all pixels of all images, and boundaries.
 
     Attributes:
         confusion: int64 `[classes, classes]`: pixels by their class and the one found.
         images: how many images were measured.
         label_names: of the classes; empty for their numbers.
+        boundary_fs: of every class the mean of the images that have it, as
+            `boundary_f` measures it; NaN for one without boundaries.
     """
 
     confusion: np.ndarray
     images: int
     label_names: tuple[str, ...] = ()
+    boundary_fs: tuple[float, ...] = ()
 
     @property
     def class_ious(self) -> np.ndarray:
@@ -49,21 +60,28 @@ class SegmentationEvaluation:
     @property
     def summaries(self) -> dict[str, float]:
         correct = np.diag(self.confusion).sum() / self.confusion.sum()
-        return {"mean_iou": self.mean_iou, "pixel_accuracy": float(correct)}
+        shares = {"mean_iou": self.mean_iou, "pixel_accuracy": float(correct)}
+        if not np.isnan(self.boundary_fs).all():
+            shares["boundary_f"] = float(np.nanmean(self.boundary_fs))
+        return shares
 
     @property
     def tables(self) -> dict[str, Mapping[str, float]]:
         """What evaluation prints beside the one line."""
-        names = self.label_names or map(str, range(len(self.confusion)))
-        ious = self.class_ious.tolist()
-        return {"IoU by class": dict(zip(names, ious, strict=True))}
+        names = self.label_names or list(map(str, range(len(self.confusion))))
+        values = {"IoU": self.class_ious.tolist(), "boundary F": self.boundary_fs}
+        return {
+            f"{measure} by class": dict(zip(names, of_classes, strict=True))
+            for measure, of_classes in values.items()
+            if len(of_classes)
+        }
 
     def __str__(self) -> str:
-        accuracy = self.summaries["pixel_accuracy"]
-        return (
-            f"mean IoU {100 * self.mean_iou:.2f} %, pixel accuracy "
-            f"{100 * accuracy:.2f} % ({self.images} test images)"
-        )
+        shown = [
+            f"{_SHOWN[name]} {100 * value:.2f} %"
+            for name, value in self.summaries.items()
+        ]
+        return f"{', '.join(shown)} ({self.images} test images)"
 
 
 class Segmentation(HeadTask):
@@ -74,16 +92,10 @@ class Segmentation(HeadTask):
 
     def losses(self, config: SegmentationConfig, targets, outputs):
         mask = targets["mask"]
-        # A pixel that counts counts the more, the fewer these are.
-        meant = tf.cast(mask >= 0, tf.float32)
-        share = tf.reduce_mean(meant, [1, 2], keepdims=True)
-        weights = tf.math.divide_no_nan(meant, share)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(
-            tf.maximum(mask, 0), outputs
-        )
         hits = tf.equal(tf.argmax(outputs, -1, output_type=tf.int32), mask)
-        accuracy = tf.reduce_mean(tf.cast(hits, tf.float32) * weights, [1, 2])
-        return tf.reduce_mean(losses * weights, [1, 2]), {"pixel_accuracy": accuracy}
+        accuracy = of_pixels(mask, tf.cast(hits, tf.float32))
+        losses = mask_losses(mask, outputs, config.loss, config.focal_gamma)
+        return losses, {"pixel_accuracy": accuracy}
 
     def evaluate(
         self, config: SegmentationConfig, model: Model
@@ -118,10 +130,19 @@ def _evaluate(
     """Compares masks with those that were found; ignored pixels count for nothing."""
     number, images = len(label_names), 0
     counts = np.zeros(number**2, np.int64)
+    boundaries, with_boundary = np.zeros(number), np.zeros(number)
     for truth, found in pairs:
         meant = truth >= 0
         places = truth[meant].astype(np.int64) * number + found[meant]
         counts += np.bincount(places, minlength=number**2)
+        scores = boundary_f(truth, found, number)
+        boundaries += np.nan_to_num(scores)
+        with_boundary += ~np.isnan(scores)
         images += 1
-    confusion = counts.reshape(number, number)
-    return SegmentationEvaluation(confusion, images, tuple(label_names))
+    means = np.where(with_boundary, boundaries / np.maximum(with_boundary, 1), np.nan)
+    return SegmentationEvaluation(
+        counts.reshape(number, number),
+        images,
+        tuple(label_names),
+        tuple(means.tolist()),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from slimnets.settings import LOSS, OPTIMIZER, RATE, RUN, SPEED, documented, setting
@@ -168,13 +169,19 @@ class OptimizationConfig:
         }
         return {option: value for option, value in values.items() if value is not None}
 
-    def check_optimization(self) -> None:
-        """Raises ValueError for options that do not go together."""
+    @property
+    def allowed_losses(self) -> Sequence[str]:
+        """What `loss` may be."""
         from slimnets.training.losses import LOSSES
 
-        if self.loss not in LOSSES:
-            raise ValueError(f"loss={self.loss!r} is not one of {', '.join(LOSSES)}.")
-        if self.focal_gamma is not None and self.loss != "focal":
+        return tuple(LOSSES)
+
+    def check_optimization(self) -> None:
+        """Raises ValueError for options that do not go together."""
+        allowed = self.allowed_losses
+        if self.loss not in allowed:
+            raise ValueError(f"loss={self.loss!r} is not one of {'; '.join(allowed)}.")
+        if self.focal_gamma is not None and "focal" not in self.loss.split(","):
             raise ValueError(
                 f"focal_gamma={self.focal_gamma} is of no effect; it belongs to "
                 "loss=focal."

@@ -274,6 +274,19 @@ def test_predict_writes_masks(segmenter_run, coco, tmp_path, capsys):
         assert mask.mode == "P" and np.array(mask).shape == (72, 96)
         assert np.array(mask).max() < 3
     assert len(list((tmp_path / "over").iterdir())) == 3
+    # In windows the photo is larger, and so is what the network sees of it.
+    windows = [*flags[:1], f"--masks={tmp_path / 'windows'}", "--window_size=40"]
+    assert main.main(["predict", str(coco / "val"), *windows]) == 0
+    with Image.open(tmp_path / "windows" / "5.png") as mask:
+        assert np.array(mask).shape == (72, 96)
+    capsys.readouterr()
+    measured = [*flags[:1], f"--output={tmp_path}", "--window_size=40"]
+    assert main.main(["evaluate", *measured]) == 0
+    out = capsys.readouterr().out
+    assert "boundary F by class" in out and ", boundary F" in out.splitlines()[-1]
+    assert (tmp_path / "classes.csv").read_text().startswith("class,IoU,boundary F\n")
+    assert main.main(["evaluate", flags[0], "--window_overlap=0.5"]) == 2
+    assert "of no effect without --window_size" in capsys.readouterr().err
 
 
 def test_evaluate_prints_and_writes(detector_run, tmp_path, capsys):

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from slimnets.heads import segmenter
 from slimnets.tasks.head_config import SegmentationConfig
+from slimnets.tasks.mask_losses import mask_losses
 from slimnets.tasks.segmentation import Segmentation, SegmentationEvaluation
 from slimnets.training import train
 from tests.helpers import v1
@@ -43,6 +44,53 @@ def test_any_backbone_will_do(backbone):
         assert all(g is not None for g in gradients)
 
 
+@pytest.mark.parametrize(
+    ("backbone", "levels"), [("resnet18", "4321"), ("convnextv2_atto", "432")]
+)
+def test_unet_sees_every_level(backbone, levels):
+    """On any of them, with half the channels at each; or on those that are said."""
+    with tf.Graph().as_default():
+        images = v1.placeholder(tf.float32, [1, 64, 96, 3])
+        thin = {**THIN, "backbone": backbone, "pyramid_depth": 64, "head": "unet"}
+        logits, _ = segmenter(images, 3, True, **thin)
+        assert logits.shape.as_list() == [1, 64, 96, 3]
+        last = [v for v in v1.global_variables() if "/conv2/weights" in v.op.name]
+        scopes = {v.op.name.split("/")[1]: v.shape[-1] for v in last}
+        depths = {k: n for k, n in scopes.items() if k.startswith("decoder_")}
+        wanted = {f"decoder_C{n}": 64 >> i for i, n in enumerate(levels)}
+        assert depths == wanted
+        own = [v for v in v1.trainable_variables() if v.op.name.startswith("head/")]
+        gradients = tf.gradients(tf.reduce_sum(logits), own)
+        assert all(g is not None for g in gradients)
+    with tf.Graph().as_default():
+        images = v1.placeholder(tf.float32, [1, 64, 96, 3])
+        segmenter(images, 3, **thin, output_stride=8, decoder_levels=["C2"])
+        assert "decoder_C3" not in str(v1.global_variables())
+        with pytest.raises(ValueError, match="head='fcn'; allowed are deeplab, unet"):
+            segmenter(images, 3, backbone=backbone, head="fcn")
+
+
+def test_losses_of_masks(rng):
+    logits = tf.constant(rng.normal(size=(3, 5, 4, 3)), tf.float32)
+    mask = rng.integers(-1, 2, (3, 5, 4)).astype(np.int32)
+    mask[2] = -1
+    found = tf.nn.softmax(logits).numpy()
+    entropies, focal, dice = np.zeros(3), np.zeros(3), np.zeros(3)
+    for i in range(2):
+        meant = mask[i] >= 0
+        p = found[i][meant]
+        own = p[np.arange(len(p)), mask[i][meant]]
+        entropies[i] = -np.log(own).mean()
+        focal[i] = -((1 - own) ** 3 * np.log(own)).mean()
+        truth = [mask[i][meant] == label for label in (0, 1)]
+        dice[i] = np.mean([1 - 2 * p[t, k].sum() / (p[:, k].sum() + t.sum())
+                           for k, t in enumerate(truth)])  # fmt: skip
+    for loss, wanted in (("softmax", entropies), ("focal", focal), ("dice", dice),
+                         ("focal,dice", focal + dice)):  # fmt: skip
+        got = mask_losses(tf.constant(mask), logits, loss, 3.0)
+        np.testing.assert_allclose(got, wanted, atol=1e-5, err_msg=loss)
+
+
 def test_what_a_backbone_does_not_have_is_said():
     with tf.Graph().as_default():
         images = v1.placeholder(tf.float32, [1, 64, 64, 3])
@@ -57,6 +105,9 @@ def test_wrong_settings_raise():
         ({"decoder_levels": "1,3"}, "list of falling numbers, such as 3,1"),
         ({"decoder_levels": "C2"}, "list of falling numbers"),
         ({"pyramid_depth": 0}, "pyramid_depth=0"),
+        ({"head": "fcn"}, "head='fcn' is not one of deeplab, unet"),
+        ({"loss": "sigmoid"}, "loss='sigmoid' is not one of softmax.*focal,dice"),
+        ({"focal_gamma": 1.0}, "belongs to loss=focal"),
     ):
         with pytest.raises(ValueError, match=message):
             SegmentationConfig(model_name="resnet18", train_dir="x", **changes)
