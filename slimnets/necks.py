@@ -207,12 +207,15 @@ def atrous_pyramid(
     image_pooling: bool = True,
     keep_prob: float = 1.0,
     outputs_collections: Any = None,
-    scope: str | None = None,
+    scope: str | tf.compat.v1.VariableScope | None = None,
+    *,
+    separable: bool = False,
 ) -> tf.Tensor:
     """Atrous spatial pyramid pooling (ASPP) of [4].
 
     A 1x1 convolution, 3x3 convolutions of several rates and the mean of the image,
-    side by side, and a 1x1 convolution of all of them.
+    side by side, and a 1x1 convolution of all of them, under the names of
+    research/deeplab.
 
     Args:
         inputs: `[batch, height, width, channels]`, at stride 16 for the default rates;
@@ -222,7 +225,8 @@ def atrous_pyramid(
         image_pooling: whether the mean of the image is one of the branches.
         keep_prob: of the outputs, in training.
         outputs_collections: collections for the outputs.
-        scope: name of the variable scope.
+        scope: name of the variable scope, or the scope itself.
+        separable: whether the 3x3 convolutions are depthwise separable.
 
     Returns:
         `[batch, height, width, depth]`.
@@ -233,19 +237,53 @@ def atrous_pyramid(
     if any(rate < 1 for rate in rates):
         raise ValueError(f"rates={tuple(rates)!r}; allowed are integers >= 1.")
     with tf.compat.v1.variable_scope(scope, "aspp", [inputs]) as sc:
-        branches = [layers.conv2d(inputs, depth, 1, scope="conv1x1")]
-        for rate in rates:
-            branches.append(
-                layers.conv2d(inputs, depth, 3, rate=rate, scope=f"rate{rate}")
-            )
+        branches = [layers.conv2d(inputs, depth, 1, scope="aspp0")]
+        conv = separable_conv if separable else layers.conv2d
+        for i, rate in enumerate(rates, start=1):
+            branches.append(conv(inputs, depth, 3, rate=rate, scope=f"aspp{i}"))
         if image_pooling:
             mean = tf.reduce_mean(inputs, [1, 2], keepdims=True)
             mean = layers.conv2d(mean, depth, 1, scope="image_pooling")
-            branches.append(mean + tf.zeros_like(branches[0]))
-        net = layers.conv2d(tf.concat(branches, -1), depth, 1, scope="projection")
+            branches.insert(0, mean + tf.zeros_like(branches[0]))
+        net = tf.concat(branches, -1)
+        net = layers.conv2d(net, depth, 1, scope="concat_projection")
         if keep_prob < 1.0:
             net = layers.dropout(net, keep_prob, scope="dropout")
         return end_points.collect(outputs_collections, sc.name, net)
+
+
+def separable_conv(
+    net: tf.Tensor, depth: int, kernel: int = 3, rate: int = 1, scope: str = "conv"
+) -> tf.Tensor:
+    """A depthwise convolution and a 1x1 one, each normalized and activated.
+
+    Args:
+        net: `[batch, height, width, channels]`.
+        depth: channels of the outputs.
+        kernel: of the depthwise one.
+        rate: of the depthwise one.
+        scope: what the names of both begin with.
+    """
+    options = {"rate": rate, "scope": f"{scope}_depthwise"}
+    net = layers.separable_conv2d(net, None, kernel, 1, **options)
+    return layers.conv2d(net, depth, 1, scope=f"{scope}_pointwise")
+
+
+def resize(
+    net: tf.Tensor, size: tf.Tensor, *, align_corners: bool = False
+) -> tf.Tensor:
+    """Bilinear resizing, in the type of `net`.
+
+    Args:
+        net: `[batch, height, width, channels]`.
+        size: height and width.
+        align_corners: whether the centres of corner pixels stay where they are, as
+            research/deeplab has it; else, as in `tf.image.resize`, the corners.
+    """
+    if not align_corners:
+        return tf.cast(tf.image.resize(net, size), net.dtype)
+    resized = tf.compat.v1.image.resize_bilinear(net, size, align_corners=True)
+    return tf.cast(resized, net.dtype)
 
 
 def upsample_like(coarse: tf.Tensor, fine: tf.Tensor) -> tf.Tensor:

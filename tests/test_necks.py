@@ -114,7 +114,7 @@ def test_necks_take_the_open_arg_scopes():
         names = [v.op.name for v in v1.global_variables()]
         assert not any("biases" in name for name in names)
         assert "feature_pyramid/lateral3/BatchNorm/beta" in names
-        assert "aspp/rate12/BatchNorm/moving_mean" in names
+        assert "aspp/aspp2/BatchNorm/moving_mean" in names
         assert not [v for v in v1.trainable_variables() if "weights" in v.op.name]
         collected = slimnets.EndPoints()
         slimnets.feature_pyramid(

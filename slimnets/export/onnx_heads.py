@@ -29,7 +29,8 @@ def _resize(writer: Writer, node: NodeDef) -> None:
     size = writer.value(node, 1)
     if size is None:
         raise Unsupported("its size is not known; give all sizes but the batch's")
-    if node.attr["align_corners"].b or not node.attr["half_pixel_centers"].b:
+    aligned = node.attr["align_corners"].b
+    if not aligned and not node.attr["half_pixel_centers"].b:
         raise Unsupported("its pixels' centres are not where tf.image.resize has them")
     images, name = writer.get(node, first=True), node.name
     # Sizes and no factors, whose products might be rounded to others.
@@ -44,7 +45,7 @@ def _resize(writer: Writer, node: NodeDef) -> None:
         name,
         first=True,
         mode="linear",
-        coordinate_transformation_mode="half_pixel",
+        coordinate_transformation_mode="align_corners" if aligned else "half_pixel",
     )
 
 

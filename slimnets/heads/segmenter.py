@@ -4,8 +4,15 @@ DeepLab is the backbone at output stride 16, atrous spatial pyramid pooling, per
 decoder that sees finer levels; U-Net the whole backbone, and a decoder that sees all of
 its levels, one after the other. Both end in bilinear upsampling to the input's size.
 
+DeepLab's layers have the names and the form of research/deeplab, so that its
+checkpoints load whole:
+
+    slimnets.Model(segmenter, num_classes=21, backbone="xception_65", pyramid_depth=256,
+                   separable=True)
+
 Source: [1] Chen et al., DeepLabv3, arXiv:1706.05587; [2] Chen et al., DeepLabv3+,
-arXiv:1802.02611 (the decoder); [3] Ronneberger et al., U-Net, arXiv:1505.04597.
+arXiv:1802.02611 (the decoder); [3] Ronneberger et al., U-Net, arXiv:1505.04597;
+research/deeplab/model.py (Apache 2.0).
 """
 
 from __future__ import annotations
@@ -37,6 +44,9 @@ def segmenter(
     output_stride: int | None = None,
     pyramid_depth: int = 64,
     decoder_levels: Sequence[str] | None = None,
+    atrous_rates: Sequence[int] | None = None,
+    separable: bool = False,
+    top: str | None = None,
     **backbone_options: Any,
 ) -> tuple[tf.Tensor, EndPoints]:
     """Builds a segmenter.
@@ -47,12 +57,17 @@ def segmenter(
         is_training: as of the backbone.
         backbone: a registered network that reaches the output stride.
         head: `deeplab` or `unet`.
-        output_stride: of the backbone; None for 16, of `unet` for where it ends. The
-            atrous rates are 6, 12 and 18 for 16, and twice these for 8 [1].
+        output_stride: of the backbone; None for 16, of `unet` for where it ends.
         pyramid_depth: channels of the atrous pyramid and the decoder; of `unet` those
             at its coarsest level, half as many at each finer one.
-        decoder_levels: the levels that the decoder sees [2], one after the other,
-            coarsest first; none for no decoder; None for C2, of `unet` for all.
+        decoder_levels: the levels, or end points, that the decoder sees [2], one after
+            the other, coarsest first; none for no decoder; None for C2, of `unet` for
+            all.
+        atrous_rates: of the pyramid's 3x3 convolutions, none for none; None for 6, 12
+            and 18 at output stride 16, and twice these at 8 [1].
+        separable: whether DeepLab's 3x3 convolutions are depthwise separable [2].
+        top: the end point that the pyramid, or U-Net's decoder, begins with; None for
+            the level at the output stride, normalized and activated.
         **backbone_options: further arguments of the backbone.
 
     Returns:
@@ -70,41 +85,50 @@ def segmenter(
     level, finer = _levels(backbone, output_stride)
     if decoder_levels is None:
         decoder_levels = finer if is_unet else _DECODER
-    features.feature_info(backbone, output_stride, levels=decoder_levels)
+    levels = [name for name in decoder_levels if "/" not in name]
+    features.feature_info(backbone, output_stride, levels=levels)
     end_points = build_backbone(
         backbone, images, is_training, output_stride=output_stride, **backbone_options
     )
-    net = features.features(end_points, (level,), normalized=True)[level]
+    level = top or level
+    net = features.features(end_points, level, normalized=top is None)[level]
+    finer = features.features(end_points, decoder_levels)
     with (
-        tf.compat.v1.variable_scope("head"),
-        arg_scope([layers.conv2d], normalizer_fn=layers.batch_norm),
+        arg_scope(
+            [layers.conv2d, layers.separable_conv2d], normalizer_fn=layers.batch_norm
+        ),
         arg_scope([layers.batch_norm], is_training=is_training, decay=0.9, scale=True),
+        arg_scope([layers.batch_norm], epsilon=1e-5),
+        arg_scope([layers.dropout], is_training=is_training),
     ):
-        if not is_unet:
-            rates = [max(1, rate * 16 // output_stride) for rate in (6, 12, 18)]
-            net = necks.atrous_pyramid(net, pyramid_depth, rates)
-        depth, narrow = pyramid_depth, max(pyramid_depth // 4, _LEAST_DEPTH)
-        for name, fine in features.features(end_points, decoder_levels).items():
-            scope = f"decoder_{name}"
-            net = _decoded(net, fine, depth, None if is_unet else narrow, scope)
-            depth = max(depth // 2, _LEAST_DEPTH) if is_unet else depth
-        logits = layers.conv2d(
-            net,
-            num_classes,
-            1,
-            activation_fn=None,
-            normalizer_fn=None,
-            scope="logits",
-        )
-    size = tf.shape(images)[1:3]
-    logits = tf.image.resize(logits, size)
+        if is_unet:
+            net = _upsampled(net, finer, pyramid_depth)
+        else:
+            if atrous_rates is None:
+                atrous_rates = [max(1, r * 16 // output_stride) for r in (6, 12, 18)]
+            net = necks.atrous_pyramid(
+                net,
+                pyramid_depth,
+                atrous_rates,
+                separable=separable,
+                keep_prob=0.9,
+                scope=tf.compat.v1.get_variable_scope(),
+            )
+            net = _decoded(net, finer, pyramid_depth, separable)
+        with tf.compat.v1.variable_scope("logits"):
+            plain = {"activation_fn": None, "normalizer_fn": None}
+            net = layers.conv2d(net, num_classes, 1, scope="semantic", **plain)
+    logits = necks.resize(net, tf.shape(images)[1:3], align_corners=not is_unet)
     logits.set_shape([None, *images.shape[1:3], num_classes])
     return logits, end_points
 
 
 # What of its variables is not the backbone's, and what is of its classes.
-segmenter.head_scopes = ("head",)
-segmenter.class_scopes = ("head/logits",)
+segmenter.head_scopes = (
+    *("aspp0", "aspp1", "aspp2", "aspp3", "image_pooling", "concat_projection"),
+    *("decoder", "logits"),
+)
+segmenter.class_scopes = ("logits",)
 
 
 def _levels(backbone: str, output_stride: int | None) -> tuple[str, list[str]]:
@@ -121,25 +145,38 @@ def _levels(backbone: str, output_stride: int | None) -> tuple[str, list[str]]:
 
 
 def _decoded(
-    net: tf.Tensor, fine: tf.Tensor, depth: int, narrow: int | None, scope: str
+    net: tf.Tensor, finer: Mapping[str, tf.Tensor], depth: int, separable: bool
 ) -> tf.Tensor:
-    """What is known so far, and a finer level beside it [2, 3].
+    """DeepLab's decoder [2]: two convolutions of what is known and a finer level."""
+    for i, fine in enumerate(finer.values()):
+        suffix = f"_{i}" if i else ""
+        narrow = max(depth * 3 // 16, _LEAST_DEPTH)
+        with tf.compat.v1.variable_scope("decoder"):
+            scope = f"feature_projection0{suffix}"
+            fine = layers.conv2d(fine, narrow, 1, scope=scope)
+            net = necks.resize(net, tf.shape(fine)[1:3], align_corners=True)
+            net = tf.concat([net, fine], axis=-1)
+            conv = f"decoder_conv0{suffix}"
+            if separable:
+                net = necks.separable_conv(net, depth, scope=conv)
+                net = necks.separable_conv(net, depth, scope=f"decoder_conv1{suffix}")
+            else:
+                with tf.compat.v1.variable_scope(conv):
+                    net = layers.conv2d(net, depth, 3, scope=f"{conv}_1")
+                    net = layers.conv2d(net, depth, 3, scope=f"{conv}_2")
+    return net
 
-    Args:
-        net: of the coarser levels.
-        fine: the finer one.
-        depth: channels of what is returned.
-        narrow: to how many channels the finer level is brought first [2]; None for its
-            own [3].
-        scope: of the variables.
-    """
-    with tf.compat.v1.variable_scope(scope):
-        if narrow is not None:
-            fine = layers.conv2d(fine, narrow, 1, scope="fine")
-        net = tf.image.resize(net, tf.shape(fine)[1:3])
-        net = tf.concat([net, fine], axis=-1)
-        net = layers.conv2d(net, depth, 3, scope="conv1")
-        return layers.conv2d(net, depth, 3, scope="conv2")
+
+def _upsampled(net: tf.Tensor, finer: Mapping[str, tf.Tensor], depth: int) -> tf.Tensor:
+    """U-Net's decoder [3]: as many convolutions, of half the depth at each level."""
+    for name, fine in finer.items():
+        with tf.compat.v1.variable_scope(f"decoder/{name}"):
+            net = necks.resize(net, tf.shape(fine)[1:3])
+            net = tf.concat([net, fine], axis=-1)
+            net = layers.conv2d(net, depth, 3, scope="conv1")
+            net = layers.conv2d(net, depth, 3, scope="conv2")
+        depth = max(depth // 2, _LEAST_DEPTH)
+    return net
 
 
 def found_mask(

@@ -269,6 +269,8 @@ class SegmentationConfig(HeadConfig):
     decoder_levels: str | None = setting(None, REST, "The levels that the decoder "
         "sees, coarsest first: 3,1 for C3 and C1; empty for no decoder. 2 by default, "
         "of unet all that the backbone has.")
+    separable: bool = setting(False, REST, "Depthwise separable convolutions in the "
+        "head, as DeepLab has them on Xception.")
     loss: str = setting("softmax", LOSS, "softmax or focal, of pixels, or dice, of "
         "each class as a whole; softmax,dice and focal,dice are their sums.")
     ignore_label: int = setting(255, DATA, "The number in masks that is no class.")
@@ -312,4 +314,5 @@ class SegmentationConfig(HeadConfig):
             "output_stride": self.output_stride,
             "pyramid_depth": self.pyramid_depth or usual,
             "decoder_levels": self.levels,
+            "separable": self.separable,
         }

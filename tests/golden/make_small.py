@@ -53,6 +53,7 @@ def deeplab(images, variant, separable, rates=(6, 12, 18), strides=(4,)):
         {"semantic": 5}, crop_size=images.shape[1:3].as_list(), atrous_rates=rates
     )._replace(
         model_variant=variant,
+        output_stride=16,
         aspp_with_separable_conv=separable,
         decoder_use_separable_conv=separable,
         decoder_output_stride=strides,
@@ -76,7 +77,11 @@ CASES = {
     ),
     "deeplab/mobilenet_v2": (
         functools.partial(
-            *(deeplab,), variant="mobilenet_v2", separable=True, rates=None, strides=None
+            *(deeplab,),
+            variant="mobilenet_v2",
+            separable=True,
+            rates=None,
+            strides=None,
         ),
         65,
     ),

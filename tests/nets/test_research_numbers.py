@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import slimnets
+from slimnets.heads.segmenter import segmenter
 from slimnets.nets import nasnet, xception
 from tests.helpers import GOLDEN
 from tests.slim import research_slim
@@ -95,3 +96,33 @@ def test_every_end_point_of_a_bounded_xception_is_the_reference_s():
             )
 
     assert_end_points(build, 33, "xception/bounded")
+
+
+BLOCK2 = "entry_flow/block2/unit_1/xception_module/separable_conv2_pointwise"
+DEEPLAB = {
+    "xception_65": {
+        "separable": True,
+        "decoder_levels": (f"xception_65/{BLOCK2}",),
+    },
+    "resnet_v1_50_beta": {
+        "decoder_levels": ("resnet_v1_50/block1/unit_2/bottleneck_v1/conv3",),
+    },
+    "mobilenet_v2": {"decoder_levels": (), "atrous_rates": (), "top": "layer_18"},
+}
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [pytest.param(name, marks=pytest.mark.slow) for name in list(DEEPLAB)[:2]]
+    + ["mobilenet_v2"],
+)
+def test_a_whole_deeplab_is_the_reference_s(backbone):
+    """Values are by the variables' names, which are then its checkpoints', too."""
+    options = {"backbone": backbone, "pyramid_depth": 256, **DEEPLAB[backbone]}
+
+    def build(images):
+        # As DeepLab does in the graph.
+        logits, _ = segmenter(images * (2 / 255) - 1, 5, **options)
+        return logits, {"logits": logits}
+
+    assert_end_points(build, 65, f"deeplab/{backbone}")

@@ -26,12 +26,11 @@ def test_logits_have_the_inputs_size(output_stride, size):
             assert logits.shape.as_list() == [None, size, size + 3, 4]
             block4 = end_points["block4"].shape.as_list()
             assert block4[1] == -(-size // output_stride)
-            rates = [6, 12, 18] if output_stride == 16 else [12, 24, 36]
             names = [v.op.name for v in v1.global_variables()]
-            if output_stride < 32:
-                assert all(f"head/aspp/rate{r}/weights" in names for r in rates)
-            decoders = {n.split("/")[1] for n in names if "/decoder_" in n}
-            assert decoders == {f"decoder_{level}" for level in levels}
+            assert all(f"aspp{i}/weights" in names for i in range(4))
+            decoders = {n.split("/")[1] for n in names if "decoder/decoder_" in n}
+            suffixes = ["", "_1"][: len(levels)]
+            assert decoders == {f"decoder_conv0{suffix}" for suffix in suffixes}
 
 
 @pytest.mark.parametrize("backbone", ["resnet_v2_18", "seresnet50", "mobilenet_v1_025"])
@@ -55,17 +54,17 @@ def test_unet_sees_every_level(backbone, levels):
         logits, _ = segmenter(images, 3, True, **thin)
         assert logits.shape.as_list() == [1, 64, 96, 3]
         last = [v for v in v1.global_variables() if "/conv2/weights" in v.op.name]
-        scopes = {v.op.name.split("/")[1]: v.shape[-1] for v in last}
-        depths = {k: n for k, n in scopes.items() if k.startswith("decoder_")}
-        wanted = {f"decoder_C{n}": 64 >> i for i, n in enumerate(levels)}
+        scopes = {v.op.name.rpartition("/conv2")[0]: v.shape[-1] for v in last}
+        depths = {k: n for k, n in scopes.items() if k.startswith("decoder/")}
+        wanted = {f"decoder/C{n}": 64 >> i for i, n in enumerate(levels)}
         assert depths == wanted
-        own = [v for v in v1.trainable_variables() if v.op.name.startswith("head/")]
+        own = [v for v in v1.trainable_variables() if v.op.name.startswith("decoder/")]
         gradients = tf.gradients(tf.reduce_sum(logits), own)
         assert all(g is not None for g in gradients)
     with tf.Graph().as_default():
         images = v1.placeholder(tf.float32, [1, 64, 96, 3])
         segmenter(images, 3, **thin, output_stride=8, decoder_levels=["C2"])
-        assert "decoder_C3" not in str(v1.global_variables())
+        assert "decoder/C3" not in str(v1.global_variables())
         with pytest.raises(ValueError, match="head='fcn'; allowed are deeplab, unet"):
             segmenter(images, 3, backbone=backbone, head="fcn")
 
