@@ -136,7 +136,8 @@ def _decoded(
     with tf.compat.v1.variable_scope(scope):
         if narrow is not None:
             fine = layers.conv2d(fine, narrow, 1, scope="fine")
-        net = tf.image.resize(net, tf.shape(fine)[1:3])
+        # It is float32, whatever the network computes in.
+        net = tf.cast(tf.image.resize(net, tf.shape(fine)[1:3]), fine.dtype)
         net = tf.concat([net, fine], axis=-1)
         net = layers.conv2d(net, depth, 3, scope="conv1")
         return layers.conv2d(net, depth, 3, scope="conv2")
