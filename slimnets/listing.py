@@ -14,6 +14,11 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
+def shortened(text: str, most: int = 200) -> str:
+    """Returns the beginning of what a file may hold any length of."""
+    return text if len(text) <= most else f"{text[:most]} ..."
+
+
 def nearest(
     name: object, known: Iterable[str], most: int = 3, cutoff: float = 0.6
 ) -> str:

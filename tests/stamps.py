@@ -20,7 +20,9 @@ CLASSES = {"bird": "animals/birds", "fish": "animals/fish",
 NAMES = tuple(CLASSES)
 # Things that are of no class.
 _CLUTTER = "household/tools"
-SPLITS = {"train": 1500, "val": 200}
+SPLITS = {"train": 2000, "val": 200}
+# So many drawings has each class, the first by their names.
+_DRAWINGS = 10
 # Longer side of a thing in pixels, and how much of a smaller box another may cover.
 _LEAST, _MOST, _OVERLAP = 32, 88, 0.1
 # Of half-transparent edges it is not said whose they are.
@@ -47,7 +49,8 @@ class Stamps:
 
     def __init__(self, folder):
         self._things = [
-            _drawings(pathlib.Path(folder) / own) for own in CLASSES.values()
+            _drawings(pathlib.Path(folder) / own)[:_DRAWINGS]
+            for own in CLASSES.values()
         ]
         self._clutter = _drawings(pathlib.Path(folder) / _CLUTTER)
 

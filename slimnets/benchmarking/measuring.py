@@ -76,8 +76,9 @@ def _sized(work: Work) -> Work:
 def _measure_one(work: Work, compare: Sequence[str], turns: int) -> list[Result]:
     names = [MATMUL, OWN, *(name for name in compare if name != OWN)]
     shape = [work.batch_size, work.image_size, work.image_size, 3]
+    network, options = work.built
     counted = summarize(
-        work.network, num_classes=work.num_classes, input_shape=shape
+        network, num_classes=work.num_classes, input_shape=shape, **options
     ).multiply_adds
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory())

@@ -19,6 +19,9 @@ Step = Callable[[], Any]
 MATRIX = 2048
 _LEARNING_RATE = 1e-3
 
+# Peers that have networks, but no heads on them.
+_OF_CLASSES = ("keras", "tf_slim", "torch")
+
 KERAS_NAMES = {
     "resnet_v1_50": "ResNet50",
     "resnet_v1_101": "ResNet101",
@@ -73,7 +76,13 @@ class NotAvailable(Exception):
 
 def subject(name: str) -> Callable[[Work, str], Step]:
     """Returns the function that makes a subject's step."""
-    return _SUBJECTS[name]
+
+    def make(work: Work, directory: str) -> Step:
+        if work.task and name in _OF_CLASSES:
+            raise NotAvailable(f"{name} has no {work.task} on {work.network}")
+        return _SUBJECTS[name](work, directory)
+
+    return make
 
 
 def _images(work: Work, channels: int = 3) -> np.ndarray:
@@ -101,17 +110,19 @@ def _slimnets(work: Work, directory: str) -> Step:
     _set_threads(tf, work)
     if work.from_file:
         return _loaded(OWN, work, directory)
+    network, options = work.built
     model = slimnets.Model(
-        work.network,
+        network,
         num_classes=work.num_classes,
         precision=work.precision,
         seed=0,
         jit=work.jit,
+        **options,
     )
     model.build([None, work.image_size, work.image_size, 3])
     images = tf.constant(_images(work))
     if work.mode == "forward":
-        return lambda: model(images, training=False).numpy()
+        return lambda: _read(model(images, training=False))
 
     def losses(images, labels):
         logits = model(images, training=True)
@@ -122,6 +133,13 @@ def _slimnets(work: Work, directory: str) -> Step:
         return model.trainable_variables
 
     return _training_step(tf, losses, variables, images, work, jit=work.jit)
+
+
+def _read(outputs: Any) -> Any:
+    """The outputs when all are computed."""
+    if isinstance(outputs, dict):
+        return [value.numpy() for value in outputs.values()]
+    return outputs.numpy()
 
 
 def _loaded(subject: str, work: Work, directory: str) -> Step:

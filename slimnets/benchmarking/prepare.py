@@ -21,7 +21,8 @@ _CALIBRATION_IMAGES = 8
 def main(text: str, directory: str, subject: str) -> None:
     """Writes what a subject loads."""
     work = Work(**json.loads(text))
-    model = slimnets.Model(work.network, num_classes=work.num_classes, seed=0)
+    network, options = work.built
+    model = slimnets.Model(network, num_classes=work.num_classes, seed=0, **options)
     sizes = [work.image_size, work.image_size, 3]
     model.build([None, *sizes])
     as_trained(model)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
+from typing import Any
 
 OWN, MATMUL = "slimnets", "matmul"
 PEERS = ("keras", "tf_slim", "torch", "onnxruntime")
@@ -14,6 +16,8 @@ FORMS = (
     DEFAULT_FORM, "saved_model", "onnx", "tflite", "openvino", "stablehlo", "keras",
     MODEL,
 )  # fmt: skip
+# Heads that a network may be the backbone of; keys of `heads.HEADS`.
+TASKS = ("detection", "segmentation")
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 
 
@@ -32,6 +36,8 @@ class Work:
         threads: how many threads each subject uses; None for its own choice.
         num_classes: of the network.
         jit: whether XLA compiles slimnets' own work, which is that of a Model then.
+        task: of a head on the network, which does inference: of a detector up to the
+            boxes and scores of all anchors; None for the network itself.
     """
 
     network: str
@@ -43,6 +49,7 @@ class Work:
     threads: int | None = None
     num_classes: int = 1000
     jit: bool = False
+    task: str | None = None
 
     def __post_init__(self):
         for name, allowed in (
@@ -58,6 +65,10 @@ class Work:
                 "int8 is of inference from a file: mode='forward', form='onnx', "
                 "'tflite' or 'openvino'."
             )
+        if self.task is not None and self.task not in TASKS:
+            raise ValueError(f"task={self.task!r}; allowed are {', '.join(TASKS)}.")
+        if self.task and self.mode != "forward":
+            raise ValueError(f"mode={self.mode!r} is not for task={self.task!r}.")
         if self.jit and self.from_file:
             raise ValueError("jit compiles a Model; with mode='forward', form='model'.")
 
@@ -73,10 +84,20 @@ class Work:
 
     def __str__(self) -> str:
         form = f", {self.form}" if self.mode == "forward" else ""
+        head = f"{self.task} on " if self.task else ""
         return (
-            f"{self.network}, {self.mode}, batch {self.batch_size}, "
+            f"{head}{self.network}, {self.mode}, batch {self.batch_size}, "
             f"{self.image_size} pixels, {self.precision}{form}{', jit' * self.jit}"
         )
+
+    @property
+    def built(self) -> tuple[str | Callable, dict[str, Any]]:
+        """What is built: a network, and the arguments that it is built with."""
+        if self.task is None:
+            return self.network, {}
+        from slimnets.heads.rows import finished
+
+        return finished(self.task, raw=True), {"backbone": self.network}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,7 @@ from slimnets.benchmarking.workload import (
     MODES,
     PEERS,
     PRECISIONS,
+    TASKS,
     Work,
 )
 from slimnets.cli.command import UsageError, define_debug, start_tensorflow
@@ -47,6 +48,13 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         False,
         "Compile slimnets' training, and its forward of --forms=model, with XLA; not "
         "for grouped and depthwise convolutions on a CPU.",
+        flag_values=flag_values,
+    )
+    flags.DEFINE_enum(
+        "task",
+        None,
+        TASKS,
+        "Of a head on the networks, with its usual settings and without suppression.",
         flag_values=flag_values,
     )
     flags.DEFINE_boolean(
@@ -89,6 +97,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
             threads=flag_values.threads,
             num_classes=flag_values.num_classes,
             jit=flag_values.jit,
+            task=flag_values.task,
         )
         for name, mode, size, precision, batch, form in itertools.product(
             names,
@@ -127,9 +136,12 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         print(f"written to {path}")
 
 
+_NOT_OF_BEST = ("precisions", "modes", "forms", "compare", "output", "jit", "task")
+
+
 def _race(flag_values: flags.FlagValues, names: Sequence[str]) -> None:
     """Names the fastest form of each network, at each batch and image size."""
-    for name in ("precisions", "modes", "forms", "compare", "output", "jit"):
+    for name in _NOT_OF_BEST:
         if flag_values[name].value != flag_values[name].default:
             raise UsageError(f"--{name} is of no effect with --best, which has all")
     batches = _numbers("batch_sizes", flag_values.batch_sizes) or [1]

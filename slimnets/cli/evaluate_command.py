@@ -120,16 +120,12 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
         flag_values, path, model_name=flag_values.model_name, precision=None
     )
     if trained.task != CLASSIFICATION:
-        if report:
-            raise UsageError(
-                f"{trained.path} is of {trained.task}, and pages are of "
-                f"{CLASSIFICATION} alone"
-            )
-        line = head_evaluation.measure(flag_values, trained)
+        line = head_evaluation.measure(flag_values, trained, report)
         where = flag_values.output or trained.path
         files = "files in " if flag_values.output else "of "
         seconds = time.monotonic() - started
-        print(f"{line}, {seconds:.0f} s, {files}{os.path.abspath(where)}")
+        page = f", page in {os.path.abspath(report)}" if report else ""
+        print(f"{line}, {seconds:.0f} s, {files}{os.path.abspath(where)}{page}")
         return
     for name in head_evaluation.OF_HEADS:
         if flag_values[name].value is not None:

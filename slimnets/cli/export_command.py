@@ -37,14 +37,15 @@ _FLAGS = (
      "here, of those that lose no more than --max_difference; --output has no ending."),
     ("bool", "audit", False, "Show the error of every end point on test images, the "
      "worst first."),
-    ("bool", "measure", None, "Whether the accuracies before and after are measured, "
-     "printed and stored; by default for int8."),
+    ("bool", "measure", None, "Whether the accuracies before and after, of heads "
+     "their average precisions or intersections, are measured, printed and stored; by "
+     "default for int8."),
 )  # fmt: skip
 _OF_FASTEST = ("max_difference", "max_accuracy_drop", "threads")
 _NUMBERS = (
     ("threads", "Of --fastest: threads of each; its runtime's choice by default."),
     ("batch_size", "A fixed number of images at a time; any number by default, for "
-     "stablehlo 1."),
+     "stablehlo, and of a detector in tflite, 1."),
     ("eval_image_size", "Height and width of the network's input."),
     ("calibration_images", "How many training images int8 is calibrated with; 128 by "
      "default. A network that was trained for int8 has its ranges."),
@@ -116,14 +117,14 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     start_tensorflow(flag_values.debug)
     from slimnets.export.checkpoint import export_trained
 
-    batch_size = flag_values.batch_size
-    if batch_size is None and format == "stablehlo":
-        batch_size = 1
     options = {}
     if flag_values.calibration_images is not None:
         options["calibration_images"] = flag_values.calibration_images
     levels = flag_values.levels
     trained = weights_flags.open_trained(flag_values, model_name=flag_values.model_name)
+    batch_size = flag_values.batch_size
+    if batch_size is None and format == "stablehlo":
+        batch_size = 1
     report, accuracies = export_trained(
         trained,
         flag_values.output,

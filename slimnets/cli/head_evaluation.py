@@ -11,7 +11,7 @@ from slimnets.cli.command import UsageError
 
 # What measures classes of images alone.
 _OF_CLASSES = (
-    "report", "corruptions", "plot", "views", "fit_temperature", "eval_crop_fraction",
+    "corruptions", "plot", "views", "fit_temperature", "eval_crop_fraction",
     "labels_offset", "records_pattern", "image_feature", "label_feature",
 )  # fmt: skip
 # What measures heads alone, settings of `PredictionConfig`.
@@ -20,8 +20,13 @@ _DETECTIONS, _CLASSES = "detections.json", "classes.csv"
 _BY_CLASS = " by class"
 
 
-def measure(flag_values: flags.FlagValues, trained) -> str:
+def measure(flag_values: flags.FlagValues, trained, report: str | None) -> str:
     """Evaluates a head, and prints and writes what came of it.
+
+    Args:
+        flag_values: of evaluate.
+        trained: the head.
+        report: the file of a page; None for none.
 
     Returns:
         The line that tells the measure.
@@ -43,6 +48,7 @@ def measure(flag_values: flags.FlagValues, trained) -> str:
         batch_size=flag_values.batch_size if given else None,
         exif_orientation=flag_values.exif_orientation,
         max_bad_records=flag_values.max_bad_records,
+        report=report,
         **{name: flag_values[name].value for name in OF_HEADS},
     )
     for title, table in measured.evaluation.tables.items():

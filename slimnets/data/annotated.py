@@ -67,6 +67,12 @@ class Objects(NamedTuple):
             np.asarray(sides.prod(-1) if areas is None else areas, np.float32),
         )
 
+    def within(self, height: int, width: int) -> Objects:
+        """What of them lies in an image of that size."""
+        boxes = np.clip(self.boxes, 0, np.array([height, width] * 2, np.float32))
+        there = (boxes[:, 2:] > boxes[:, :2]).all(-1)
+        return Objects(boxes[there], *(values[there] for values in self[1:]))
+
 
 class Encoded(NamedTuple):
     """A photo as it is stored.
@@ -152,7 +158,10 @@ class AnnotatedSource(abc.ABC):
             raise BadImage(
                 f"{self.name(index)} cannot be used: {reason(error)}"
             ) from None
-        return Photo(pixels, encoded.objects, mask)
+        objects = encoded.objects
+        if objects is not None and encoded.size is None:
+            objects = objects.within(*pixels.shape[:2])
+        return Photo(pixels, objects, mask)
 
     def _mask(self, encoded: bytes) -> np.ndarray:
         mask = decode_mask(encoded)

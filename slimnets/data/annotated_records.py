@@ -30,6 +30,7 @@ from slimnets.data.datasets import Dataset
 from slimnets.data.formats import is_hidden
 from slimnets.data.image_files import read_span
 from slimnets.data.records import check_shards, spans_of
+from slimnets.listing import shortened
 
 _IMAGE, _MASK = "image/encoded", "image/segmentation/class/encoded"
 _SIDES = tuple(f"image/object/bbox/{s}" for s in ("ymin", "xmin", "ymax", "xmax"))
@@ -37,6 +38,8 @@ _LABEL, _TEXT = "image/object/class/label", "image/object/class/text"
 _CROWD = ("image/object/is_crowd", "image/object/difficult")
 _SHARDED = re.compile(r"(.+?)[-_.](?:tfrecord-)?\d{5}-of-\d{5}.*")
 _ENDINGS = (".tfrecord", ".tfrecords", ".record", ".records")
+# Kinds of features, as tf.train.Feature calls them.
+_BYTES, _WHOLES, _FLOATS = "bytes_list", "int64_list", "float_list"
 _ITEM = re.compile(r"item\s*\{(.*?)\}", re.S)
 _ID = re.compile(r"\bid\s*:\s*(\d+)")
 _NAME = re.compile(r"""\bname\s*:\s*(["'])(.*?)\1""")
@@ -125,14 +128,16 @@ class AnnotatedRecords(AnnotatedSource):
             raise ValueError(f"the record has no feature {_IMAGE!r}")
         if masks := _values(features, _MASK):
             return Encoded(images[0], mask=masks[0])
-        sides = [_values(features, "image/" + side) for side in ("height", "width")]
+        sides = [
+            _values(features, f"image/{side}", _WHOLES) for side in ("height", "width")
+        ]
         size = (int(sides[0][0]), int(sides[1][0])) if all(sides) else None
         return Encoded(images[0], size, self._objects(features, images[0], size))
 
     def _objects(
         self, features: Any, image: bytes, size: tuple[int, int] | None
     ) -> Objects:
-        corners = [_values(features, side) for side in _SIDES]
+        corners = [_values(features, side, _FLOATS) for side in _SIDES]
         if len(set(map(len, corners))) > 1:
             numbers = ", ".join(map(str, map(len, corners)))
             raise ValueError(f"the record has {numbers} sides of boxes {_SIDES}")
@@ -144,7 +149,7 @@ class AnnotatedRecords(AnnotatedSource):
             raise ValueError("the record has a box that is not finite")
         boxes = np.clip(boxes, 0.0, 1.0) * np.array([*size, *size])
         there = (boxes[:, 2:] > boxes[:, :2]).all(-1)
-        flags = [_values(features, flag) for flag in _CROWD]
+        flags = [_values(features, flag, _WHOLES) for flag in _CROWD]
         crowd = np.zeros(len(boxes), bool)
         for flag in flags:
             if len(flag) == len(boxes):
@@ -153,7 +158,7 @@ class AnnotatedRecords(AnnotatedSource):
 
     def _labels(self, features: Any, number: int) -> np.ndarray:
         """Classes from 0 on, by number or, without these, by text."""
-        found = _values(features, _LABEL)
+        found = _values(features, _LABEL, _WHOLES)
         known: Mapping = self._numbers
         if not found:
             found, known = _values(features, _TEXT), self._texts
@@ -162,7 +167,8 @@ class AnnotatedRecords(AnnotatedSource):
         for label in found:
             if label not in known:
                 raise ValueError(
-                    f"the record has the label {label!r}, which is none of its classes"
+                    f"the record has the label {shortened(repr(label))}, which is none "
+                    "of its classes"
                 )
         return np.array([known[label] for label in found], np.int32)
 
@@ -174,13 +180,22 @@ def _features(record: bytes) -> Any:
         raise ValueError("the record is no tf.train.Example") from None
 
 
-def _values(features: Any, name: str) -> list:
-    """The values of a feature, of whatever kind; none where there is none."""
+def _values(features: Any, name: str, wanted: str = _BYTES) -> list:
+    """The values of a feature; none where there is none.
+
+    Raises:
+        ValueError: for values of another kind.
+    """
     if name not in features:
         return []
     feature = features[name]
     kind = feature.WhichOneof("kind")
-    return list(getattr(feature, kind).value) if kind else []
+    values = list(getattr(feature, kind).value) if kind else []
+    if values and kind != wanted:
+        raise ValueError(
+            f"the record's {name!r} is a {kind}, where a {wanted} is meant"
+        )
+    return values
 
 
 def _files(dataset_dir: str) -> dict[str, list[str]]:
@@ -240,9 +255,10 @@ def _classes_in(
             for record, (offset, length) in enumerate(part.tolist()):
                 try:
                     features = _features(read_span(path, offset, length))
+                    texts = _values(features, _TEXT)
+                    labels = _values(features, _LABEL, _WHOLES)
                 except ValueError as error:
                     raise ValueError(f"{path}:{record}: {error}.") from None
-                texts, labels = _values(features, _TEXT), _values(features, _LABEL)
                 labels = labels or [0] * len(texts)
                 for text, label in zip(texts, labels, strict=False):
                     found[text.decode("utf-8", "replace")] = int(label)

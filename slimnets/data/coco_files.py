@@ -24,10 +24,12 @@ from slimnets.data.annotated import Objects
 from slimnets.data.annotated_files import Entry, dataset_of, tell_left_out
 from slimnets.data.datasets import Dataset
 from slimnets.data.sources import ALL
+from slimnets.listing import shortened
 
 _INSTANCES, _ROBOFLOW = "instances_", "_annotations.coco.json"
 _BOX = 4
-_LONGEST_SIDE = 2**31
+LONGEST_SIDE = 2**31
+_LARGEST_AREA = LONGEST_SIDE**2
 
 
 def open_dataset(name: str, dataset_dir: str, ignore_label: int = 255) -> Dataset:
@@ -137,7 +139,7 @@ class _File:
             if number in images:
                 raise self._damaged(f"{where} has the id {number} of another one")
             size = [self._number(image, key, where) for key in ("height", "width")]
-            if not 1 <= min(size) <= max(size) < _LONGEST_SIDE:
+            if not 1 <= min(size) <= max(size) < LONGEST_SIDE:
                 raise self._damaged(f"{where} is {size[0]} x {size[1]} pixels")
             images[number] = (self._text(image, "file_name", where), *size)
         found: dict[int, list] = {number: [] for number in images}
@@ -159,7 +161,7 @@ class _File:
                 problems.append(f"{where}, {box} in {images[image][0]}")
                 continue
             area = annotation.get("area")
-            own = _is_finite(area) and area > 0
+            own = _is_finite(area) and 0 < area < _LARGEST_AREA
             found[image].append(
                 (
                     inside,
@@ -193,7 +195,7 @@ class _File:
                 return folder
         raise FileNotFoundError(
             f"{self.path} tells of {len(names)} images, such as "
-            f"{names[0] if names else 'none'}, which is in none of "
+            f"{shortened(names[0]) if names else 'none'}, which is in none of "
             f"{', '.join(dict.fromkeys(map(os.path.normpath, folders)))}."
         )
 
@@ -210,20 +212,26 @@ class _File:
     def _number(self, record: Any, key: str, where: str) -> int:
         value = self._value(record, key, where)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise self._damaged(f"{key} of {where} is {value!r}, and no whole number")
+            raise self._damaged(
+                f"{key} of {where} is {shortened(repr(value))}, and no whole number"
+            )
         return value
 
     def _text(self, record: Any, key: str, where: str) -> str:
         value = self._value(record, key, where)
         if not isinstance(value, str) or not value or "\0" in value:
-            raise self._damaged(f"{key} of {where} is {value!r}, and no text")
+            raise self._damaged(
+                f"{key} of {where} is {shortened(repr(value))}, and no text"
+            )
         return value
 
     def _box(self, record: Any, where: str) -> list[float]:
         value = self._value(record, "bbox", where)
         fits = isinstance(value, list) and len(value) == _BOX
         if not fits or not all(map(_is_finite, value)):
-            raise self._damaged(f"bbox of {where} is {value!r}, and not four numbers")
+            raise self._damaged(
+                f"bbox of {where} is {shortened(repr(value))}, and not four numbers"
+            )
         left, top, width, height = map(float, value)
         return [top, left, top + height, left + width]
 

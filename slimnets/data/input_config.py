@@ -27,6 +27,8 @@ ANNOTATED = {
     "masks": {"masks": "mask_files"},
     "records": {"boxes": "annotated_records", "masks": "annotated_records"},
 }
+# The images that are composed of digits as training goes, for either.
+COMPOSED = "digits"
 # What a network without a protocol of its own gets of pictures that have none either.
 FALLBACK = "inception"
 

@@ -29,6 +29,7 @@ from slimnets.data.datasets import Dataset
 from slimnets.data.formats import is_image
 from slimnets.data.labels import BACKGROUND
 from slimnets.data.sources import ALL
+from slimnets.listing import shortened
 
 _IMAGES = ("images", "JPEGImages")
 _VOC = "SegmentationClass"
@@ -65,8 +66,8 @@ def open_dataset(name: str, dataset_dir: str, ignore_label: int = 255) -> Datase
         for own, stems in sets.items():
             if missing := [stem for stem in stems if stem not in pairs]:
                 raise FileNotFoundError(
-                    f"{folder}: the list of {own!r} names {missing[0]}, which has no "
-                    "mask."
+                    f"{folder}: the list of {own!r} names "
+                    f"{shortened(missing[0])}, which has no mask."
                 )
             splits[own] = [pairs[stem] for stem in stems]
     names = class_names(dataset_dir)

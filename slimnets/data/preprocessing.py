@@ -130,6 +130,8 @@ class Preprocessing:
         Raises:
             ValueError: for a recipe of clouds, or another view.
         """
+        if isinstance(self.view, Letterbox) and view == LETTERBOX:
+            return self
         if self.rank == 2 or view != LETTERBOX:
             raise ValueError(
                 f"Unknown preprocessing '{self.name}+{view}': allowed is a recipe of "

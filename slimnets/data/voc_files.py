@@ -30,12 +30,13 @@ from slimnets.data.annotated_files import (
     split_folders,
     tell_left_out,
 )
-from slimnets.data.coco_files import clipped
+from slimnets.data.coco_files import LONGEST_SIDE, clipped
 from slimnets.data.datasets import Dataset
 from slimnets.data.formats import is_image
 from slimnets.data.sources import ALL
+from slimnets.listing import listed, shortened
 
-_READERS = 16
+_READERS, _SHOWN = 16, 30
 _CORNERS = ("ymin", "xmin", "ymax", "xmax")
 
 
@@ -66,8 +67,8 @@ def open_dataset(name: str, dataset_dir: str, ignore_label: int = 255) -> Datase
     names = class_names(dataset_dir) or tuple(found)
     if others := [label for label in found if label not in names]:
         raise ValueError(
-            f"{dataset_dir} has boxes of {others[0]!r}, which is not among the classes "
-            f"of its list: {', '.join(names)}."
+            f"{dataset_dir} has boxes of {shortened(repr(others[0]))}, which is not "
+            f"among the classes of its list: {listed(names, _SHOWN)}."
         )
     if not names:
         raise ValueError(f"{dataset_dir} has no boxes.")
@@ -108,7 +109,8 @@ def _read(folder: str) -> dict[str, _File]:
 def _of(files: Mapping[str, _File], stem: str, split: str, folder: str) -> _File:
     if stem not in files:
         raise FileNotFoundError(
-            f"{folder}: the list of {split!r} names {stem}, which has no annotation."
+            f"{folder}: the list of {split!r} names {shortened(stem)}, which has no "
+            "annotation."
         )
     return files[stem]
 
@@ -134,7 +136,8 @@ class _File:
         except (ElementTree.ParseError, ValueError, LookupError) as error:
             raise ValueError(f"{path} is no XML: {error}") from None
         if root.tag != "annotation":
-            raise self._damaged(f"it is of {root.tag!r}, and not of an annotation")
+            tag = shortened(repr(root.tag))
+            raise self._damaged(f"it is of {tag}, and not of an annotation")
         self._size = self._size_of(root)
         for i, element in enumerate(root.findall("object")):
             self._add(element, f"object {i}")
@@ -182,8 +185,9 @@ class _File:
             value = float(text or "")
         except ValueError:
             value = math.nan
-        if not math.isfinite(value):
-            raise self._damaged(f"{key} of {where} is {text!r}, and no number")
+        if not abs(value) < LONGEST_SIDE:
+            shown = shortened(repr(text))
+            raise self._damaged(f"{key} of {where} is {shown}, and no number of pixels")
         return value
 
     def _damaged(self, what: str) -> ValueError:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
+from slimnets.heads.boxes import box_overlaps
+
 # The largest difference of an output that passes: in float32 of any value, relative to
 # the largest; in lower precisions of all together, relative to all. There single values
 # say nothing: in a trained MobileNet v1 one of a million activations between 0 and 6 is
@@ -20,6 +22,8 @@ SIZES = {LARGEST: "its largest output", TOGETHER: "all of an output"}
 # its weights change in their 17th bit, if that is more than the tolerance.
 JITTER, SPREADS = 2.0**-16, 4
 _SAMPLES = 2
+_DETECTIONS = frozenset({"boxes", "scores", "classes", "number"})
+_HALF = 0.5
 
 
 def sample_inputs(
@@ -43,6 +47,9 @@ def largest_difference(
     """Returns the largest difference, each output's relative to its own size; of one
     that is numbers of classes, the share that is another.
 
+    Detections, of which one more or less moves all behind it, are compared with
+    `TOGETHER` by the share of the source's, as sure as they are, that is lost.
+
     Args:
         found: outputs by name; those that the format does not have are left out.
         wanted: the source's outputs.
@@ -51,6 +58,8 @@ def largest_difference(
     Raises:
         ValueError: for an output of another shape, or that is not finite.
     """
+    if order == TOGETHER and found.keys() >= _DETECTIONS:
+        return _lost(found, wanted)
     largest = 0.0
     for name, values in found.items():
         expected = np.asarray(wanted[name])
@@ -72,3 +81,24 @@ def largest_difference(
         )
         largest = max(largest, float(difference) / max(float(size), 1e-6))
     return largest
+
+
+def _lost(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> float:
+    """The share of detections that have none of their class over half of them."""
+    lost = total = 0.0
+    for image in range(len(wanted["number"])):
+        one, other = (
+            {name: np.asarray(each[name][image]) for name in _DETECTIONS}
+            for each in (wanted, found)
+        )
+        number, others = int(one["number"]), int(other["number"])
+        overlaps = box_overlaps(
+            one["boxes"][:number].astype(np.float32),
+            other["boxes"][:others].astype(np.float32),
+        ).numpy()
+        same = one["classes"][:number, np.newaxis] == other["classes"][:others]
+        is_there = ((overlaps > _HALF) & same).any(-1)
+        scores = one["scores"][:number]
+        lost += float(scores[~is_there].sum())
+        total += float(scores.sum())
+    return lost / max(total, 1e-6)

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from slimnets.data import Dataset, evaluation_batches
 from slimnets.export.audit import audit
 from slimnets.export.exporting import Report, export_model, store_measured
 from slimnets.export.frozen import IMAGES, LOGITS, as_function
+from slimnets.export.images import ClassImages, HeadImages, in_batches
 from slimnets.export.loading import load
 from slimnets.heads.rows import DETECTION, finished
+from slimnets.heads.suppression import suppressed_in_one
 from slimnets.model import Model
 from slimnets.rules.quantization import is_quantized
 from slimnets.trained import CLASSIFICATION, Trained, open_trained
-from slimnets.training.evaluation_data import classes_of, dataset_for
 
-CALIBRATION_BATCH = 8
 _CALIBRATION = 128
 AUDITED = 64
-_MOST_READ = 16
-# Formats that hold what suppresses boxes.
-_SUPPRESSING = ("saved_model", "frozen_graph", "onnx")
+# Formats that hold what suppresses boxes, and whose own is of one image at a time.
+_SUPPRESSING = ("saved_model", "frozen_graph", "onnx", "openvino", "tflite")
+_OF_ONE = ("tflite",)
+# Measures heads, and lies above.
+_MEASURING_ROOM = "slimnets.tasks.head_evaluation"
 # How it was trained is the checkpoint's affair.
 _NOT_CARRIED = ("config", "precision")
 
@@ -122,26 +124,33 @@ def export_trained(
     Args:
         trained: the network.
         output, format, precision, levels, tolerance: as of `export_model`.
-        batch_size: a fixed number of images at a time; None for any.
+        batch_size: a fixed number of images at a time; None for any, of a detector in
+            tflite for one.
         dataset_name: whose training images int8 is calibrated with, and whose test
             images `measure` classifies; None for what it was trained on.
         dataset_dir: where a dataset on disk lies.
         calibration_images: how many images int8 is calibrated with, 128 by default;
             none for a network that was trained for it.
-        measure: whether the accuracies before and after are measured. They are stored
-            in the JSON file.
+        measure: whether the accuracies before and after are measured, of a head its
+            average precisions or intersections. They are stored in the JSON file.
         raw_outputs: of a detector or a segmenter, whether it gives what it makes its
             detections or its mask of; see `heads.found_boxes` and `heads.found_mask`.
         audited: whether the error of each end point is measured, on test images, and
             stored there too; see `audit`.
     """
-    network, levels = _exported_network(trained, format, raw_outputs, levels)
-    if network is not trained.network and (measure or audited or precision == "int8"):
+    if trained.task == DETECTION and not raw_outputs and format in _OF_ONE:
+        batch_size = batch_size or 1
+    if trained.task == DETECTION and format == "tflite" and precision == "int8":
         raise ValueError(
-            f"{trained.path} is of {trained.task}, whose exports are neither in "
-            "precision=int8 nor measured or audited."
+            "tflite in int8 rounds boxes to a 255th of all that they reach: give "
+            "precision=float16, or format=onnx or openvino, where int8 ends before "
+            "boxes."
         )
-    data = None
+    network, levels = _exported_network(
+        trained, format, raw_outputs, levels, batch_size
+    )
+    of_head = network is not trained.network
+    data: Any = None
     calibrated = precision == "int8" and not is_quantized(
         trained.network.variables_by_name
     )
@@ -155,10 +164,12 @@ def export_trained(
             )
         )
     if calibrated or measure or audited:
-        data = _Data(trained, *dataset_for(trained, dataset_name, dataset_dir), measure)
+        kind = HeadImages if of_head else ClassImages
+        data = kind(trained, dataset_name, dataset_dir, measure)
     batches: list[np.ndarray] = []
     if calibrated:
-        batches = _calibration(data, calibration_images or _CALIBRATION, batch_size)
+        number = calibration_images or _CALIBRATION
+        batches = in_batches(data.training(number), batch_size)
     own = {k: v for k, v in trained.metadata.items() if k not in _NOT_CARRIED}
     size = trained.image_size
     report = export_model(
@@ -181,19 +192,30 @@ def export_trained(
         calibration=batches,
         tolerance=tolerance,
     )
-    accuracies = _measure(data, report.path, batch_size) if measure else None
+    accuracies: Any = None
+    if measure and of_head:
+        room = importlib.import_module(_MEASURING_ROOM)
+        accuracies = room.measure_export(
+            trained, report.path, dataset_name=dataset_name, dataset_dir=dataset_dir
+        )
+        store_measured(report.path, measured=accuracies.to_json())
+    elif measure:
+        accuracies = _measure(data, report.path, batch_size)
     if audited:
-        number = batch_size or AUDITED
-        images, _ = next(iter(data.batches(data.split, number)))
+        images = data.test(batch_size or AUDITED)
         options = {"format": format, "precision": precision, "calibration": batches}
-        found = audit(trained.network, np.asarray(images, np.float32), **options)
+        found = audit(network, images, **options)
         store_measured(report.path, audit=found.to_json())
         report = dataclasses.replace(report, audit=found)
     return report, accuracies
 
 
 def _exported_network(
-    trained: Trained, format: str, raw: bool, levels: Sequence[str] | None
+    trained: Trained,
+    format: str,
+    raw: bool,
+    levels: Sequence[str] | None,
+    batch_size: int | None,
 ) -> tuple[Model, Sequence[str] | None]:
     """What is exported: of a head, a network that gives what it finds, by names."""
     network = trained.network
@@ -215,8 +237,16 @@ def _exported_network(
             f"The format {format} has no non-maximum suppression: give raw_outputs for "
             f"what it suppresses, or another format, {', '.join(_SUPPRESSING)}."
         )
+    how: dict[str, Any] = {}
+    if trained.task == DETECTION and not raw and format in _OF_ONE:
+        if batch_size != 1:
+            raise ValueError(
+                f"batch_size={batch_size}: the suppression of {format} is of one image "
+                "at a time; give 1, or raw_outputs."
+            )
+        how["suppress"] = suppressed_in_one
     found = Model(
-        finished(trained.task, raw, network.network_function),
+        finished(trained.task, raw, network.network_function, **how),
         num_classes=network.num_classes,
         precision=network.precision,
         **network.network_options,
@@ -226,53 +256,7 @@ def _exported_network(
     return found, []
 
 
-class _Data:
-    """A dataset beside a network.
-
-    Args:
-        trained: the network.
-        dataset: the dataset.
-        whole: the split that is all of it, if none of it was trained on.
-        measured: whether its classes have to be the network's; to calibrate with, any
-            images will do.
-    """
-
-    def __init__(self, trained: Trained, dataset: Dataset, whole: str, measured: bool):
-        self.trained, self.dataset = trained, dataset
-        self.split = whole or dataset.test_split
-        self.places = np.array(classes_of(trained, dataset) if measured else ())
-
-    def batches(self, split: str, batch_size: int) -> Any:
-        return evaluation_batches(
-            self.dataset,
-            split=split,
-            batch_size=batch_size,
-            image_size=self.trained.image_size,
-            preprocessing=self.trained.preprocessing,
-        )
-
-
-def _calibration(data: _Data, number: int, batch_size: int | None) -> list[np.ndarray]:
-    """Returns training images, evenly from the split, as evaluation prepares them, in
-    batches of one size."""
-    size = batch_size or min(CALIBRATION_BATCH, number)
-    total = data.dataset.splits[data.dataset.train_split]
-    # Of a large data set only the beginning is read.
-    step = min(max(total // number, 1), _MOST_READ)
-    images: list[np.ndarray] = []
-    for batch, _ in data.batches(data.dataset.train_split, step):
-        images.append(np.asarray(batch)[0])
-        if len(images) == number:
-            break
-    whole = len(images) - len(images) % size
-    if not whole:
-        raise ValueError(
-            f"calibration_images={number} does not fill one batch of {size}."
-        )
-    return list(np.stack(images[:whole]).reshape(-1, size, *images[0].shape))
-
-
-def _measure(data: _Data, path: str, batch_size: int | None) -> Accuracies:
+def _measure(data: ClassImages, path: str, batch_size: int | None) -> Accuracies:
     """Returns the accuracies, and adds them to the JSON file beside the export."""
     exported, trained = load(path), data.trained
     shape = [batch_size, *[trained.image_size] * 2, trained.channels]

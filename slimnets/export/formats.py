@@ -153,7 +153,7 @@ FORMATS = {
         ".xml",
         ("float32", "bfloat16", "int8"),
         _openvino,
-        lambda path, outputs, threads: load_openvino(path, threads),
+        load_openvino,
         WEIGHTS_ENDING,
     ),
     "stablehlo": Format(

@@ -241,14 +241,16 @@ def _named_outputs(
 
     What a network gives by names keeps them.
     """
-    if isinstance(net, Mapping):
-        return {name: tf.identity(value, name=name) for name, value in net.items()}
-    name = LOGITS if model.num_classes else FEATURES
-    net = tf.cast(net, tf.float32)
-    outputs = {name: tf.identity(net, name=name)}
-    if model.num_classes:
-        outputs[PROBABILITIES] = tf.nn.softmax(net, name=PROBABILITIES)
     known = getattr(end_points, "levels", {})
+    if isinstance(net, Mapping):
+        outputs = {name: tf.identity(value, name=name) for name, value in net.items()}
+        levels = levels or ()
+    else:
+        name = LOGITS if model.num_classes else FEATURES
+        net = tf.cast(net, tf.float32)
+        outputs = {name: tf.identity(net, name=name)}
+        if model.num_classes:
+            outputs[PROBABILITIES] = tf.nn.softmax(net, name=PROBABILITIES)
     for level in [x for x in LEVELS if x in known] if levels is None else levels:
         name = f"{FEATURES}/{level}"
         with tf.name_scope(""):

@@ -16,6 +16,7 @@ from slimnets.export.refusals import refusals_of
 from slimnets.export.saved_model import Run
 
 # What the quantizer advises to do first, folding and constant sizes, is done.
+_LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _PREPARED = {"onnx.quant.pre_process": "onnxruntime.quant"}
 
 
@@ -65,7 +66,9 @@ def write_quantized_onnx(
             return next(self._batches, None)
 
     source = f"{path}.float32"
-    write_onnx(frozen, source, {**metadata, **_PREPARED})
+    onnx = import_onnx()
+    network = to_onnx(frozen, _texts({**metadata, **_PREPARED}))
+    onnx.save(network, source)
     try:
         with refusals_of("ONNX Runtime's quantizer refuses this network"):
             quantization.quantize_static(
@@ -76,9 +79,26 @@ def write_quantized_onnx(
                 per_channel=True,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
+                nodes_to_exclude=_behind_all_layers(network.graph),
             )
     finally:
         os.remove(source)
+
+
+def _behind_all_layers(graph: Any) -> list[str]:
+    """The names of nodes whose results no layer with weights sees.
+
+    There is nothing to win by rounding, and much to lose: of a detector these are the
+    boxes, in pixels.
+    """
+    seen: set[str] = set()
+    behind = []
+    for node in reversed(graph.node):
+        if node.op_type in _LAYERS or seen.intersection(node.output):
+            seen.update(node.input)
+        else:
+            behind.append(node.name)
+    return behind
 
 
 def load_onnx(path: str, threads: int | None = None) -> tuple[Run, list[str]]:

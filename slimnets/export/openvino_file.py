@@ -52,8 +52,15 @@ def write_openvino(
             openvino.save_model(network, path, compress_to_fp16=False)
 
 
-def load_openvino(path: str, threads: int | None = None) -> tuple[Run, list[str]]:
+def load_openvino(
+    path: str, outputs: Sequence[str], threads: int | None = None
+) -> tuple[Run, list[str]]:
     """Returns what runs an OpenVINO file on the CPU, and the names of its inputs.
+
+    Args:
+        path: the file.
+        outputs: which of the names that it has for an output is meant, where known.
+        threads: see `loading.load`.
 
     Raises:
         ImportError: if openvino is not installed.
@@ -67,12 +74,15 @@ def load_openvino(path: str, threads: int | None = None) -> tuple[Run, list[str]
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     compiled = core.compile_model(network, "CPU", settings)
-    outputs = [output.get_any_name() for output in compiled.outputs]
+    names = [
+        next(iter(output.get_names() & set(outputs)), output.get_any_name())
+        for output in compiled.outputs
+    ]
 
     def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         # What a request gives is overwritten by its next call.
         found = compiled(dict(inputs), share_outputs=False)
-        return {name: np.array(found[name]) for name in outputs}
+        return {name: np.array(found[name]) for name in names}
 
     return run, [each.get_any_name() for each in compiled.inputs]
 

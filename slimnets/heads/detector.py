@@ -11,7 +11,7 @@ arXiv:1512.02325.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -26,6 +26,7 @@ from slimnets.heads.boxes import (
     make_anchors,
     shapes_by_level,
 )
+from slimnets.heads.suppression import suppressed
 from slimnets.scopes import arg_scope
 
 # Shapes of the anchors at a position, where nothing else is said.
@@ -38,10 +39,6 @@ RETINANET_HEAD, SSD_HEAD = "retinanet", "ssd"
 DETECTOR_HEADS = (RETINANET_HEAD, SSD_HEAD)
 # Levels beyond are not the backbone's, but the pyramid's own ([1], section 4).
 _COARSEST = 5
-# In an image, as COCO counts them.
-MOST_DETECTIONS = 100
-# Intersection over union, beyond which the worse of two boxes is suppressed.
-OVERLAP = 0.5
 
 
 def detector(
@@ -179,6 +176,7 @@ def found_boxes(
     options: Mapping[str, Any],
     *,
     raw: bool = False,
+    suppress: Callable[..., dict[str, tf.Tensor]] = suppressed,
 ) -> dict[str, tf.Tensor]:
     """What a detector finds.
 
@@ -187,17 +185,15 @@ def found_boxes(
         height, width: of its images.
         options: the further arguments that it had.
         raw: whether nothing is suppressed.
+        suppress: `suppressed`, or what gives the same.
 
     Returns:
         What `detections` does; or `boxes` `[batch, anchors, 4]` in pixels and `scores`
         `[batch, anchors, num_classes]` of every anchor, which suppression makes
         detections of.
     """
-    anchors = anchors_of(height, width, options)
-    if not raw:
-        return detections(outputs, anchors)
-    boxes, scores = _boxes_and_scores(outputs, anchors)
-    return {"boxes": boxes, "scores": scores}
+    boxes, scores = _boxes_and_scores(outputs, anchors_of(height, width, options))
+    return {"boxes": boxes, "scores": scores} if raw else suppress(boxes, scores)
 
 
 def detections(
@@ -211,40 +207,6 @@ def detections(
         **options: as of `suppressed`, which tells what is returned.
     """
     return suppressed(*_boxes_and_scores(outputs, anchors), **options)
-
-
-def suppressed(
-    boxes: tf.Tensor,
-    scores: tf.Tensor,
-    *,
-    max_detections: int = MOST_DETECTIONS,
-    overlap: float = OVERLAP,
-    least_score: float = 0.02,
-) -> dict[str, tf.Tensor]:
-    """Boxes after non-maximum suppression within each class.
-
-    Args:
-        boxes: `[batch, anchors, 4]`.
-        scores: `[batch, anchors, classes]`.
-        max_detections: in an image.
-        overlap: intersection over union, beyond which the worse of two is suppressed.
-        least_score: of a detection.
-
-    Returns:
-        `boxes` `[batch, max_detections, 4]` in pixels, `scores` and `classes`
-        `[batch, max_detections]`, best first, and `number` `[batch]`, of those that
-        are detections.
-    """
-    found = tf.image.combined_non_max_suppression(
-        tf.expand_dims(boxes, 2),
-        scores,
-        max_output_size_per_class=max_detections,
-        max_total_size=max_detections,
-        iou_threshold=overlap,
-        score_threshold=least_score,
-        clip_boxes=False,
-    )
-    return dict(zip(("boxes", "scores", "classes", "number"), found, strict=True))
 
 
 def _boxes_and_scores(

@@ -46,7 +46,9 @@ def head_of(task: str) -> Head:
     return HEADS[task]
 
 
-def finished(task: str, raw: bool = False, network: Callable | None = None) -> Callable:
+def finished(
+    task: str, raw: bool = False, network: Callable | None = None, **how: Any
+) -> Callable:
     """A network function that gives what the task's head finds, by names.
 
     It takes the arguments of the head's network, has its variables, and is what
@@ -56,13 +58,17 @@ def finished(task: str, raw: bool = False, network: Callable | None = None) -> C
         task: of HEADS.
         raw: see `Head.found`.
         network: the head's network, or what stands for it, as one with rules does.
+        **how: further arguments of `Head.found`.
     """
     head = head_of(task)
     network = network or head.network
 
-    def found(images: tf.Tensor, is_training: Any = False, **options: Any) -> Any:
+    def network_and_found(
+        images: tf.Tensor, is_training: Any = False, **options: Any
+    ) -> Any:
         outputs, end_points = network(images, is_training=is_training, **options)
         height, width = images.shape[1:3]
-        return head.found(outputs, height, width, options, raw=raw), end_points
+        found = head.found(outputs, height, width, options, raw=raw, **how)
+        return found, end_points
 
-    return found
+    return network_and_found

@@ -9,10 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.data.annotated import AnnotatedSource, Photo
-from slimnets.data.geometry import Letterbox, fitted
+from slimnets.data.geometry import fitted
 from slimnets.data.preprocessing import Preprocessing, get_preprocessing
-from slimnets.heads.detector import suppressed
 from slimnets.heads.rows import DETECTION, head_of
+from slimnets.heads.suppression import suppressed
 from slimnets.model import Model
 from slimnets.tasks.batching import batches_of, good_of
 from slimnets.trained import Trained
@@ -143,9 +143,8 @@ def model_finder(
 
 def finder_of(trained: Trained) -> Finder:
     """The head that `open_trained` opened, a Model or an export."""
-    recipe, size = get_preprocessing(trained.preprocessing), trained.image_size
-    if not isinstance(recipe.view, Letterbox):
-        recipe = recipe.letterboxed()
+    recipe = get_preprocessing(trained.preprocessing).letterboxed()
+    size = trained.image_size
     if isinstance(trained.model, Model):
         options = trained.model.network_options
         return model_finder(trained.model, trained.task, options, recipe, size)

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from slimnets.data.input_config import InputConfig
+from slimnets.data.input_config import COMPOSED, InputConfig
 from slimnets.settings import AUGMENTATION, DATA, LOSS, REST, documented, setting
 from slimnets.training.training_config import TrainingConfig
 
@@ -32,7 +32,6 @@ _INPUT = frozenset(field.name for field in dataclasses.fields(InputConfig))
 # Of no use to heads in general.
 _UNUSED = _OF_CLASSES | _INPUT - _OF_COMPOSED - _OF_PHOTOS
 _EPOCHS = frozenset({"number_of_epochs", "warmup_epochs", "decay_epochs"})
-COMPOSED = "digits"
 _DETECTORS, _SEGMENTERS = ("retinanet", "ssd"), ("deeplab", "unet")
 _MASK_LOSSES = ("softmax", "focal", "dice", "softmax,dice", "focal,dice")
 COMPOSED_SIZE, PHOTO_SIZE = 128, 512

@@ -8,22 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from slimnets.data.annotated import IGNORED, Photo, open_annotated
+from slimnets.data.annotated import IGNORED, Photo
 from slimnets.data.datasets import Dataset
 from slimnets.heads.rows import DETECTION, SEGMENTATION
 from slimnets.tasks.average_precision import DetectionEvaluation, annotation
 from slimnets.tasks.detection import Detection, evaluate_boxes
 from slimnets.tasks.finding import finder_of, found_in
 from slimnets.tasks.head_config import COMPOSED, DetectionConfig, SegmentationConfig
+from slimnets.tasks.head_page import Worst, write_head_page
 from slimnets.tasks.segmentation import (
     Segmentation,
     SegmentationEvaluation,
     evaluate_masks,
 )
 from slimnets.tasks.windows import with_windows
-from slimnets.trained import Trained
+from slimnets.trained import Trained, open_trained
 from slimnets.training.evaluation_data import (
-    check_directory,
+    annotated_for,
     classes_of,
     is_trained_on,
     scope_of,
@@ -34,7 +35,10 @@ _TASKS = {
     DETECTION: (Detection, DetectionConfig, evaluate_boxes),
     SEGMENTATION: (Segmentation, SegmentationConfig, evaluate_masks),
 }
-_KINDS = {DETECTION: "boxes", SEGMENTATION: "masks"}
+_COMMANDS = {
+    DETECTION: ("train-detector", DetectionConfig),
+    SEGMENTATION: ("train-segmenter", SegmentationConfig),
+}
 _BATCH_SIZE = 8
 
 Found = tuple[int, Photo, Mapping[str, np.ndarray]]
@@ -66,6 +70,7 @@ def evaluate_head(
     max_bad_records: int = 0,
     window_size: int | None = None,
     window_overlap: float | None = None,
+    report: str | None = None,
 ) -> HeadMeasure:
     """Measures what `open_trained` gave, a Model or an export.
 
@@ -80,18 +85,13 @@ def evaluate_head(
         exif_orientation: whether photos are turned upright; None for as in training.
         max_bad_records: how many photos that cannot be used may be left out.
         window_size, window_overlap: as of `with_windows`.
+        report: the file of a page about it; None for none.
 
     Raises:
         FileNotFoundError: if the dataset is not there.
         ValueError: if dataset and network do not fit, or a name is not known.
     """
-    known = trained.metadata.get("config", {})
-    own = trained.metadata.get("dataset_name")
-    name = dataset_name or own
-    if name is None:
-        raise ValueError(
-            f"{trained.path} does not tell its dataset: give dataset_name."
-        )
+    name = dataset_name or trained.metadata.get("dataset_name")
     if name == COMPOSED:
         given = {
             "dataset_dir": dataset_dir,
@@ -104,15 +104,12 @@ def evaluate_head(
                     f"{setting}={value} is of no effect with dataset_name={COMPOSED}, "
                     "whose images are composed."
                 )
-        return HeadMeasure(_evaluate_composed(trained))
-    if dataset_dir is None and name == known.get("dataset_name"):
-        dataset_dir = known.get("dataset_dir")
-        check_directory(dataset_dir, trained.path)
-    dataset = open_annotated(
-        name, _KINDS[trained.task], dataset_dir, known.get("ignore_label", 255)
-    )
-    whole = "" if is_trained_on(trained, dataset) else dataset.whole_split
-    split = split or whole or dataset.test_split
+        evaluation = _evaluate_composed(trained)
+        if report:
+            write_head_page(report, trained, evaluation, "", *_COMMANDS[trained.task])
+        return HeadMeasure(evaluation)
+    dataset = annotated_for(trained, name, dataset_dir)
+    split = split or _measuring_split(trained, dataset)
     upright = trained.exif_orientation if exif_orientation is None else exif_orientation
     source = dataset.source(split)
     photos = found_in(
@@ -128,8 +125,71 @@ def evaluate_head(
     if trained.task == DETECTION:
         results = []
         photos = _kept(photos, source.id, _category_ids(trained, dataset), results)
+    worst = Worst(trained.label_names)
+    if report:
+        photos = worst.seen(photos)
     evaluation = _TASKS[trained.task][2](photos, trained.label_names)
+    if report:
+        figures = worst.figures(source.name)
+        write_head_page(report, trained, evaluation, figures, *_COMMANDS[trained.task])
     return HeadMeasure(evaluation, scope_of(trained, dataset, split), results)
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """What an export is worth beside the network that it was made of.
+
+    Attributes:
+        before: the network's measures by name, from 0 to 1.
+        after: the export's.
+        images: on how many test images.
+    """
+
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+    images: int
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def __str__(self) -> str:
+        parts = [
+            f"{name} {100 * self.after[name]:.2f} % against {100 * value:.2f} %"
+            for name, value in self.before.items()
+        ]
+        return f"{', '.join(parts)} before ({self.images} test images)"
+
+
+def measure_export(
+    trained: Trained,
+    path: str,
+    dataset_name: str | None = None,
+    dataset_dir: str | None = None,
+) -> Change:
+    """Measures a head, and what it was exported to, on the same photos.
+
+    Args:
+        trained: the head.
+        path: of the export, which does not know any more where photos lie.
+        dataset_name, dataset_dir: as of `evaluate_head`.
+    """
+    dataset = annotated_for(trained, dataset_name, dataset_dir)
+    before, after = (
+        evaluate_head(
+            each,
+            dataset_name=dataset.name,
+            dataset_dir=dataset.directory,
+            split=_measuring_split(trained, dataset),
+        ).evaluation
+        for each in (trained, open_trained(path))
+    )
+    return Change(dict(before.summaries), dict(after.summaries), before.images)
+
+
+def _measuring_split(trained: Trained, dataset: Dataset) -> str:
+    """What is held out of what it was trained on, or all of another dataset."""
+    whole = "" if is_trained_on(trained, dataset) else dataset.whole_split
+    return whole or dataset.test_split
 
 
 def _evaluate_composed(trained: Trained) -> Any:

@@ -20,13 +20,16 @@ from slimnets.tasks.average_precision import annotation
 from slimnets.tasks.batching import batches_of, good_of
 from slimnets.tasks.config import PredictionConfig
 from slimnets.tasks.finding import finder_of
-from slimnets.tasks.overlays import draw_boxes, draw_mask, mask_picture
+from slimnets.tasks.overlays import (
+    SHOWN_SCORE,
+    draw_boxes,
+    draw_mask,
+    mask_picture,
+)
 from slimnets.tasks.windows import with_windows
 from slimnets.trained import Trained
 
 _BATCH_SIZE = 8
-# A picture with everything that might be an object would show nothing.
-SHOWN_SCORE = 0.3
 
 
 class Writer:

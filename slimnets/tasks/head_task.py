@@ -169,6 +169,8 @@ class HeadTask:
         }
         if not config.is_composed and config.dataset.category_ids:
             known["category_ids"] = list(config.dataset.category_ids)
+        if ignored := getattr(config, "ignore_label", None):
+            known["ignore_label"] = ignored
         return known
 
 

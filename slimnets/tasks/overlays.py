@@ -12,6 +12,8 @@ import numpy as np
 
 from slimnets import extras
 
+# A picture with everything that might be an object would show nothing.
+SHOWN_SCORE = 0.3
 # How much of a mask's colour is seen over the photo.
 _SHARE = 0.5
 _BITS = 8
@@ -34,7 +36,7 @@ def draw_boxes(
     pixels: np.ndarray,
     boxes: np.ndarray,
     classes: Sequence[int],
-    scores: Sequence[float],
+    scores: Sequence[float] | None,
     label_names: Sequence[str],
 ) -> Any:
     """Draws boxes with names and scores on a photo, the best on top.
@@ -42,7 +44,7 @@ def draw_boxes(
     Args:
         pixels: uint8 `[height, width, channels]`.
         boxes: `[found, 4]` in pixels.
-        classes, scores: of each, the best first.
+        classes, scores: of each, the best first; no scores of what is meant.
         label_names: of the classes.
 
     Returns:
@@ -64,7 +66,9 @@ def draw_boxes(
         # Pillow counts the last pixel in.
         corners = (left, top, max(left, right - 1), max(top, bottom - 1))
         pen.rectangle(corners, outline=colour, width=wide)
-        text = f"{label_names[classes[i]]} {100 * scores[i]:.0f} %"
+        text = label_names[classes[i]]
+        if scores is not None:
+            text += f" {100 * scores[i]:.0f} %"
         # Above the box, or in it where there is no room.
         *_, lower = pen.textbbox((0, 0), text, font=font)
         corner = (left, top - lower if top >= lower else top)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from slimnets.heads.detector import OVERLAP
+from slimnets.heads.suppression import OVERLAP
 from slimnets.tasks.finding import Finder
 
 _OVERLAP = 0.25

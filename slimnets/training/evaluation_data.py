@@ -7,9 +7,14 @@ import os
 from typing import Any
 
 from slimnets.data import Dataset, get_dataset
+from slimnets.data.annotated import BOXES, MASKS, open_annotated
 from slimnets.data.class_names import logits_of_labels
 from slimnets.data.input_config import OF_DATASETS
+from slimnets.heads.rows import DETECTION, SEGMENTATION
 from slimnets.trained import Trained
+
+# What heads are measured by.
+_KINDS = {DETECTION: BOXES, SEGMENTATION: MASKS}
 
 
 def classes_of(trained: Trained, dataset: Dataset) -> list[int]:
@@ -56,6 +61,24 @@ def dataset_for(
     dataset = dataclasses.replace(dataset, exif_orientation=trained.exif_orientation)
     dataset = _with_channels(dataset, trained)
     return dataset, "" if is_trained_on(trained, dataset) else dataset.whole_split
+
+
+def annotated_for(
+    trained: Trained, name: str | None = None, directory: str | None = None
+) -> Dataset:
+    """The dataset of photos that measures a head; see `dataset_for`."""
+    known = trained.metadata.get("config", {})
+    name = name or trained.metadata.get("dataset_name")
+    if name is None:
+        raise ValueError(
+            f"{trained.path} does not tell its dataset: give dataset_name."
+        )
+    if directory is None and name == known.get("dataset_name"):
+        directory = known.get("dataset_dir")
+        check_directory(directory, trained.path)
+    # Of an export the metadata themselves tell it.
+    ignored = trained.metadata.get("ignore_label", known.get("ignore_label", 255))
+    return open_annotated(name, _KINDS[trained.task], directory, ignored)
 
 
 def _with_channels(dataset: Dataset, trained: Trained) -> Dataset:

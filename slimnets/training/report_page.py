@@ -65,19 +65,29 @@ def write_page(path: str, evaluation: Evaluation, trained: Trained) -> None:
         evaluation: one that has kept the logits.
         trained: the network that it is of; a run's log is looked for beside it.
     """
-    run = os.path.dirname(trained.path)
-    run = os.path.dirname(run) if os.path.basename(run) == BEST else run
-    name = trained.metadata.get("model_name") or os.path.basename(trained.path)
+    run = run_of(trained)
     parts = [
-        f"<h1>{_escaped(name)}</h1><p>{_escaped(evaluation)}</p>",
-        _table(["measure", "value"], _measures(evaluation)),
-        _section("Learning", _plots(run), "plots"),
-        _section("Confusions", _confusions(evaluation), "wide"),
-        _section("Classes", _classes(evaluation), "wide"),
-        _section("Corrupted images, accuracy by strength", _corrupted(evaluation)),
-        _section("Most wrong", _pictures(most_wrong(evaluation)), "pictures"),
-        _section("What was run", _facts(trained, run)),
+        table(["measure", "value"], _measures(evaluation)),
+        section("Learning", plots(run, _PLOTS), "plots"),
+        section("Confusions", _confusions(evaluation), "wide"),
+        section("Classes", _classes(evaluation), "wide"),
+        section("Corrupted images, accuracy by strength", _corrupted(evaluation)),
+        section("Most wrong", _pictures(most_wrong(evaluation)), "pictures"),
+        section("What was run", facts(trained, run)),
     ]
+    write_html(path, trained, str(evaluation), parts)
+
+
+def run_of(trained: Trained) -> str:
+    """The directory of the run that a network is of."""
+    run = os.path.dirname(trained.path)
+    return os.path.dirname(run) if os.path.basename(run) == BEST else run
+
+
+def write_html(path: str, trained: Trained, line: str, parts: Sequence[str]) -> None:
+    """Writes a page about a network: a line that says how good it is, and parts."""
+    name = trained.metadata.get("model_name") or os.path.basename(trained.path)
+    parts = [f"<h1>{_escaped(name)}</h1><p>{_escaped(line)}</p>", *parts]
     # Names of files and classes need not be UTF-8.
     with open(path, "w", encoding="utf-8", errors="replace") as file:
         file.write(
@@ -88,7 +98,8 @@ def write_page(path: str, evaluation: Evaluation, trained: Trained) -> None:
         )
 
 
-def _section(title: str, content: str, kind: str = "") -> str:
+def section(title: str, content: str, kind: str = "") -> str:
+    """A part of the page, if there is anything in it."""
     if not content:
         return ""
     return f'<h2>{title}</h2>\n<div class="{kind}">{content}</div>'
@@ -105,18 +116,19 @@ def _measures(evaluation: Evaluation) -> list[tuple[str, Any]]:
     return rows
 
 
-def _plots(run: str) -> str:
+def plots(run: str, columns_by_title: Mapping[str, Sequence[str]]) -> str:
+    """The curves of a run's log, for each title those of some columns."""
     rows = log_of(run)
-    plots = []
-    for title, columns in _PLOTS.items():
+    drawn = []
+    for title, columns in columns_by_title.items():
         lines = {
             name: [(row["step"], row[name]) for row in rows if name in row]
             for name in columns
         }
-        plots.append(
+        drawn.append(
             svg_of(title, {name: line for name, line in lines.items() if line})
         )
-    return "\n".join(filter(None, plots))
+    return "\n".join(filter(None, drawn))
 
 
 def _confusions(evaluation: Evaluation) -> str:
@@ -149,18 +161,18 @@ def _pairs(counts: np.ndarray, names: Sequence[str]) -> str:
     order = np.argsort(-mistaken, axis=None, kind="stable")[:_PAIRS]
     places = np.stack(np.unravel_index(order, counts.shape), axis=1).tolist()
     rows = [(names[i], names[j], mistaken[i, j]) for i, j in places if mistaken[i, j]]
-    return _table(["class", "predicted", "examples"], rows)
+    return table(["class", "predicted", "examples"], rows)
 
 
 def _classes(evaluation: Evaluation) -> str:
     rows = evaluation.class_rows()
     shown = [[_shown(value) for value in row.values()] for row in rows]
-    return _table([name.replace("_", " ") for name in rows[0]], shown)
+    return table([name.replace("_", " ") for name in rows[0]], shown)
 
 
 def _corrupted(evaluation: Evaluation) -> str:
     rows = [list(map(_shown, row)) for row in evaluation.corruption_rows()]
-    return _table(CORRUPTION_HEADINGS, rows) if rows else ""
+    return table(CORRUPTION_HEADINGS, rows) if rows else ""
 
 
 def _pictures(wrong: Iterable[Wrong]) -> str:
@@ -174,10 +186,16 @@ def _pictures(wrong: Iterable[Wrong]) -> str:
     )
 
 
-def _facts(trained: Trained, run: str) -> str:
+def facts(
+    trained: Trained,
+    run: str,
+    command: str = "train",
+    config_class: type[TrainingConfig] = TrainingConfig,
+) -> str:
+    """What was run: the network, the versions, the command and its settings."""
     known, summary = trained.metadata, summary_of(run)
     config = known.get("config", {})
-    facts = {
+    known_facts = {
         "weights": trained.source,
         "dataset": known.get("dataset_name"),
         "preprocessing": trained.preprocessing,
@@ -188,20 +206,22 @@ def _facts(trained: Trained, run: str) -> str:
         "recoveries": known.get("recoveries"),
         "evaluated with": f"slimnets {__version__}, TensorFlow {tf.__version__}",
     }
-    parts = [_table([], [(k, v) for k, v in facts.items() if v is not None])]
+    parts = [table([], [(k, v) for k, v in known_facts.items() if v is not None])]
     if config:
         rows = sorted((name, value) for name, value in config.items())
-        table = _table(["setting", "value"], rows)
+        settings = table(["setting", "value"], rows)
         parts += [
-            f"<pre>{_escaped(_command(config))}</pre>",
-            f"<details><summary>All settings</summary>{table}</details>",
+            f"<pre>{_escaped(_command(command, config_class, config))}</pre>",
+            f"<details><summary>All settings</summary>{settings}</details>",
         ]
     return "\n".join(parts)
 
 
-def _command(config: Mapping[str, Any]) -> str:
+def _command(
+    command: str, config_class: type[TrainingConfig], config: Mapping[str, Any]
+) -> str:
     """The command that does the same, with what is not so by default."""
-    defaults = {f.name: f.default for f in dataclasses.fields(TrainingConfig)}
+    defaults = {f.name: f.default for f in dataclasses.fields(config_class)}
     words = []
     for name, value in config.items():
         if value == defaults.get(name):
@@ -211,10 +231,11 @@ def _command(config: Mapping[str, Any]) -> str:
             continue
         for one in value if isinstance(value, list) else [value]:
             words.append(f"--{name}={one}")
-    return shlex.join(["slimnets", "train", *words])
+    return shlex.join(["slimnets", command, *words])
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table; numbers stand to the right."""
     head = "".join(f"<th>{_escaped(heading)}</th>" for heading in headings)
     lines = []
     for row in rows:

@@ -17,6 +17,7 @@ from slimnets.training.continuing import metadata_of
 # What a run's directory has of these, it is known by.
 TABLE, SUMMARY, BEST = "log.csv", "summary.json", "best"
 _PREFIX = "test_"
+_OF_HEADS = ("AP", "AP50", "AP75", "mean_iou", "boundary_f")
 # Settings that say where a run lies, and nothing of what it is.
 _PLACES = {"train_dir", *CLUSTER_SETTINGS}
 
@@ -98,7 +99,7 @@ def _measures(path: str) -> dict[str, float]:
         values |= {
             name.removeprefix(_PREFIX): value
             for name, value in row.items()
-            if name.startswith(_PREFIX)
+            if name.startswith(_PREFIX) or name in _OF_HEADS
         }
     if (best := metadata_of(os.path.join(path, BEST)).get("score")) is not None:
         values["best"] = best

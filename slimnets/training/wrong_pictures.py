@@ -112,18 +112,19 @@ def _picture(dataset: Dataset, split: str, index: int) -> tuple[str, str]:
     return name, address_of(image)
 
 
-def address_of(image: Any) -> str:
+def address_of(image: Any, side: int = _SIDE) -> str:
     """A `data:` address of an image `[height, width, channels]`, from 0 to 255.
 
-    A large one is made smaller, and a JPEG; a small one is a PNG of its own pixels.
+    A large one is made smaller, to that side, and a JPEG; one of up to half of it is a
+    PNG of its own pixels.
     """
     image = tf.cast(image, tf.float32)
     if image.shape[-1] not in (1, 3):
         image = tf.reduce_mean(image, axis=-1, keepdims=True)
-    small = max(image.shape[:2]) <= _SIDE // 2
+    small = max(image.shape[:2]) <= side // 2
     if not small:
         image = tf.image.resize(
-            image, [_SIDE, _SIDE], preserve_aspect_ratio=True, antialias=True
+            image, [side, side], preserve_aspect_ratio=True, antialias=True
         )
     pixels = tf.cast(tf.clip_by_value(tf.math.rint(image), 0.0, 255.0), tf.uint8)
     encode, kind = (tf.io.encode_png, "png") if small else (tf.io.encode_jpeg, "jpeg")

@@ -1,6 +1,7 @@
 """Comparisons of speed: their figures, their files, and one real run."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -17,6 +18,7 @@ from slimnets.benchmarking.comparison_table import (
     write,
 )
 from slimnets.benchmarking.measuring import measure
+from slimnets.benchmarking.peers import NotAvailable, subject
 from slimnets.benchmarking.prepare import as_trained
 from slimnets.benchmarking.workload import FORMS, MODEL, Work, file_of
 from slimnets.cli.main import BAD_USAGE, OK, main
@@ -216,3 +218,23 @@ def test_forms_run_beside_one_another(precision, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["form"] for row in rows] == [f for f in forms for _ in range(2)]
     assert all(float(row["images_per_second"]) > 0 for row in rows)
+
+
+def test_heads_are_timed_in_any_form(tmp_path):
+    work = Work("resnet_v1_cifar_20", image_size=32, num_classes=3, form=MODEL,
+                task="detection")  # fmt: skip
+    assert str(work).startswith("detection on resnet_v1_cifar_20, forward, batch 1")
+    network, options = work.built
+    model = slimnets.Model(network, num_classes=3, levels=["C1", "C2"], **options)
+    outputs = model(np.zeros([1, 32, 32, 3], np.float32))
+    assert {name: value.shape[1:] for name, value in outputs.items()} == {
+        "boxes": (9 * 320, 4), "scores": (9 * 320, 3)
+    }  # fmt: skip
+    for change, message in (
+        ({"task": "pose"}, "allowed are detection, segmentation"),
+        ({"mode": "training"}, "not for task='detection'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            dataclasses.replace(work, **change)
+    with pytest.raises(NotAvailable, match="torch has no detection on resnet_v1_cifar"):
+        subject("torch")(work, str(tmp_path))

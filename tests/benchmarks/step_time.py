@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -100,7 +101,7 @@ def _own_step(precision, images, labels, recompute):
     return take
 
 
-def child(arguments: argparse.Namespace) -> None:
+def child(arguments: argparse.Namespace, make_step: Callable) -> None:
     """Takes steps whenever a line comes; answers with seconds by the clock and of the
     processor, at the end with MB."""
     import keras  # noqa: F401
@@ -128,16 +129,22 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measure(precision: str, arguments: argparse.Namespace) -> None:
+def measure(
+    precision: str,
+    arguments: argparse.Namespace,
+    file: str,
+    ratios: Sequence[tuple[str, str]],
+) -> None:
     """Prints the ratios of one precision."""
     sides = arguments.sides.split(",")
     options = [f"--image_size={arguments.image_size}",
                f"--batch_size={arguments.batch_size}"]  # fmt: skip
     root = pathlib.Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
+    paths = [str(root), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     children = {
         side: subprocess.Popen(
-            [sys.executable, __file__, f"--child={side}", f"--precision={precision}",
+            [sys.executable, file, f"--child={side}", f"--precision={precision}",
              *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
         )
@@ -167,7 +174,7 @@ def measure(precision: str, arguments: argparse.Namespace) -> None:
             f"{costs[side]:.3f} s of processor time for an image",
             flush=True,
         )
-    for first, second in (("slimnets", "keras"), ("recompute", "keras")):
+    for first, second in ratios:
         if first in rates and second in rates:
             print(
                 f"{precision} {first} / {second}: "
@@ -178,23 +185,39 @@ def measure(precision: str, arguments: argparse.Namespace) -> None:
             )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--image_size", type=int, default=224)
-    parser.add_argument("--batch_size", type=int, default=16)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=2)
-    parser.add_argument("--sides", default=",".join(SIDES))
+def main(
+    file: str,
+    make_step: Callable,
+    sides: Sequence[str],
+    ratios: Sequence[tuple[str, str]],
+    **defaults: int,
+) -> None:
+    """Measures, or is a side of that.
+
+    Args:
+        file: the script.
+        make_step: a function of a side, a precision, an image size and a batch size
+            that gives a function of a number of steps.
+        sides: what takes turns.
+        ratios: which of them are compared.
+        **defaults: of the flags.
+    """
+    parser = argparse.ArgumentParser()
+    for name in ("image_size", "batch_size", "rounds", "steps"):
+        parser.add_argument(f"--{name}", type=int, default=defaults[name])
+    parser.add_argument("--sides", default=",".join(sides))
     parser.add_argument("--precision", choices=KERAS_POLICIES)
-    parser.add_argument("--child", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=sides, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        child(arguments)
+        child(arguments, make_step)
         return
     chosen = [arguments.precision] if arguments.precision else list(KERAS_POLICIES)
     for precision in chosen:
-        measure(precision, arguments)
+        measure(precision, arguments, file, ratios)
 
 
 if __name__ == "__main__":
-    main()
+    ratios = (("slimnets", "keras"), ("recompute", "keras"))
+    sizes = {"image_size": 224, "batch_size": 16, "rounds": 5, "steps": 2}
+    main(__file__, make_step, SIDES, ratios, **sizes)

@@ -9,6 +9,7 @@ directory of its kind.
 """
 
 from tests.reliability import (
+    kinds_of_annotations,
     kinds_of_graphs,
     kinds_of_images,
     kinds_of_records,
@@ -21,6 +22,7 @@ KINDS = {
     **kinds_of_records.KINDS,
     **kinds_of_graphs.KINDS,
     **kinds_of_texts.KINDS,
+    **kinds_of_annotations.KINDS,
 }
 
 if __name__ == "__main__":

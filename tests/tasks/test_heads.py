@@ -10,7 +10,9 @@ from slimnets import export
 from slimnets.cli import main, tasks
 from slimnets.data.annotated import BOXES, open_annotated
 from slimnets.export.checkpoint import export_trained
+from slimnets.export.formats import FORMATS
 from slimnets.heads import head_of
+from slimnets.heads.suppression import suppressed, suppressed_in_one
 from slimnets.tasks import head_evaluation
 from slimnets.tasks.detection import Detection, evaluate_boxes
 from slimnets.tasks.finding import finder_of
@@ -161,14 +163,76 @@ def test_an_exported_detector_finds_the_same_boxes(finding, tmp_path, raw):
 
 
 def test_what_a_format_cannot_hold_of_a_detector_is_said(finding, tmp_path):
-    with pytest.raises(ValueError, match="tflite has no non-maximum suppression: give"):
-        export_trained(finding, str(tmp_path / "x.tflite"), format="tflite")
+    path = str(tmp_path / "x.tflite")
+    with pytest.raises(ValueError, match="stablehlo has no non-maximum suppression:"):
+        export_trained(finding, str(tmp_path / "x.mlir"), format="stablehlo")
+    with pytest.raises(ValueError, match=r"batch_size=2: .* of tflite is of one image"):
+        export_trained(finding, path, format="tflite", batch_size=2)
+    with pytest.raises(ValueError, match="tflite in int8 rounds boxes"):
+        export_trained(finding, path, format="tflite", precision="int8")
     with pytest.raises(ValueError, match="keras cannot hold the named outputs of det"):
         export_trained(finding, str(tmp_path / "x.keras"), format="keras")
-    with pytest.raises(ValueError, match="neither in precision=int8 nor measured"):
-        export_trained(finding, str(tmp_path / "m"), format="onnx", measure=True)
     with pytest.raises(ValueError, match="levels are not for detection"):
         export_trained(finding, str(tmp_path / "m"), format="onnx", levels=["C3"])
+
+
+def test_tflite_suppresses_boxes_too(finding, tmp_path):
+    find = finder_of(finding)
+    photos = [find.prepare(scenes.scene(i)[0]) for i in (4, 5)]
+    path = str(tmp_path / "detector.tflite")
+    export_trained(finding, path, format="tflite")
+    trained = open_trained(path)
+    assert trained.batch_size == 1
+    for found, own in zip(finder_of(trained)(photos), find(photos), strict=True):
+        np.testing.assert_allclose(found["boxes"], own["boxes"], atol=1e-3)
+        np.testing.assert_array_equal(found["classes"], own["classes"])
+
+
+def test_suppression_of_one_image_is_that_of_many(rng):
+    low = rng.uniform(-20, 40, (1, 300, 2))
+    boxes = np.concatenate([low, low + rng.uniform(5, 30, (1, 300, 2))], -1)
+    scores = rng.uniform(-0.2, 1, (1, 300, 4))
+    given = [tf.constant(values, tf.float32) for values in (boxes, scores)]
+    wanted, found = suppressed(*given), suppressed_in_one(*given)
+    assert found.keys() == wanted.keys() and 20 < wanted["number"][0] <= 100
+    for name, value in wanted.items():
+        assert found[name].dtype == value.dtype
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["onnx", "xml"])
+def test_int8_is_measured(finding, segmenter_run, tmp_path, ending):
+    pytest.importorskip("onnxruntime")
+    if ending == "xml":
+        pytest.importorskip("openvino")
+    format = {"onnx": "onnx", "xml": "openvino"}[ending]
+    segmenter = open_trained(segmenter_run[0])
+    for trained, measure in ((finding, "AP"), (segmenter, "mean_iou")):
+        path = str(tmp_path / f"{measure}.{ending}")
+        _, change = export_trained(
+            trained, path, format=format, precision="int8", measure=True, audited=True
+        )
+        assert change.images == 3 and str(change).startswith(f"{measure} ")
+        stored = export.load(path).metadata
+        assert stored["measured"]["after"][measure] == change.after[measure]
+        assert len(stored["audit"]) > 10
+        assert evaluate_head(
+            open_trained(path), split="val",
+            dataset_dir=trained.metadata["config"]["dataset_dir"],
+        ).evaluation.summaries == pytest.approx(change.after)  # fmt: skip
+
+
+def test_a_page_of_a_detector(detector_run, segmenter_run, tmp_path, capsys):
+    for (run, result), shown in ((detector_run, "AP by class"),
+                                 (segmenter_run, "boundary F by class")):  # fmt: skip
+        page = tmp_path / "page.html"
+        assert main.main(["report", str(run), f"--report={page}"]) == 0
+        assert f"page in {page}" in capsys.readouterr().out
+        text = page.read_text()
+        assert shown in text and str(result.evaluation) in text
+        assert "<svg" in text and text.count('src="data:image') == 3
+        assert "slimnets train-" in text and "--optimizer=adam" in text
 
 
 @pytest.mark.parametrize("raw", [False, True])
@@ -184,13 +248,15 @@ def test_onnx_finds_the_same_boxes(finding, tmp_path, raw):
         np.testing.assert_array_equal(found["classes"], own["classes"])
 
 
-@pytest.mark.parametrize("format", ["saved_model", "onnx"])
+@pytest.mark.parametrize("format", ["saved_model", "onnx", "openvino"])
 def test_an_exported_segmenter_finds_the_same_mask(segmenter_run, tmp_path, format):
-    if format == "onnx":
+    if format != "saved_model":
         pytest.importorskip("onnxruntime")
+    if format == "openvino":
+        pytest.importorskip("openvino")
     trained = open_trained(segmenter_run[0])
     photo = finder_of(trained).prepare(scenes.scene(4)[0])
-    path = str(tmp_path / f"segmenter{'.onnx' if format == 'onnx' else ''}")
+    path = str(tmp_path / f"segmenter{FORMATS[format].ending}")
     export_trained(trained, path, format=format)
     exported = export.load(path)
     mask = exported(photo.image[np.newaxis])["mask"]
@@ -205,7 +271,6 @@ def test_suppression_in_onnx_is_tensorflows(tmp_path, rng):
     pytest.importorskip("onnxruntime")
     from slimnets.export.frozen import Frozen
     from slimnets.export.onnx_file import load_onnx, write_onnx
-    from slimnets.heads.detector import suppressed
 
     with tf.Graph().as_default() as graph:
         shapes = {"given": [None, 40, 4], "given_scores": [None, 40, 3]}

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from slimnets.heads import segmenter
+from slimnets.model import Model
 from slimnets.tasks.head_config import SegmentationConfig
 from slimnets.tasks.mask_losses import mask_losses
 from slimnets.tasks.segmentation import Segmentation, SegmentationEvaluation
@@ -67,6 +68,12 @@ def test_unet_sees_every_level(backbone, levels):
         assert "decoder/C3" not in str(v1.global_variables())
         with pytest.raises(ValueError, match="head='fcn'; allowed are deeplab, unet"):
             segmenter(images, 3, backbone=backbone, head="fcn")
+
+
+def test_decoders_compute_in_halves():
+    options = {"decoder_levels": ["C2"], "precision": "bfloat16", **THIN}
+    model = Model(segmenter, num_classes=3, backbone="resnet18", **options)
+    assert model(np.zeros([1, 32, 32, 3], np.float32)).dtype == tf.float32
 
 
 def test_losses_of_masks(rng):
