@@ -166,7 +166,7 @@ def run(tests, seconds, log, path, source):
     """Runs `tests` in a fork in which the file at `path` reads `source`."""
     process = os.fork()
     if process == 0:
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 9))
         with open(log, "wb") as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
@@ -177,8 +177,8 @@ def run(tests, seconds, log, path, source):
             sys.stdout.flush()
             os._exit(code)
     _, status = os.waitpid(process, 0)
-    ends = {0: "survived", 1: "killed", -signal.SIGXCPU: "survived, in time"}
-    return ends.get(os.waitstatus_to_exitcode(status), "killed, no import")
+    ends = {0: "survived", 1: "killed", -signal.SIGXCPU: "survived so far"}
+    return ends.get(os.waitstatus_to_exitcode(status), "killed: nothing runs")
 
 
 def _test(tests, path, source):

@@ -17,6 +17,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from slimnets import factory
 from slimnets.benchmarking import prepare
 from slimnets.benchmarking.comparison_table import machine, percentile
@@ -196,6 +198,8 @@ def export_fastest(
     if any(f.ending and output.endswith(f.ending) for f in FORMATS.values()):
         raise ValueError(f"output={output!r} has an ending; the fastest form gives it.")
 
+    classes: list[np.ndarray] = []  # Of the network itself, for all forms.
+
     def write(work: Work, directory: str) -> Accuracies | None:
         _, accuracies = export_trained(
             trained,
@@ -204,6 +208,7 @@ def export_fastest(
             precision=work.precision,
             batch_size=batch_size,
             measure=True,
+            known=classes,
             calibration_images=calibration_images if work.precision == "int8" else None,
             tolerance=float("inf") if work.precision != "float32" else None,
             **options,

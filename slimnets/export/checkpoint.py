@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -116,6 +116,7 @@ def export_trained(
     tolerance: float | None = None,
     raw_outputs: bool = False,
     audited: bool = False,
+    known: list[np.ndarray] | None = None,
 ) -> tuple[Report, Accuracies | None]:
     """Exports a network; see `export_checkpoint`.
 
@@ -134,6 +135,8 @@ def export_trained(
             detections or its mask of; see `heads.found_boxes` and `heads.found_mask`.
         audited: whether the error of each end point is measured, on test images, and
             stored there too; see `audit`.
+        known: for `measure`, the classes that the network itself gives, batch by batch,
+            where it is exported more than once; they are put into an empty list.
     """
     network, levels = _exported_network(trained, format, raw_outputs, levels)
     if network is not trained.network and (measure or audited or precision == "int8"):
@@ -181,7 +184,7 @@ def export_trained(
         calibration=batches,
         tolerance=tolerance,
     )
-    accuracies = _measure(data, report.path, batch_size) if measure else None
+    accuracies = _measure(data, report.path, batch_size, known) if measure else None
     if audited:
         number = batch_size or AUDITED
         images, _ = next(iter(data.batches(data.split, number)))
@@ -272,25 +275,29 @@ def _calibration(data: _Data, number: int, batch_size: int | None) -> list[np.nd
     return list(np.stack(images[:whole]).reshape(-1, size, *images[0].shape))
 
 
-def _measure(data: _Data, path: str, batch_size: int | None) -> Accuracies:
+def _measure(
+    data: _Data, path: str, batch_size: int | None, known: list[np.ndarray] | None
+) -> Accuracies:
     """Returns the accuracies, and adds them to the JSON file beside the export."""
     exported, trained = load(path), data.trained
-    shape = [batch_size, *[trained.image_size] * 2, trained.channels]
-    graph = as_function(trained.network, shape, levels=[])
-    networks: list[Callable[[np.ndarray], np.ndarray]] = [
-        lambda images: graph(images=images)[LOGITS].numpy(),
-        lambda images: exported({IMAGES: images})[LOGITS],
-    ]
+    known = [] if known is None else known
+    graph = None
+    if not known:
+        shape = [batch_size, *[trained.image_size] * 2, trained.channels]
+        graph = as_function(trained.network, shape, levels=[])
     correct, same, total = np.zeros(2, int), 0, 0
-    for batch, labels in data.batches(data.split, batch_size or 50):
+    for index, (batch, labels) in enumerate(data.batches(data.split, batch_size or 50)):
         images = np.asarray(batch, np.float32)
         labels = data.places[np.asarray(labels)]
         number = len(labels)
         if batch_size and number < batch_size:  # The last one is filled up.
             images = np.resize(images, (batch_size, *images.shape[1:]))
-        found = np.stack([network(images)[:number].argmax(-1) for network in networks])
-        correct += np.count_nonzero(found == labels, axis=1)
-        same += np.count_nonzero(found[0] == found[1])
+        if graph:
+            logits = graph(images=images)[LOGITS].numpy()
+            known.append(logits[:number].argmax(-1))
+        found = exported({IMAGES: images})[LOGITS][:number].argmax(-1)
+        correct += [np.sum(known[index] == labels), np.sum(found == labels)]
+        same += np.sum(known[index] == found)
         total += number
     before, after = correct / total
     result = Accuracies(float(before), float(after), same / total, total, data.split)
