@@ -21,6 +21,9 @@ from slimnets.listing import nearest
 
 Shape = tuple[int, ...]
 
+# What a moving average is called, behind the name of its variable.
+AVERAGE = "/ExponentialMovingAverage"
+
 # Weights hardly shrink in compression. What claims to be more than this many times its
 # file, and more than a small file may, is damaged or made to fill the memory.
 _LARGEST_EXPANSION = 100

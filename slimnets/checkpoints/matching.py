@@ -11,8 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.checkpoints import keras_networks, mapping, networks, wrappers
-from slimnets.checkpoints.averaged import ENDING as AVERAGE
-from slimnets.checkpoints.base import Shape, WeightsReader
+from slimnets.checkpoints.base import AVERAGE, Shape, WeightsReader
 from slimnets.checkpoints.first_convolution import Adaption
 from slimnets.checkpoints.load_report import LoadReport, likely_causes
 from slimnets.checkpoints.mapping import Foreign
