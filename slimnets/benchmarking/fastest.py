@@ -24,8 +24,9 @@ from slimnets.benchmarking import prepare
 from slimnets.benchmarking.comparison_table import machine, percentile
 from slimnets.benchmarking.measuring import Child
 from slimnets.benchmarking.workload import OWN, Work, file_of
+from slimnets.checkpoints.base import add_metadata
 from slimnets.export.checkpoint import Accuracies, export_trained
-from slimnets.export.exporting import move_export, store_measured
+from slimnets.export.exporting import move_export
 from slimnets.export.formats import FORMATS
 from slimnets.trained import Trained
 
@@ -234,7 +235,7 @@ def export_fastest(
             raise ValueError(f"No form is good enough:\n{result}")
         chosen = FORMATS[result.best.format]
         path = output + chosen.ending
-        store_measured(result.best.path, fastest=result.to_json())
+        add_metadata(result.best.path, fastest=result.to_json())
         move_export(chosen.files(result.best.path), chosen.files(path))
     return path, result
 

@@ -173,6 +173,19 @@ def to_json(metadata: Mapping[str, Any]) -> str:
         raise TypeError(f"The metadata cannot be written as JSON: {error}.") from None
 
 
+def write_metadata(prefix: str, metadata: Mapping[str, Any]) -> None:
+    """Writes `prefix`.json, whole or not at all."""
+    document, path = to_json(metadata), f"{prefix}.json"
+    with open(f"{path}.draft", "w", encoding="utf-8") as file:
+        file.write(document)
+    move_into_place(f"{path}.draft", path)
+
+
+def add_metadata(prefix: str, **values: Any) -> None:
+    """Adds to what stands in `prefix`.json."""
+    write_metadata(prefix, {**read_metadata(prefix), **values})
+
+
 @contextlib.contextmanager
 def draft_directory(path: str) -> Iterator[str]:
     """A temporary directory beside `path`, from which files are moved into place."""

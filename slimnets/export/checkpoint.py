@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from slimnets.checkpoints.base import add_metadata
 from slimnets.data import Dataset, evaluation_batches
 from slimnets.export.audit import audit
-from slimnets.export.exporting import Report, export_model, store_measured
+from slimnets.export.exporting import Report, export_model
 from slimnets.export.frozen import IMAGES, LOGITS, as_function
 from slimnets.export.loading import load
 from slimnets.heads.rows import DETECTION, finished
@@ -190,7 +191,7 @@ def export_trained(
         images, _ = next(iter(data.batches(data.split, number)))
         options = {"format": format, "precision": precision, "calibration": batches}
         found = audit(trained.network, np.asarray(images, np.float32), **options)
-        store_measured(report.path, audit=found.to_json())
+        add_metadata(report.path, audit=found.to_json())
         report = dataclasses.replace(report, audit=found)
     return report, accuracies
 
@@ -301,7 +302,5 @@ def _measure(
         total += number
     before, after = correct / total
     result = Accuracies(float(before), float(after), same / total, total, data.split)
-    store_measured(
-        path, accuracy={**dataclasses.asdict(result), "change": result.change}
-    )
+    add_metadata(path, accuracy={**dataclasses.asdict(result), "change": result.change})
     return result

@@ -254,7 +254,8 @@ class SegmentationConfig(HeadConfig):
     # fmt: off
     dataset_name: str = setting(COMPOSED, DATA, _OWN.format("your own: masks (folders "
         "of images and of PNG masks), voc, or records (TFRecords of DeepLab)"))
-    output_stride: int = setting(16, REST, "Of the backbone.")
+    output_stride: int = setting(16, REST, "Of the backbone: the images' sides "
+        "divided by those of its last activation. A smaller one is finer and slower.")
     pyramid_depth: int = setting(64, REST, "Channels of the atrous pyramid and the "
         "decoder.", least=1)
     decoder_levels: str = setting("2", REST, "The levels that the decoder sees, "
