@@ -18,8 +18,10 @@ setup(
     description="A functional network factory with arg scopes for TensorFlow",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    keywords="tensorflow tf-slim arg-scope convolutional-networks checkpoints onnx",
     license="Apache-2.0",
-    license_files=["LICENSE"],
+    # The second states the licences of the data that the package carries.
+    license_files=["LICENSE", "slimnets/data/embedded/README.md"],
     python_requires=">=3.10",
     # configs/ is the one source of the experiments; an installed slimnets carries
     # it as slimnets/configs, so that its commands run outside a checkout too.
@@ -68,9 +70,17 @@ setup(
     },
     entry_points={"console_scripts": ["slimnets = slimnets.cli.main:entry_point"]},
     classifiers=[
+        "Development Status :: 4 - Beta",
         "Intended Audience :: Developers",
         "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
     ],
 )

@@ -4,9 +4,6 @@ versions.
     @deprecated("0.2", "use new_name")
     def old_name(...): ...
 
-    @renamed_arguments("0.2", old="new")
-    def function(new): ...
-
 What is gone by then is in `overdue()`, which a test holds empty.
 """
 
@@ -42,40 +39,6 @@ def deprecated(since: str, instead: str) -> Callable[[Callable], Callable]:
             return function(*args, **kwargs)
 
         return warning
-
-    return decorate
-
-
-def renamed_arguments(since: str, **names: str) -> Callable[[Callable], Callable]:
-    """Returns a decorator for a function whose keywords have other names now.
-
-    Args:
-        since: as of `deprecated`.
-        **names: for each old keyword the new one.
-    """
-
-    def decorate(function: Callable) -> Callable:
-        name = f"{function.__module__}.{function.__qualname__}"
-        texts = {
-            old: _text(f"{name}({old}=)", since, f"use {new}=")
-            for old, new in names.items()
-        }
-
-        @functools.wraps(function)
-        def renaming(*args: Any, **kwargs: Any) -> Any:
-            for old, text in texts.items():
-                if old not in kwargs:
-                    continue
-                if names[old] in kwargs:
-                    raise TypeError(
-                        f"{name} has {old}= and {names[old]}=, which is the same; give "
-                        f"{names[old]}= alone."
-                    )
-                _warn(text)
-                kwargs[names[old]] = kwargs.pop(old)
-            return function(*args, **kwargs)
-
-        return renaming
 
     return decorate
 

@@ -7,13 +7,12 @@ their outputs; a graph collection named there works as in TF-Slim.
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Any
 
 import tensorflow as tf
 
-from slimnets.listing import html_table
+from slimnets.listing import html_table, nearest
 
 _LEVEL = re.compile(r"C[0-9]+")
 
@@ -174,12 +173,11 @@ class EndPoints(dict):
             raise KeyError(
                 f"This network has no level {name!r}; it has {sorted(self.levels)}."
             )
-        short = {key.removeprefix(self.scope + "/"): key for key in self}
-        wanted = str(name).removeprefix(self.scope + "/")
-        near = difflib.get_close_matches(wanted, short, n=3, cutoff=0.4)
-        nearest = ", ".join(repr(short[key]) for key in near) or "none"
+        # Without the network's scope, by which all of them would be alike.
+        short = [key.removeprefix(self.scope + "/") for key in self]
+        near = nearest(str(name).removeprefix(self.scope + "/"), short, cutoff=0.4)
         raise KeyError(
-            f"No end point {name!r}. Nearest: {nearest}; "
+            f"No end point {name!r}. Nearest: {near or 'none'}; "
             f"{len(self)} in all, levels {sorted(self.levels)}."
         )
 
@@ -239,34 +237,32 @@ def full_name(name: str, scope: str | None = None) -> str:
 
 
 def mark_stride(collections: Any, outputs: tf.Tensor, stride: int) -> None:
-    """Says the stride of collected `outputs` to every `EndPoints` in `collections`."""
-    for collection in as_collections(collections):
-        if isinstance(collection, EndPoints):
-            collection.mark_stride(outputs, stride)
+    """As `EndPoints.mark_stride`, of every `EndPoints` in `collections`."""
+    for each in _end_points_of(collections):
+        each.mark_stride(outputs, stride)
 
 
 def mark_before_stride(collections: Any, value: tf.Tensor, inner: tf.Tensor) -> None:
     """As `EndPoints.mark_before_stride`, of every `EndPoints` in `collections`."""
-    for collection in as_collections(collections):
-        if isinstance(collection, EndPoints):
-            collection.mark_before_stride(value, inner)
+    for each in _end_points_of(collections):
+        each.mark_before_stride(value, inner)
 
 
 def mark_normalized(
     collections: Any, value: tf.Tensor, name: str, normalized: tf.Tensor
 ) -> None:
-    """Says what follows on `value` to every `EndPoints` in `collections`."""
-    for collection in as_collections(collections):
-        if isinstance(collection, EndPoints):
-            collection.mark_normalized(value, name, normalized)
+    """As `EndPoints.mark_normalized`, of every `EndPoints` in `collections`."""
+    for each in _end_points_of(collections):
+        each.mark_normalized(value, name, normalized)
 
 
 def of(collections: Any) -> EndPoints | None:
-    """Returns the `EndPoints` among collections, if there is one."""
-    for collection in as_collections(collections):
-        if isinstance(collection, EndPoints):
-            return collection
-    return None
+    """Returns the first `EndPoints` among collections, if there is one."""
+    return next(iter(_end_points_of(collections)), None)
+
+
+def _end_points_of(collections: Any) -> list[EndPoints]:
+    return [each for each in as_collections(collections) if isinstance(each, EndPoints)]
 
 
 def as_collections(collections: Any) -> list:

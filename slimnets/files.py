@@ -1,10 +1,21 @@
-"""Files that are whole or not there, and that one process has at a time."""
+"""Files: whole or not there, one process's at a time; what exports end in."""
 
 from __future__ import annotations
 
 import errno
 import os
 from typing import IO
+
+# Of exports by format; a directory has none.
+EXPORT_ENDINGS = {
+    "saved_model": "",
+    "frozen_graph": ".pb",
+    "onnx": ".onnx",
+    "tflite": ".tflite",
+    "openvino": ".xml",
+    "stablehlo": ".mlir",
+    "keras": ".keras",
+}
 
 
 def move_into_place(draft: str, path: str) -> None:

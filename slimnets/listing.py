@@ -1,11 +1,11 @@
 """Names in messages: the first few, and how many more there are; the nearest one.
-Tables in notebooks."""
+Tables as text, and in notebooks."""
 
 from __future__ import annotations
 
 import difflib
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 
 def listed(names: Sequence[str], most: int) -> str:
@@ -26,6 +26,31 @@ def nearest(
     return ", ".join(difflib.get_close_matches(str(name), known, most, cutoff))
 
 
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns a question that names the nearest of what is known; empty for none."""
+    near = nearest(name, known, most=1)
+    return f" Did you mean {near!r}?" if near else ""
+
+
+def aligned(rows: Sequence[Sequence[str]], numbers: Collection[str] = ()) -> list[str]:
+    """Returns a table as lines.
+
+    Args:
+        rows: of cells, headings first.
+        numbers: headings of the columns that are aligned to the right.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+    def line(row: Sequence[str]) -> str:
+        cells = (
+            f"{cell:>{width}}" if heading in numbers else f"{cell:{width}}"
+            for cell, width, heading in zip(row, widths, rows[0], strict=True)
+        )
+        return "  ".join(cells).rstrip()
+
+    return list(map(line, rows))
+
+
 def html_table(caption: str, headings: Sequence[str], rows: Iterable[Sequence]) -> str:
     """Returns a table as HTML, which a notebook shows."""
 
@@ -36,9 +61,3 @@ def html_table(caption: str, headings: Sequence[str], rows: Iterable[Sequence]) 
     body = "".join(line("td", row) for row in rows)
     head = line("th", headings)
     return f"<table><caption>{html.escape(caption)}</caption>{head}{body}</table>"
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Returns a question that names the nearest of what is known; empty for none."""
-    near = nearest(name, known, most=1)
-    return f" Did you mean {near!r}?" if near else ""

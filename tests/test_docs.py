@@ -1,5 +1,6 @@
 """The reference pages are what the code says."""
 
+import ast
 import importlib.util
 import pathlib
 import re
@@ -50,6 +51,23 @@ def test_links_between_pages_lead_somewhere():
     for page in [*root.glob("*.md"), *DOCS.rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_licence_of_every_package_that_is_asked_for_is_told():
+    page = (DOCS / "dependencies.md").read_text(encoding="utf-8").lower()
+    setup = ast.parse((DOCS.parent / "setup.py").read_text(encoding="utf-8"))
+    (call,) = (
+        node.value for node in setup.body if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+    )  # fmt: skip
+    asked = {part.arg: part.value for part in call.keywords}
+    names = ast.literal_eval(asked["install_requires"])
+    for extra in ast.literal_eval(asked["extras_require"]).values():
+        names += extra
+    cells = re.split(r"[|,]", page)
+    told = {cell.strip().strip("*") for cell in cells}
+    for name in names:
+        assert re.split("[<>=]", name)[0] in told, f"{name}: its licence"
 
 
 def blocks(name):

@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 
 import pytest
 
@@ -107,3 +108,16 @@ def test_imports_go_down(path):
             assert room == "cli", module
         if root in EXTRAS:
             assert not at_top, f"{module} is an extra: import it where it is used"
+
+
+def test_the_page_and_the_picture_of_the_house_have_these_rooms_in_this_order():
+    docs = PACKAGE.parent / "docs"
+    page = (docs / "architecture.md").read_text()
+    first = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    listed = re.findall(r"`(\w+)(?:/|\.py)`", " ".join(first))
+    drawn = re.findall(r">(\w+)</text>", (docs / "architecture.svg").read_text())
+    assert sorted(drawn) == sorted(listed)
+    small = "__main__ contrib_names deprecation keras_registration version"
+    assert set(listed) == set(RANK) - set(small.split())
+    for names in (drawn, listed):
+        assert [RANK[name] for name in names] == sorted(map(RANK.get, names))

@@ -59,18 +59,6 @@ def test_a_deprecated_function_warns_once_and_where_it_is_called(fresh):
         assert total(numbers=[1]) == 1
 
 
-def test_renamed_arguments(fresh):
-    @deprecation.renamed_arguments("0.1", count="number")
-    def twice(number, step=0):
-        return 2 * number + step
-
-    with pytest.warns(DeprecationWarning, match=r"twice\(count=\) .*: use number="):
-        assert twice(count=3, step=1) == 7
-    assert twice(3) == twice(number=3) == 6
-    with pytest.raises(TypeError, match="count= and number=, which is the same"):
-        twice(count=1, number=1)
-
-
 def test_what_is_overdue_is_told(fresh):
     deprecation.deprecated("0.1", "use sum")(entries)
     assert deprecation.overdue("0.1.5") == deprecation.overdue("0.2.0") == []

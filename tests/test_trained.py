@@ -12,7 +12,7 @@ from slimnets import factory, layers
 from slimnets.checkpoints import convert_weights, read_checkpoint, save_weights
 from slimnets.data.preprocessing import get_preprocessing
 from slimnets.inspection import diff, observe
-from slimnets.tasks.classifiers import get_classifier
+from slimnets.tasks.classifiers import Classifier
 from slimnets.tasks.config import EmbeddingConfig, PredictionConfig
 from slimnets.tasks.embedding import write_embeddings
 from slimnets.trained import load_into, open_trained
@@ -93,7 +93,7 @@ def test_every_tool_takes_the_same_weights(averages, averaged):
     picture = observe.read_image(folder / "a.png")
     logits = trained.model(trained.prepare(picture)).numpy()[0]
     common = {"checkpoint_path": str(folder / "net"), "averages": averages}
-    classifier = get_classifier(PredictionConfig(input="-", top=3, **common))
+    classifier = Classifier(trained, PredictionConfig(input="-", top=3, **common))
     ((*best,),) = classifier.predict([trained.prepare(picture).numpy()[0]])
     predicted = {p.name: p.score for p in best}
     np.testing.assert_allclose(

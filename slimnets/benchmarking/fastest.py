@@ -17,13 +17,16 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from slimnets import factory
 from slimnets.benchmarking import prepare
 from slimnets.benchmarking.comparison_table import machine, percentile
 from slimnets.benchmarking.measuring import Child
 from slimnets.benchmarking.workload import OWN, Work, file_of
+from slimnets.checkpoints.base import add_metadata
 from slimnets.export.checkpoint import Accuracies, export_trained
-from slimnets.export.exporting import move_export, store_measured
+from slimnets.export.exporting import move_export
 from slimnets.export.formats import FORMATS
 from slimnets.trained import Trained
 
@@ -196,6 +199,8 @@ def export_fastest(
     if any(f.ending and output.endswith(f.ending) for f in FORMATS.values()):
         raise ValueError(f"output={output!r} has an ending; the fastest form gives it.")
 
+    classes: list[np.ndarray] = []  # Of the network itself, for all forms.
+
     def write(work: Work, directory: str) -> Accuracies | None:
         _, accuracies = export_trained(
             trained,
@@ -204,6 +209,7 @@ def export_fastest(
             precision=work.precision,
             batch_size=batch_size,
             measure=True,
+            known=classes,
             calibration_images=calibration_images if work.precision == "int8" else None,
             tolerance=float("inf") if work.precision != "float32" else None,
             **options,
@@ -229,7 +235,7 @@ def export_fastest(
             raise ValueError(f"No form is good enough:\n{result}")
         chosen = FORMATS[result.best.format]
         path = output + chosen.ending
-        store_measured(result.best.path, fastest=result.to_json())
+        add_metadata(result.best.path, fastest=result.to_json())
         move_export(chosen.files(result.best.path), chosen.files(path))
     return path, result
 

@@ -11,12 +11,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from slimnets.checkpoints.base import Shape, WeightsReader
+from slimnets.checkpoints.base import AVERAGE, Shape, WeightsReader
 from slimnets.checkpoints.detect import read_checkpoint
 from slimnets.checkpoints.targets import OF_TRAINING
 from slimnets.checkpoints.wrappers import without, wrapper_of
 
-ENDING = "/ExponentialMovingAverage"
 STEP = "global_step"
 
 
@@ -89,7 +88,7 @@ def _averages(names: Mapping[str, str], reader: WeightsReader) -> dict[str, str]
         names: those in the file, and what the reader calls each.
         reader: of the file.
     """
-    found = {n.removesuffix(ENDING): own for n, own in names.items() if _is_average(n)}
+    found = {n.removesuffix(AVERAGE): own for n, own in names.items() if _is_average(n)}
     plain = [
         n for n, own in names.items() if not _is_average(n) and _is_weight(own, reader)
     ]
@@ -109,7 +108,7 @@ def _without_wrapper(shapes: Mapping[str, Shape]) -> dict[str, str]:
 
 
 def _is_average(name: str) -> bool:
-    return name.endswith(ENDING)
+    return name.endswith(AVERAGE)
 
 
 def _is_weight(name: str, reader: WeightsReader) -> bool:

@@ -21,6 +21,9 @@ from slimnets.listing import nearest
 
 Shape = tuple[int, ...]
 
+# What a moving average is called, behind the name of its variable.
+AVERAGE = "/ExponentialMovingAverage"
+
 # Weights hardly shrink in compression. What claims to be more than this many times its
 # file, and more than a small file may, is damaged or made to fill the memory.
 _LARGEST_EXPANSION = 100
@@ -168,6 +171,19 @@ def to_json(metadata: Mapping[str, Any]) -> str:
         return json.dumps(dict(metadata), indent=2, sort_keys=True) + "\n"
     except (TypeError, ValueError) as error:
         raise TypeError(f"The metadata cannot be written as JSON: {error}.") from None
+
+
+def write_metadata(prefix: str, metadata: Mapping[str, Any]) -> None:
+    """Writes `prefix`.json, whole or not at all."""
+    document, path = to_json(metadata), f"{prefix}.json"
+    with open(f"{path}.draft", "w", encoding="utf-8") as file:
+        file.write(document)
+    move_into_place(f"{path}.draft", path)
+
+
+def add_metadata(prefix: str, **values: Any) -> None:
+    """Adds to what stands in `prefix`.json."""
+    write_metadata(prefix, {**read_metadata(prefix), **values})
 
 
 @contextlib.contextmanager

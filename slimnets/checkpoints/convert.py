@@ -20,13 +20,12 @@ from slimnets.checkpoints.matching import Match, Request, match
 from slimnets.checkpoints.metadata import LABELS_ENDING, labels_offset
 from slimnets.checkpoints.recognition import recognized, sizes_in
 from slimnets.checkpoints.torch_files import write_safetensors
-from slimnets.checkpoints.writer import save_weights
+from slimnets.checkpoints.writer import FOREIGN, save_weights
 from slimnets.rules import Rules, ruled
 from slimnets.version import __version__
 
 FORMATS = ("slim", "keras", "torch")
 _ENDINGS = {".weights.h5": "keras", ".safetensors": "torch"}
-_NOT_WRITTEN = (".h5", ".keras", ".pth", ".pt", ".bin", ".npz", ".tar.gz", ".tgz")
 _COUNTER = "num_batches_tracked"
 
 
@@ -100,7 +99,7 @@ def _format_of(output: str, file_format: str | None) -> str:
     if file_format is not None and file_format not in FORMATS:
         raise ValueError(f"format={file_format!r}; allowed are {', '.join(FORMATS)}.")
     found = next((f for end, f in _ENDINGS.items() if output.endswith(end)), None)
-    if found is None and output.endswith(_NOT_WRITTEN):
+    if found is None and output.endswith(FOREIGN):
         raise ValueError(
             f"{output}: what is written is a .weights.h5 or .safetensors file, or a "
             "checkpoint, whose prefix has no such ending."

@@ -4,7 +4,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 
-from slimnets.checkpoints.base import Shape, WeightsReader
+from slimnets.checkpoints.base import AVERAGE, Shape, WeightsReader
 from slimnets.checkpoints.first_convolution import is_root_of_colours
 from slimnets.checkpoints.networks import Network, name_of, sources_of, weights_of
 from slimnets.listing import nearest
@@ -227,10 +227,9 @@ def _tails(name: str) -> list[str]:
 
 
 def _averages(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
-    ending = "/ExponentialMovingAverage"
-    averaged = {n.removesuffix(ending) for n in unexpected if n.endswith(ending)}
+    averaged = {n.removesuffix(AVERAGE) for n in unexpected if n.endswith(AVERAGE)}
     if averaged & set(missing):
-        pair = (rf"(.*){ending}", r"\1")
+        pair = (rf"(.*){AVERAGE}", r"\1")
         return f"the checkpoint holds moving averages only (rename=[{pair!r}])"
     return None
 

@@ -11,14 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.checkpoints import keras_networks, mapping, networks, wrappers
-from slimnets.checkpoints.base import Shape, WeightsReader
+from slimnets.checkpoints.base import AVERAGE, Shape, WeightsReader
 from slimnets.checkpoints.first_convolution import Adaption
 from slimnets.checkpoints.load_report import LoadReport, likely_causes
 from slimnets.checkpoints.mapping import Foreign
 from slimnets.checkpoints.targets import OF_TRAINING
 from slimnets.listing import nearest
 
-_AVERAGE = "/ExponentialMovingAverage"
 _BLOCK = 16
 
 
@@ -138,7 +137,7 @@ def _is_aside(name: str, tensors: Mapping[str, Foreign], reader: WeightsReader) 
         tensors[name].name in reader.bookkeeping
         or OF_TRAINING.fullmatch(name)
         or mapping.NOT_VARIABLES.fullmatch(name)
-        or (name.endswith(_AVERAGE) and name.removesuffix(_AVERAGE) in tensors)
+        or (name.endswith(AVERAGE) and name.removesuffix(AVERAGE) in tensors)
     )
 
 

@@ -12,7 +12,9 @@ from slimnets.checkpoints.metadata import describe
 from slimnets.files import move_into_place
 
 # What other programs would take for their own files; `convert_weights` writes some.
-_FOREIGN = (".h5", ".keras", ".safetensors", ".pth", ".pt", ".bin", ".npz")
+FOREIGN = (
+    ".h5", ".keras", ".safetensors", ".pth", ".pt", ".bin", ".npz", ".tar.gz", ".tgz",
+)  # fmt: skip
 
 
 def save_weights(
@@ -44,11 +46,11 @@ def save_weights(
     if isinstance(source, (str, os.PathLike)):  # (model, path), as of load_weights.
         path, source = source, path
     prefix = os.fspath(path)
-    if prefix.endswith(_FOREIGN):
+    if prefix.endswith(FOREIGN):
         raise ValueError(
             f"{prefix} would be the prefix of a TensorFlow checkpoint, not a file of "
             "the kind that it ends in: give a name that does not end in "
-            f"{', '.join(_FOREIGN)}. slimnets.checkpoints.convert_weights, and "
+            f"{', '.join(FOREIGN)}. slimnets.checkpoints.convert_weights, and "
             "`slimnets convert`, write a checkpoint as .weights.h5 and .safetensors."
         )
     named = variables_of(source)

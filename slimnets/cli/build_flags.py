@@ -33,7 +33,9 @@ def define(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_integer(
         "output_stride",
         None,
-        "Output stride of the network.",
+        "By what the images' sides are those of the last activation: 8, 16 or 32. "
+        "Units that would stride further are atrous. As the network strides by "
+        "default.",
         lower_bound=1,
         flag_values=flag_values,
     )

@@ -26,7 +26,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     setting_flags.define(flag_values, InputConfig, names, with_defaults=False)
     for name, default, text in (
         ("batch_size", 64, "Images at a time, whose statistics are compared."),
-        ("batches", 4, "How many times."),
+        ("batches", 4, "How many batches are compared."),
     ):
         flags.DEFINE_integer(
             name, default, text, lower_bound=1, flag_values=flag_values

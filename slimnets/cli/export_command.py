@@ -13,13 +13,9 @@ from absl import flags
 
 from slimnets.cli import weights_flags
 from slimnets.cli.command import UsageError, define_debug, require, start_tensorflow
+from slimnets.files import EXPORT_ENDINGS
 
 ARGUMENTS = ()
-# By the ending of --output; a directory has none.
-_ENDINGS = {
-    "saved_model": "", "frozen_graph": ".pb", "onnx": ".onnx", "tflite": ".tflite",
-    "openvino": ".xml", "stablehlo": ".mlir", "keras": ".keras",
-}  # fmt: skip
 _PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 _FLAGS = (
     ("string", "output", None, "A directory for saved_model; for the others a file "
@@ -56,7 +52,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "format",
         None,
-        tuple(_ENDINGS),
+        tuple(EXPORT_ENDINGS),
         "What is written; by default what --output ends in says.",
         flag_values=flag_values,
     )
@@ -176,11 +172,11 @@ def _export_fastest(flag_values: flags.FlagValues) -> None:
 def _format_of(path: str) -> str:
     """The format of a file that ends so; of a directory, saved_model."""
     ending = os.path.splitext(path.rstrip("/"))[1]
-    for format, own in _ENDINGS.items():
+    for format, own in EXPORT_ENDINGS.items():
         if ending == own:
             return format
+    endings = ", ".join(filter(None, EXPORT_ENDINGS.values()))
     raise UsageError(
         f"export: --output={path} ends in {ending}, which is of no format; it may end "
-        f"in {', '.join(filter(None, _ENDINGS.values()))}, or have no ending for a "
-        "saved_model; or give --format"
+        f"in {endings}, or have no ending for a saved_model; or give --format"
     )

@@ -30,7 +30,8 @@ _FIELDS = (
      "large."),
     ("string", "layout", "records", "How files are named and labels counted: records, "
      "flowers or imagenet."),
-    ("integer", "seed", 0, "Of the order of the images."),
+    ("integer", "seed", 0, "Images are written in a random order, which it "
+     "decides."),
     ("integer", "max_bad_records", 0, "How many images that cannot be decoded may be "
      "left out; if there are more, all are named, and no further file is written."),
     ("boolean", "exif_orientation", True, "Write the height and width of photos as "

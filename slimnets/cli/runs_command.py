@@ -13,6 +13,7 @@ from typing import Any
 from absl import flags
 
 from slimnets.cli.command import UsageError, define_debug
+from slimnets.cli.tables import print_table
 from slimnets.training import run_table
 
 ARGUMENTS = ("DIRECTORIES...",)
@@ -49,15 +50,8 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         writer.writeheader()
         writer.writerows(rows)
     else:
-        _print(rows)
-
-
-def _print(rows: Sequence[dict[str, Any]]) -> None:
-    lines = [list(rows[0]), *([_shown(v) for v in row.values()] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (f"{cell:{width}}" for cell, width in zip(line, widths, strict=True))
-        print("  ".join(cells).rstrip())
+        shown = [[_shown(value) for value in row.values()] for row in rows]
+        print_table([list(rows[0]), *shown])
 
 
 def _shown(value: Any) -> str:

@@ -2,10 +2,14 @@
 
 from collections.abc import Collection, Sequence
 
-Rows = Sequence[Sequence[str]]
+from slimnets.listing import aligned
 
 
-def print_table(rows: Rows, numbers: Collection[str], format: str = "text") -> None:
+def print_table(
+    rows: Sequence[Sequence[str]],
+    numbers: Collection[str] = (),
+    format: str = "text",
+) -> None:
     """Prints a table whose first row has the headings.
 
     Args:
@@ -19,10 +23,4 @@ def print_table(rows: Rows, numbers: Collection[str], format: str = "text") -> N
         for row in (headings, alignment, *rows[1:]):
             print(f"| {' | '.join(row)} |")
         return
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = [
-            f"{cell:>{width}}" if heading in numbers else f"{cell:{width}}"
-            for cell, width, heading in zip(row, widths, headings, strict=True)
-        ]
-        print("  ".join(cells).rstrip())
+    print("\n".join(aligned(rows, numbers)))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from slimnets.checkpoints.base import add_metadata
 from slimnets.export.audit import audit
-from slimnets.export.exporting import Report, export_model, store_measured
+from slimnets.export.exporting import Report, export_model
 from slimnets.export.frozen import IMAGES, LOGITS, as_function
 from slimnets.export.images import ClassImages, HeadImages, in_batches
 from slimnets.export.loading import load
@@ -118,6 +119,7 @@ def export_trained(
     tolerance: float | None = None,
     raw_outputs: bool = False,
     audited: bool = False,
+    known: list[np.ndarray] | None = None,
 ) -> tuple[Report, Accuracies | None]:
     """Exports a network; see `export_checkpoint`.
 
@@ -137,6 +139,8 @@ def export_trained(
             detections or its mask of; see `heads.found_boxes` and `heads.found_mask`.
         audited: whether the error of each end point is measured, on test images, and
             stored there too; see `audit`.
+        known: for `measure`, the classes that the network itself gives, batch by batch,
+            where it is exported more than once; they are put into an empty list.
     """
     if trained.task == DETECTION and not raw_outputs and format in _OF_ONE:
         batch_size = batch_size or 1
@@ -198,14 +202,14 @@ def export_trained(
         accuracies = room.measure_export(
             trained, report.path, dataset_name=dataset_name, dataset_dir=dataset_dir
         )
-        store_measured(report.path, measured=accuracies.to_json())
+        add_metadata(report.path, measured=accuracies.to_json())
     elif measure:
-        accuracies = _measure(data, report.path, batch_size)
+        accuracies = _measure(data, report.path, batch_size, known)
     if audited:
         images = data.test(batch_size or AUDITED)
         options = {"format": format, "precision": precision, "calibration": batches}
         found = audit(network, images, **options)
-        store_measured(report.path, audit=found.to_json())
+        add_metadata(report.path, audit=found.to_json())
         report = dataclasses.replace(report, audit=found)
     return report, accuracies
 
@@ -256,29 +260,34 @@ def _exported_network(
     return found, []
 
 
-def _measure(data: ClassImages, path: str, batch_size: int | None) -> Accuracies:
+def _measure(
+    data: ClassImages,
+    path: str,
+    batch_size: int | None,
+    known: list[np.ndarray] | None,
+) -> Accuracies:
     """Returns the accuracies, and adds them to the JSON file beside the export."""
     exported, trained = load(path), data.trained
-    shape = [batch_size, *[trained.image_size] * 2, trained.channels]
-    graph = as_function(trained.network, shape, levels=[])
-    networks: list[Callable[[np.ndarray], np.ndarray]] = [
-        lambda images: graph(images=images)[LOGITS].numpy(),
-        lambda images: exported({IMAGES: images})[LOGITS],
-    ]
+    known = [] if known is None else known
+    graph = None
+    if not known:
+        shape = [batch_size, *[trained.image_size] * 2, trained.channels]
+        graph = as_function(trained.network, shape, levels=[])
     correct, same, total = np.zeros(2, int), 0, 0
-    for batch, labels in data.batches(data.split, batch_size or 50):
+    for index, (batch, labels) in enumerate(data.batches(data.split, batch_size or 50)):
         images = np.asarray(batch, np.float32)
         labels = data.places[np.asarray(labels)]
         number = len(labels)
         if batch_size and number < batch_size:  # The last one is filled up.
             images = np.resize(images, (batch_size, *images.shape[1:]))
-        found = np.stack([network(images)[:number].argmax(-1) for network in networks])
-        correct += np.count_nonzero(found == labels, axis=1)
-        same += np.count_nonzero(found[0] == found[1])
+        if graph:
+            logits = graph(images=images)[LOGITS].numpy()
+            known.append(logits[:number].argmax(-1))
+        found = exported({IMAGES: images})[LOGITS][:number].argmax(-1)
+        correct += [np.sum(known[index] == labels), np.sum(found == labels)]
+        same += np.sum(known[index] == found)
         total += number
     before, after = correct / total
     result = Accuracies(float(before), float(after), same / total, total, data.split)
-    store_measured(
-        path, accuracy={**dataclasses.asdict(result), "change": result.change}
-    )
+    add_metadata(path, accuracy={**dataclasses.asdict(result), "change": result.change})
     return result

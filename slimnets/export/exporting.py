@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.checkpoints import metadata as metadata_fields
-from slimnets.checkpoints.base import draft_directory, read_metadata, to_json
+from slimnets.checkpoints.base import draft_directory, write_metadata
 from slimnets.checkpoints.metadata import LABELS_ENDING
 from slimnets.data.labels import write_labels
 from slimnets.export.agreement import (
@@ -157,7 +157,7 @@ def export_model(
         # the file makes ten more.
         del job, frozen
         gc.collect()
-        write_json(f"{draft}.json", known)
+        write_metadata(draft, known)
         difference = largest_difference(load(draft)(samples), wanted, order)
         spread = None
         if difference > allowed and precision == "float32" and tolerance is None:
@@ -171,24 +171,12 @@ def export_model(
                 f"{allowed:.2g} is allowed{_of_spread(spread)}: nothing is written."
             )
         known.update(largest_difference=difference, tolerance=allowed)
-        write_json(f"{draft}.json", known)
+        write_metadata(draft, known)
         if labels:
             write_labels(draft + LABELS_ENDING, labels)
         size = sum(map(_size, chosen.files(draft)))
         move_export(chosen.files(draft), chosen.files(output))
     return Report(output, format, precision, difference, allowed, size)
-
-
-def write_json(path: str, metadata: Mapping[str, Any]) -> None:
-    """Writes metadata whole or not at all."""
-    with open(f"{path}.part", "w", encoding="utf-8") as file:
-        file.write(to_json(metadata))
-    os.replace(f"{path}.part", path)
-
-
-def store_measured(path: str, **measured: Any) -> None:
-    """Adds what was measured to the JSON file beside an export."""
-    write_json(f"{path}.json", {**read_metadata(path), **measured})
 
 
 def move_export(drafts: Sequence[str], outputs: Sequence[str]) -> None:

@@ -29,6 +29,7 @@ from slimnets.export.saved_model import (
 )
 from slimnets.export.stablehlo import load_stablehlo, write_stablehlo
 from slimnets.export.tflite import load_tflite, write_tflite
+from slimnets.files import EXPORT_ENDINGS
 from slimnets.model import Model
 
 
@@ -121,7 +122,7 @@ def _tflite(job: Job, path: str) -> None:
 
 FORMATS = {
     "saved_model": Format(
-        "",
+        EXPORT_ENDINGS["saved_model"],
         ("float32", "bfloat16", "float16"),
         lambda job, path: write_saved_model(
             job.graph.for_tensorflow(),
@@ -132,38 +133,38 @@ FORMATS = {
         lambda path, outputs, threads: load_saved_model(path),
     ),
     "frozen_graph": Format(
-        ".pb",
+        EXPORT_ENDINGS["frozen_graph"],
         ("float32", "bfloat16", "float16"),
         lambda job, path: write_frozen_graph(job.graph.for_tensorflow(), path),
         lambda path, outputs, threads: load_frozen_graph(path, outputs),
     ),
     "onnx": Format(
-        ".onnx",
+        EXPORT_ENDINGS["onnx"],
         ("float32", "float16", "int8"),
         _onnx,
         lambda path, outputs, threads: load_onnx(path, threads),
     ),
     "tflite": Format(
-        ".tflite",
+        EXPORT_ENDINGS["tflite"],
         ("float32", "float16", "int8"),
         _tflite,
         lambda path, outputs, threads: load_tflite(path, threads),
     ),
     "openvino": Format(
-        ".xml",
+        EXPORT_ENDINGS["openvino"],
         ("float32", "bfloat16", "int8"),
         _openvino,
         load_openvino,
         WEIGHTS_ENDING,
     ),
     "stablehlo": Format(
-        ".mlir",
+        EXPORT_ENDINGS["stablehlo"],
         ("float32", "bfloat16", "float16"),
         lambda job, path: write_stablehlo(job.graph, path),
         lambda path, outputs, threads: load_stablehlo(path),
     ),
     "keras": Format(
-        ".keras",
+        EXPORT_ENDINGS["keras"],
         ("float32", "bfloat16", "float16"),
         lambda job, path: write_keras(job.model, job.frozen, path, job.precision),
         lambda path, outputs, threads: load_keras(path, outputs),

@@ -118,6 +118,14 @@ def state_variable(
     )
 
 
+def counted_step() -> tuple[tf.Variable, tf.Tensor]:
+    """Makes the variable `step` of a layer that counts, and returns its value too."""
+    # A whole number, of which training keeps no average.
+    step = state_variable("step", (), tf.int64, 0)
+    # Read once: a second read may run after the update that the first one leads to.
+    return step, tf.convert_to_tensor(step)
+
+
 def statistics_dtype(dtype: tf.DType) -> tf.DType:
     """The type in which statistics of activations of type `dtype` are kept."""
     return tf.float32 if dtype.size < 4 else dtype.base_dtype
@@ -249,10 +257,10 @@ def activated(outputs: tf.Tensor, activation_fn: Callable | None) -> tf.Tensor:
 
 
 def is_channels_first(data_format: str, dimensions: int = 2) -> bool:
-    """Whether channels come before the spatial dimensions.
+    """Whether channels come before the spatial dimensions, of which there are 1 to 3.
 
     Raises:
-        ValueError: for neither `NHWC` nor `NCHW`; with three, `NDHWC` nor `NCDHW`.
+        ValueError: for neither `NHWC` nor `NCHW`; of three, `NDHWC` nor `NCDHW`.
     """
     space = "DHW"[-dimensions:]
     allowed = f"N{space}C", f"NC{space}"

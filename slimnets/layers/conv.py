@@ -16,12 +16,6 @@ import tf_slim
 from slimnets.layers import building, conv_operations, initializers
 from slimnets.scopes import add_arg_scope
 
-_FORMATS = {
-    1: (None, "NWC", "NCW"),
-    2: (None, "NHWC", "NCHW"),
-    3: (None, "NDHWC", "NCDHW"),
-}
-
 
 def _convolution(
     inputs: tf.Tensor,
@@ -89,10 +83,9 @@ def _convolution(
     Raises:
         ValueError: if the inputs' rank or channels, or another argument, do not fit.
     """
-    if data_format not in _FORMATS[dims]:
-        raise ValueError(
-            f"data_format={data_format!r}; allowed are {_FORMATS[dims][1:]}."
-        )
+    channels_first = data_format is not None and building.is_channels_first(
+        data_format, dims
+    )
     padding = building.padding_of(padding)
     with tf.compat.v1.variable_scope(scope, "Conv", [inputs], reuse=reuse) as sc:
         inputs = tf.convert_to_tensor(inputs)
@@ -102,7 +95,6 @@ def _convolution(
                 f"got shape {inputs.shape}."
             )
         num_outputs = building.whole(num_outputs, "num_outputs")
-        channels_first = bool(data_format) and data_format.startswith("NC")
         channels = building.channels_of(inputs, 1 if channels_first else -1)
         if groups < 1 or channels % groups or num_outputs % groups:
             raise ValueError(

@@ -129,9 +129,6 @@ def fake_quantized_activations(
 
 def _counted(delay: int) -> tuple[tf.Variable, tf.Tensor, tf.Tensor]:
     """Returns the variable `step`, its value, and whether so many steps were before."""
-    # A whole number, of which training keeps no average.
-    step = building.state_variable("step", (), tf.int64, 0)
-    # Read once: a second read may run after the update that the first one leads to.
-    number = tf.convert_to_tensor(step)
+    step, number = building.counted_step()
     # What is computed again for its gradients belongs to a step that is counted.
     return step, number, number - int(recomputing.is_replay()) >= delay

@@ -173,11 +173,11 @@ def magnitude_mask(
         )
     with tf.compat.v1.variable_scope(scope, "magnitude_mask", [weights]):
         mask = building.state_variable("mask", weights.shape, weights.dtype, 1.0)
-        step = building.state_variable("step", (), tf.float32, 0.0)
-        now = tf.convert_to_tensor(step)
+        step, now = building.counted_step()
 
         def anew() -> tf.Tensor:
-            gone = (now - begin_step) / max(end_step - begin_step, 1)
+            gone = tf.cast(now - begin_step, tf.float32)
+            gone /= max(end_step - begin_step, 1)
             gone = 1.0 if begin_step == end_step else gone
             share = sparsity * (1.0 - (1.0 - gone) ** 3)
             number = tf.cast(tf.round(share * weights.shape.num_elements()), tf.int32)
@@ -195,7 +195,7 @@ def magnitude_mask(
             new = tf.cond(due, anew, lambda: tf.convert_to_tensor(mask))
         return building.with_new_values(
             weights * tf.stop_gradient(new),
-            [(mask, new), (step, now + 1.0)],
+            [(mask, new), (step, now + 1)],
             is_training,
             updates_collections,
         )

@@ -118,7 +118,7 @@ class Dropout:
             return net
         options = {} if keep is None else {"keep_prob": keep}
         net = layers.dropout(net, scope=self.name, **options)
-        return call.record(self.key, net) if self.key else net
+        return call.record(self.key, net)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Conv:
             name = layer.name.format("{}x{}".format(*kernel))
             layer = dataclasses.replace(layer, kernel=kernel, name=name)
         net = layer.build(net, 1, 1, 1)
-        return call.record(self.key, net) if self.key else net
+        return call.record(self.key, net)
 
     def scaled_by(self, scale: Callable[[int], int]) -> Conv:
         """Returns the same of another depth."""
@@ -185,7 +185,7 @@ class Norm:
     def build(self, net: tf.Tensor, call: Call) -> tf.Tensor:
         """Returns the normalized features."""
         net = normalized(net, activation_fn=self.activation_fn, scope=self.name)
-        return call.record(self.key, net) if self.key else net
+        return call.record(self.key, net)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,7 +198,7 @@ class Flatten:
     def build(self, net: tf.Tensor, call: Call) -> tf.Tensor:
         """Returns `[batch, features]`."""
         net = layers.flatten(net, scope=self.name)
-        return call.record(self.key, net) if self.key else net
+        return call.record(self.key, net)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -262,7 +262,7 @@ class Squeeze:
         if not wanted or (self.pooled and not call.options["global_pool"]):
             return net
         net = tf.squeeze(net, [1, 2], name=self.name)
-        return call.record(self.key, net) if self.key else net
+        return call.record(self.key, net)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -287,8 +287,7 @@ class Predictions:
 
     def build(self, net: tf.Tensor, call: Call) -> tf.Tensor:
         """Returns the logits."""
-        if self.logits:
-            call.record(self.logits, net)
+        call.record(self.logits, net)
         predict = call.options["prediction_fn"] or self.default
         if predict is None:
             return net

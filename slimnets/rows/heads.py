@@ -43,8 +43,9 @@ class Call:
     outer_names: str = ""
 
     def record(self, key: str, net: tf.Tensor) -> tf.Tensor:
-        """Records an activation of the network's scope."""
-        self.end_points.add(full_name(key, self.scope_name), net)
+        """Records an activation of the network's scope; none without a key."""
+        if key:
+            self.end_points.add(full_name(key, self.scope_name), net)
         return net
 
     def stop_at_final(self) -> None:

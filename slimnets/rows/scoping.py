@@ -22,11 +22,6 @@ _WEIGHTED = (
 _OTHER_NORMS = (layers.group_norm, layers.layer_norm, layers.global_response_norm)
 
 
-def relative_name(name: str, outer: str) -> str:
-    """Returns the scope `name` as seen from the scope `outer`, '' being the root."""
-    return name[len(outer) + 1 :] if outer else name
-
-
 def collecting(
     end_points: EndPoints, functions: Iterable[Callable]
 ) -> contextlib.ExitStack:
@@ -111,7 +106,8 @@ def end_points_of(name: str, outer: str, bare: bool) -> EndPoints:
     """
     if name == outer or not name.startswith(f"{outer}/" if outer else ""):
         outer = name.rpartition("/")[0]  # The scope was open already.
-    return EndPoints(scope=relative_name(name, outer), outer_scope=outer, bare=bare)
+    scope = name[len(outer) + 1 :] if outer else name
+    return EndPoints(scope=scope, outer_scope=outer, bare=bare)
 
 
 def network_options(
@@ -138,7 +134,7 @@ def network_options(
         scoped = current_arg_scope().get(function._key_op, {})
         return scoped.get(keyword, default)
 
-    scoped_units = [*_accepting(unit_fns, "_key_op"), normalized]
+    scoped_units = [*(f for f in unit_fns if hasattr(f, "_key_op")), normalized]
     if norm == "sync":
         set_for([layers.batch_norm], sync=True)
     elif norm == "frozen":
@@ -164,10 +160,6 @@ def network_options(
             )
         set_for(ending, zero_init_residual=True)
     return stack
-
-
-def _accepting(functions: Iterable[Callable], attribute: str) -> list[Callable]:
-    return [function for function in functions if hasattr(function, attribute)]
 
 
 def frozen_statistics(norm: Any) -> contextlib.AbstractContextManager:

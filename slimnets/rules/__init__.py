@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from slimnets.listing import did_you_mean
+from slimnets.listing import aligned, did_you_mean
 from slimnets.rules.quantization import quantization_rules
 from slimnets.rules.values import (
     RuleValues,
@@ -182,10 +182,7 @@ class Rules:
             )
             for given in self.given
         ]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows
-        )
+        return "\n".join(aligned(rows))
 
 
 class _State(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import tensorflow as tf
 
-from slimnets.checkpoints.averaged import ENDING
+from slimnets.checkpoints.base import AVERAGE
 
 
 class Averages:
@@ -39,7 +39,7 @@ class Averages:
         with strategy.scope():
             self._averages = {
                 name: tf.Variable(
-                    tf.convert_to_tensor(variable), trainable=False, name=name + ENDING
+                    tf.convert_to_tensor(variable), trainable=False, name=name + AVERAGE
                 )
                 for name, variable in self._averaged.items()
             }
@@ -47,7 +47,7 @@ class Averages:
     @property
     def variables_by_name(self) -> dict[str, tf.Variable]:
         """The averages by the names that checkpoints have of them."""
-        return {name + ENDING: average for name, average in self._averages.items()}
+        return {name + AVERAGE: average for name, average in self._averages.items()}
 
     def update(self, updates: tf.Tensor) -> None:
         """Takes in what the variables are now; not inside of a replica.

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 
-from slimnets.checkpoints.base import read_metadata, to_json
-from slimnets.files import move_into_place
+from slimnets.checkpoints.base import add_metadata
 from slimnets.trained import Trained
 from slimnets.training.measures import Evaluation
 from slimnets.training.scores import fit_temperature, softmax
@@ -37,11 +36,7 @@ def store_temperature(trained: Trained, evaluation: Evaluation) -> str:
         )
     logits, labels = evaluation.logits, evaluation.labels
     value = fit_temperature(logits, labels)
-    path = f"{trained.path}.json"
-    draft = f"{path}.draft"
-    with open(draft, "w", encoding="utf-8") as file:
-        file.write(to_json({**read_metadata(trained.path), TEMPERATURE: value}))
-    move_into_place(draft, path)
+    add_metadata(trained.path, **{TEMPERATURE: value})
 
     def confidence(divisor: float) -> float:
         return float(softmax(logits / divisor).max(axis=1).mean())
@@ -49,5 +44,5 @@ def store_temperature(trained: Trained, evaluation: Evaluation) -> str:
     return (
         f"temperature {value:.4f}, mean confidence {confidence(1.0):.4f} before and "
         f"{confidence(value):.4f} after, accuracy {evaluation.accuracy:.4f}, in "
-        f"{os.path.abspath(path)}"
+        f"{os.path.abspath(trained.path)}.json"
     )

@@ -73,9 +73,9 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
     rules: Any = setting(None, RUN, "A JSON file of rules by path, or what stands in "
         "it: {PATTERN: {KEYWORD: VALUE}} gives the layers whose scopes the pattern "
         "matches another argument.")
-    rule: Sequence[str] | None = setting(None, RUN, "PATTERN:KEYWORD=VALUE, such a "
-        "rule: block4/.*/conv2:normalizer_fn=group_norm. It wins over those before it; "
-        "may be repeated.")
+    rule: Sequence[str] | None = setting(None, RUN, "One rule as "
+        "PATTERN:KEYWORD=VALUE, block4/.*/conv2:normalizer_fn=group_norm for example. "
+        "It wins over those before it; may be repeated.")
     quantize_delay: int | None = setting(None, RUN, "Train for int8: weights and "
         "activations are rounded as there from this step on. checkpoint_path may be of "
         "a network of floats.", least=0)

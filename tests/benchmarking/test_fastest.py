@@ -10,6 +10,7 @@ from slimnets.benchmarking.fastest import Form, export_fastest
 from slimnets.benchmarking.workload import Work
 from slimnets.cli.main import BAD_USAGE, main
 from slimnets.export import Accuracies, load
+from slimnets.export import checkpoint as checkpoint_exports
 from slimnets.trained import open_trained
 
 WORK = Work("lenet", batch_size=4, image_size=28, num_classes=10)
@@ -92,7 +93,15 @@ def test_the_fastest_form_is_exported_with_how_it_was_chosen(tmp_path, monkeypat
     trained = open_trained(checkpoint)
     with pytest.raises(ValueError, match="has an ending"):
         export_fastest(trained, "net.onnx")
+    made, as_function = [], checkpoint_exports.as_function
+
+    def counted(*args, **kwargs):
+        made.append(args)
+        return as_function(*args, **kwargs)
+
+    monkeypatch.setattr(checkpoint_exports, "as_function", counted)
     path, race = export_fastest(trained, str(tmp_path / "fast"), turns=1)
+    assert len(made) == 1  # The network itself classifies the test images once.
     assert path == str(tmp_path / "fast") + {"tflite": ".tflite"}.get(
         race.best.format, ""
     )

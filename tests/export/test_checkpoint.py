@@ -8,9 +8,9 @@ import tensorflow as tf
 
 import slimnets
 from slimnets.checkpoints import save_weights
+from slimnets.checkpoints.base import AVERAGE
 from slimnets.cli.main import BAD_USAGE, OK, main
 from slimnets.export import export_checkpoint, load
-from slimnets.training.averages import ENDING
 from tests.export.networks import randomize
 from tests.export.test_formats import onnx_needed
 
@@ -39,7 +39,7 @@ def checkpoint(network, tmp_path):
         "label_names": [f"digit {index}" for index in range(10)],
     }
     # Half of each value is as good as another, and tells the two apart.
-    averages = {k + ENDING: v / 2 for k, v in network.variables_by_name.items()}
+    averages = {k + AVERAGE: v / 2 for k, v in network.variables_by_name.items()}
 
     def save(with_averages):
         values = {**network.variables_by_name, **(averages if with_averages else {})}

@@ -108,7 +108,7 @@ def test_integrated_gradients_have_the_sum_of_what_the_image_adds(model, images)
     [
         ({"method": "cam"}, ValueError, "method='cam'; allowed are grad_cam"),
         ({"classes": 3}, ValueError, "classes=3; allowed are 0 to 2"),
-        ({"at": "conw"}, KeyError, "Nearest: 'small/conv'"),
+        ({"at": "conw"}, KeyError, "Nearest: conv"),
         ({"at": "C1", "method": "occlusion"}, ValueError, "at='C1' has no meaning"),
     ],
 )

@@ -215,6 +215,9 @@ def test_space_to_batch_equals_the_native_dilation(padding, size, stride, rate, 
     assert_close(
         conv_operations._by_space_to_batch(*args, channels_first=False), expected
     )
+    first = tf.transpose(x, [0, 3, 1, 2])
+    first = conv_operations._by_space_to_batch(first, *args[1:], channels_first=True)
+    assert_close(tf.transpose(first, [0, 2, 3, 1]), expected)
 
 
 @pytest.mark.parametrize("what", ["rate", "groups"])

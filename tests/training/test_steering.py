@@ -85,8 +85,9 @@ def test_the_finder_finds_where_the_loss_is_lowest(config, tmp_path):
     assert 0.005 < found.suggestion < 5
     assert not has_checkpoint(run.train_dir)
     np.testing.assert_allclose(smooth([2.0, 2.0, 2.0]), 2.0)
-    with pytest.raises(ValueError, match="0 < lowest < highest"):
-        find_rate(run, lowest=1.0, highest=0.5)
+    for highest in (0.5, 1.0):
+        with pytest.raises(ValueError, match="0 < lowest < highest"):
+            find_rate(run, lowest=1.0, highest=highest)
 
 
 FOUND = Rates((0.1, 1.0, 10.0), (2.0, 1.0, 3.0), (2.0, 1.5, 2.0))

@@ -7,11 +7,11 @@ import pytest
 import tensorflow as tf
 
 from slimnets import Block, arg_scope, layers, stack_blocks
+from slimnets.checkpoints.base import AVERAGE
 from slimnets.layers import recomputing
 from slimnets.model import Model
 from slimnets.nets.resnet_v2 import resnet_v2
 from slimnets.training import TrainingInterrupted, loop, train
-from slimnets.training.averages import ENDING
 from slimnets.training.run import Run
 from slimnets.training.step import make_step_function
 from slimnets.training.task import Classification
@@ -92,12 +92,12 @@ def test_averages_follow_their_formula_and_are_evaluated(config, monkeypatch):
             expected[name] = decay * value + (1 - decay) * final(end)[name]
     saved = final(run)
     for name, value in expected.items():
-        np.testing.assert_allclose(saved[name + ENDING], value, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(saved[name + AVERAGE], value, rtol=1e-5, atol=1e-7)
         # Evaluation, and the model that comes out, have the averages.
         np.testing.assert_array_equal(
-            result.model.variable_by_name(name), saved[name + ENDING]
+            result.model.variable_by_name(name), saved[name + AVERAGE]
         )
-        assert not np.array_equal(saved[name], saved[name + ENDING])
+        assert not np.array_equal(saved[name], saved[name + AVERAGE])
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
