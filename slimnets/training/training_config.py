@@ -110,6 +110,12 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
         "loss; 0.5 by default.", least=0, most=1, needs="teacher")
     teacher_temperature: float | None = setting(None, LOSS, "At which probabilities "
         "are compared; 4 by default.", above=0, needs="teacher")
+    teacher_end_points: Sequence[str] | None = setting(None, LOSS, "An activation of "
+        "both networks, a level, C4, or an end point, whose strong places in an image "
+        "are to be the teacher's, a checkpoint's; or STUDENT=TEACHER. May be repeated.",
+        needs="teacher")
+    teacher_end_points_weight: float | None = setting(None, LOSS, "Factor of their "
+        "loss; 1000 by default.", least=0, needs="teacher_end_points")
     recalibrate_batches: int = setting(0, OPTIMIZER, "Batches over which batch norm's "
         "statistics are taken anew at the end; 0 for none.", least=0)
     strategy: str = setting("one", DISTRIBUTION, "one device, mirrored over all GPUs, "
