@@ -117,7 +117,7 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
     teacher_end_points_weight: float | None = setting(None, LOSS, "Factor of their "
         "loss; 1000 by default.", least=0, needs="teacher_end_points")
     recalibrate_batches: int = setting(0, OPTIMIZER, "Batches over which batch norm's "
-        "statistics are taken anew at the end; 0 for none.", least=0)
+        "statistics are taken anew before each evaluation; 0 for none.", least=0)
     strategy: str = setting("one", DISTRIBUTION, "one device, mirrored over all GPUs, "
         "multi_worker, tpu, or parameter_server, whose workers update the weights "
         "without waiting for each other: each step is one worker's, with a batch of "
@@ -186,7 +186,6 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
         if self.strategy == "parameter_server":
             check_asynchronous(self)
         self._check_teacher()
-        self._check_early_stopping()
 
     @property
     def cluster_settings(self) -> dict[str, Any]:
@@ -221,14 +220,3 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
         for name, wrong in (("loss", "sigmoid"), ("strategy", "parameter_server")):
             if self.teacher and getattr(self, name) == wrong:
                 raise ValueError(f"teacher={self.teacher!r} is not for {name}={wrong}.")
-
-    def _check_early_stopping(self) -> None:
-        if not self.early_stop_patience:
-            return
-        for name, usual in (("strategy", "multi_worker"), ("recalibrate_batches", 0)):
-            value = getattr(self, name)
-            if (value == usual) == (name == "strategy"):
-                raise ValueError(
-                    f"{name}={value!r} is not for early_stop_patience="
-                    f"{self.early_stop_patience}: it needs an end that is known."
-                )

@@ -228,8 +228,7 @@ def test_batch_norm_decay_is_that_of_every_batch_norm(config):
 def test_recalibration_changes_nothing_else(config):
     run = Run(config(), Classification(), tf.distribute.get_strategy())
     before = {n: v.numpy() for n, v in run.model.variables_by_name.items()}
-    changed = recalibration.recalibrate(
-        run.strategy, run.model, iter(run.batches(0)), 2
-    )
+    recalibrate = recalibration.Recalibration(run.strategy, run.model)
+    changed = recalibrate(iter(run.batches(0)), 2)
     for name, variable in run.model.variables_by_name.items():
         assert (name in changed) != np.array_equal(variable, before[name])
