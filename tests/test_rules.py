@@ -249,9 +249,8 @@ EVERY = [
 @pytest.mark.parametrize("name", EVERY)
 def test_rules_reach_every_layer_of_every_network(name):
     info = slimnets.network_info(name)
-    row, shape = getattr(info.network, "row", None), [1, 64, 3]
+    size, shape = info.default_image_size, [1, 64, 3]
     if info.family != "point_cloud":
-        size = row.image_size if row.fixed_size else 96
         shape = [1, size, size, 3]
     with tf.Graph().as_default() as graph:
         images = v1.placeholder(tf.float32, shape)
