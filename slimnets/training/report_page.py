@@ -43,7 +43,7 @@ td, th { padding: 2px 8px; text-align: left; vertical-align: top; }
 thead th { border-bottom: 1px solid #999; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; overflow-wrap: normal; }
-.facts .number { text-align: left; }
+.facts .number { text-align: left; } .facts td:first-child { overflow-wrap: normal; }
 .matrix td { text-align: center; padding: 2px 5px; }
 .matrix thead th { writing-mode: vertical-rl; transform: rotate(180deg); }
 .plots, .pictures { display: flex; flex-wrap: wrap; gap: 14px; }

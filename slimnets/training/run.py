@@ -77,8 +77,9 @@ class Run:
                 "stack_blocks builds."
             )
         named = self.model.variables_by_name
-        for name in ("batch_norm_decay", "recalibrate_batches"):
-            if getattr(config, name) and not statistics_of(self.model):
+        for name in ("batch_norm_decay", "recalibrate_batches", "freeze_bn_delay"):
+            given = getattr(config, name) not in (None, 0)
+            if given and not statistics_of(self.model):
                 raise ValueError(
                     f"{name} is of no effect: the network has no batch norm with "
                     "moving averages."

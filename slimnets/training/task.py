@@ -97,6 +97,8 @@ def make_model(config: TrainingConfig, network: Any, **kwargs: Any) -> Model:
         batch_norm["decay"] = config.batch_norm_decay
     if config.trainable_scopes and not config.update_frozen_statistics:
         batch_norm["only_in"] = scopes_of(config.trainable_scopes)
+    if config.freeze_bn_delay is not None:
+        batch_norm["freeze_delay"] = config.freeze_bn_delay
     if config.gamma_l1:
         l1 = layers.l1_regularizer(config.gamma_l1)
         batch_norm["param_regularizers"] = {"gamma": l1}

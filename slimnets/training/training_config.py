@@ -82,6 +82,9 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
     float_layers: str | None = setting(None, RUN, "A regular expression of the scopes "
         "of layers that quantize_delay leaves in float: '(conv1|logits)'.",
         needs="quantize_delay")
+    freeze_bn_delay: int | None = setting(None, RUN, "Batch norms normalize by their "
+        "moving averages, which stay as they are, from this step on; for the last part "
+        "of training for int8.", least=0)
     gamma_l1: float | None = setting(None, LOSS, "Strength of an L1 loss of batch "
         "norms' gammas, such as 1e-4, before slimnets slim-network.", above=0)
     norm: str = setting("batch", RUN, "The network's norm: batch, frozen, sync or "
@@ -186,6 +189,11 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
         if self.strategy == "parameter_server":
             check_asynchronous(self)
         self._check_teacher()
+        if self.freeze_bn_delay is not None and self.recalibrate_batches:
+            raise ValueError(
+                f"recalibrate_batches={self.recalibrate_batches} is not for "
+                f"freeze_bn_delay={self.freeze_bn_delay}, by which statistics stay."
+            )
 
     @property
     def cluster_settings(self) -> dict[str, Any]:
