@@ -1,7 +1,9 @@
 """Draws where in images a network sees their class, or one that is named.
 
 IMAGES are files, folders, patterns or lists of files. For each a .png is written to
---output: what the network sees of it, with what speaks for the class in colours.
+--output: what the network sees of it, with what speaks for the class in colours. Of
+exports, frozen graphs and SavedModels that take any number of images have gradients, at
+the levels that they give; for others the image is covered part by part.
 """
 
 import os
