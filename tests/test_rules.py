@@ -194,6 +194,21 @@ def test_rules_are_written_beside_weights_and_open_the_same_network(tmp_path):
     np.testing.assert_array_equal(again.model(IMAGES), model(IMAGES))
 
 
+def test_saved_and_exported_models_have_what_the_rules_made(tmp_path):
+    model = model_of(RULE)
+    model(IMAGES, training=True)
+    expected = model(IMAGES).numpy()
+    tf.saved_model.save(model, str(tmp_path / "saved"))
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    np.testing.assert_allclose(loaded(IMAGES), expected, atol=1e-5)
+    path = str(tmp_path / "net.pb")
+    slimnets.export.export_model(
+        model, path, format="frozen_graph", input_shape=IMAGES.shape
+    )
+    found = slimnets.export.load(path)(IMAGES)["logits"]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_a_function_without_a_name_is_told_when_it_is_needed(tmp_path):
     model = model_of({"block3/.*/conv1": {"activation_fn": lambda x: x}})
     path = model.save(str(tmp_path / "model"))
@@ -249,9 +264,8 @@ EVERY = [
 @pytest.mark.parametrize("name", EVERY)
 def test_rules_reach_every_layer_of_every_network(name):
     info = slimnets.network_info(name)
-    row, shape = getattr(info.network, "row", None), [1, 64, 3]
+    size, shape = info.default_image_size, [1, 64, 3]
     if info.family != "point_cloud":
-        size = row.image_size if row.fixed_size else 96
         shape = [1, size, size, 3]
     with tf.Graph().as_default() as graph:
         images = v1.placeholder(tf.float32, shape)

@@ -1,7 +1,9 @@
 """Draws where in images a network sees their class, or one that is named.
 
 IMAGES are files, folders, patterns or lists of files. For each a .png is written to
---output: what the network sees of it, with what speaks for the class in colours.
+--output: what the network sees of it, with what speaks for the class in colours. Of
+exports, frozen graphs and SavedModels that take any number of images have gradients, at
+the levels that they give; for others the image is covered part by part.
 """
 
 import os
@@ -37,8 +39,10 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     ):  # fmt: skip
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
     flags.DEFINE_enum(
-        "method", METHODS[0], METHODS, "How it is found.", flag_values=flag_values
-    )
+        "method", None, METHODS, "How it is found: grad_cam by default; occlusion for "
+        "exports but frozen graphs and SavedModels, which alone have gradients.",
+        flag_values=flag_values,
+    )  # fmt: skip
     define_strict(flag_values)
     weights_flags.define(flag_values, "checkpoint_path", "model_name")
     define_debug(flag_values)
@@ -51,7 +55,12 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     check_output_directory("output", flag_values.output)
     start_tensorflow(flag_values.debug)
     from slimnets.data.image_files import BadImage
-    from slimnets.inspection.class_maps import class_mapper, explain_image, place_of
+    from slimnets.inspection.class_maps import (
+        chosen_method,
+        class_mapper,
+        explain_image,
+        place_of,
+    )
     from slimnets.inspection.plot import figure_class
     from slimnets.tasks.prediction import find_input
 
@@ -62,8 +71,8 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     trained.check_task("classification")
     wanted = flag_values["class"].value
     wanted = None if wanted is None else place_of(wanted, trained)
-    at, method = flag_values.at, flag_values.method
-    mapper = class_mapper(trained.network, at=at, method=method)
+    at, method = flag_values.at, chosen_method(trained.model, flag_values.method)
+    mapper = class_mapper(trained.model, at=at, method=method)
     how = f"{method} at {at}" if at else method
     bad = []
     for path, image in zip(_paths(images, flag_values.output), images, strict=True):
@@ -76,7 +85,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
             said = explain_image(trained, pixels, path, mapper, wanted, how)
         except KeyError as error:  # Of an end point; its text is a sentence.
             raise UsageError(str(error.args[0])) from error
-        print(f"{image.name}: {said}, {path}")
+        print(f"{image.name}: {said} by {how}, {path}")
     tell_left_out(bad, others)
     return exit_code(flag_values.strict, bad, others)
 

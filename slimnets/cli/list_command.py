@@ -2,7 +2,8 @@
 
 Parameters are all of them, moving averages too; multiply-adds are of one example
 at the default size: the side of an image in pixels, or the points of a cloud.
-A PATTERN is a part of a name, or a shell pattern such as 'resnet_v2_*'.
+A PATTERN is a part of a name, or a shell pattern such as 'resnet_v2_*'. Networks of
+--import are listed too, without counts.
 """
 
 import json
@@ -56,8 +57,13 @@ def _columns(info: dict) -> tuple[str, ...]:
     return (
         info["family"],
         info["name"],
-        f"{info['counts']['parameters'] / 1e6:.2f} M",
-        f"{info['counts']['multiply_adds'] / 1e9:.2f} G",
+        _in_units(info, "parameters", 1e6, "M"),
+        _in_units(info, "multiply_adds", 1e9, "G"),
         str(info["default_image_size"] or ""),
         info["weights"],
     )
+
+
+def _in_units(info: dict, count: str, unit: float, name: str) -> str:
+    number = info["counts"].get(count)
+    return "" if number is None else f"{number / unit:.2f} {name}"

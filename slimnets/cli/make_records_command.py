@@ -10,6 +10,7 @@ DeepLab have them, under their own splits.
 """
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 
@@ -53,6 +54,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     require(flag_values, "make-records", *_REQUIRED)
     start_tensorflow(flag_values.debug)
     from slimnets.data import make_records
+    from slimnets.data.bad_records import TooManyBadRecords
     from slimnets.progress import show_images
 
     options = {name: flag_values[name].value for _, name, *_ in _FIELDS}
@@ -63,7 +65,12 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
             rate = done / (time.monotonic() - began)
             bar(total).update(done, {"images_per_second": rate})
 
-        written = make_records(**options, progress=progress)
+        try:
+            written = make_records(**options, progress=progress)
+        except TooManyBadRecords as error:
+            said, *names = str(error).splitlines()
+            print("\n".join(names), file=sys.stderr)
+            raise TooManyBadRecords(said) from error
     parts = [
         f"{written.images[split]} {split} images in {len(files)} files"
         for split, files in written.files.items()

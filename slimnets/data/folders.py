@@ -7,7 +7,7 @@ The first form has the splits train, validation (each tenth image of a class, in
 order of their names) and all; the second those that there are, validation also being
 called val, valid or test. What is an image is told by the files' content; what is left
 out is said, but for hidden files. A class of which no image can be read gets no label.
-An image has the one class of its folder; for several there are lists, see `lists`.
+An image is of the class of its folder, in `cat;dog` of both; see also `lists`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Mapping
 
 import absl.logging
 import numpy as np
@@ -31,8 +32,10 @@ from slimnets.data.sources import (
     VALIDATION,
     Files,
     held_out,
+    numbered,
     split_off,
 )
+from slimnets.data.tables import SEPARATOR
 from slimnets.listing import listed
 
 _FINGERPRINTED = 1000
@@ -175,48 +178,56 @@ class _Files:
 
 def _own_splits(root: str, folders: list[str]) -> dict:
     files = _Files(root)
-    classes = files.classes(folders)
+    groups = files.classes(folders)
     files.tell(folders)
-    images = list(classes.values())
-    names = [name for group in images for name in group]
-    labels = np.repeat(np.arange(len(classes)), [len(group) for group in images])
-    held = np.concatenate([held_out(len(group)) for group in images])
+    classes = _classes(groups)
+    names, labels = _labelled(groups, classes)
+    held = np.concatenate([held_out(len(group)) for group in groups.values()])
     splits = {
         split: ([names[i] for i in indices], labels[indices])
         for split, indices in split_off(held).items()
     }
-    return {"classes": list(classes), **splits}
+    return {"classes": classes, **splits}
 
 
 def _given_splits(root: str, folders: list[str]) -> dict:
     files = _Files(root)
-    classes = files.classes(
-        [f"{TRAIN}/{name}" for name in _sub_folders(os.path.join(root, TRAIN))]
-    )
-    groups = {TRAIN: classes}
+    groups = {
+        TRAIN: files.classes(
+            [f"{TRAIN}/{name}" for name in _sub_folders(os.path.join(root, TRAIN))]
+        )
+    }
+    classes = _classes(groups[TRAIN])
     validation = [name for name in MEASURING if name in folders][:1]
     for folder in validation:
         names = _sub_folders(os.path.join(root, folder))
         found = files.images([f"{folder}/{name}" for name in names])
         pairs = zip(names, found, strict=True)
         groups[VALIDATION] = {name: images for name, images in pairs if images}
-        for name in groups[VALIDATION]:
+        for name in _classes(groups[VALIDATION]):
             if name not in classes:
                 raise ValueError(
                     f"The class {name!r} of {os.path.join(root, folder)} is not among "
                     f"the {len(classes)} in {os.path.join(root, TRAIN)}."
                 )
     files.tell([TRAIN, *validation])
-    numbers = {name: label for label, name in enumerate(classes)}
-    splits = {
-        split: (
-            [image for images in group.values() for image in images],
-            np.repeat(
-                np.array([numbers[name] for name in group], np.int64),
-                [len(images) for images in group.values()],
-            ),
-        )
-        for split, group in groups.items()
-        if group
-    }
-    return {"classes": list(classes), **splits}
+    splits = {split: _labelled(g, classes) for split, g in groups.items() if g}
+    several = max(labels.ndim for _, labels in splits.values())
+    for split, (names, labels) in splits.items():
+        if labels.ndim < several:
+            splits[split] = names, np.eye(len(classes), dtype=np.float32)[labels]
+    return {"classes": classes, **splits}
+
+
+def _classes(folders: Iterable[str]) -> list[str]:
+    return sorted({name for folder in folders for name in folder.split(SEPARATOR)})
+
+
+def _labelled(
+    groups: Mapping[str, list[str]], classes: list[str]
+) -> tuple[list[str], np.ndarray]:
+    """The images of all folders, and their labels; see `numbered`."""
+    labels = numbered([folder.split(SEPARATOR) for folder in groups], classes)
+    numbers = [len(images) for images in groups.values()]
+    names = [image for images in groups.values() for image in images]
+    return names, np.repeat(labels, numbers, axis=0)

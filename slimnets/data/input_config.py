@@ -104,8 +104,8 @@ class InputConfig(AugmentationOptions):
         "fashion_mnist as their authors' files, or imagenet, flowers, cifar10, mnist "
         "or records as record files; or one that register_dataset added.")
     dataset_dir: str | None = setting(None, DATA, "Where a dataset on disk lies: the "
-        "directory of its record files, the folder of one sub-folder per class, a "
-        "list, the .npz file.")
+        "directory of its record files, the folder of one sub-folder per class "
+        "(cat;dog for images of both), a list, the .npz file.")
     dataset_split_name: str | None = setting(None, DATA, "The split to train on; the "
         "dataset's own by default.")
     labels_offset: int | None = setting(None, DATA, "Subtracted from the labels in "

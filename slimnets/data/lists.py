@@ -25,6 +25,7 @@ from slimnets.data.sources import (
     TRAIN,
     Files,
     held_out,
+    numbered,
     split_off,
 )
 from slimnets.data.tables import LABEL, Row, columns_of, read_rows
@@ -103,18 +104,13 @@ def _located(rows: Sequence[Row], path: str) -> tuple[str, list[str]]:
 
 
 def _labels(rows: Sequence[Row], classes: Sequence[str], path: str) -> np.ndarray:
-    """Class numbers `[rows]`, or where any image has several `[rows, classes]`."""
-    numbers = {name: number for number, name in enumerate(classes)}
-    if all(len(row.labels) <= 1 for row in rows):
-        if bare := [row.path for row in rows if not row.labels]:
-            raise ValueError(
-                f"{path} has {len(bare)} images without a label, such as {bare[0]}."
-            )
-        return np.array([numbers[row.labels[0]] for row in rows], np.int64)
-    labels = np.zeros([len(rows), len(classes)], np.float32)
-    for index, row in enumerate(rows):
-        labels[index, [numbers[name] for name in row.labels]] = 1
-    return labels
+    """Of each image; see `numbered`."""
+    bare = [row.path for row in rows if not row.labels]
+    if bare and all(len(row.labels) <= 1 for row in rows):
+        raise ValueError(
+            f"{path} has {len(bare)} images without a label, such as {bare[0]}."
+        )
+    return numbered([row.labels for row in rows], classes)
 
 
 def _given_splits(rows: Sequence[Row]) -> dict[str, np.ndarray]:

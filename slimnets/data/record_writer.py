@@ -106,6 +106,11 @@ def make_records(
         )
     row = records.LAYOUTS[layout]
     os.makedirs(output, exist_ok=True)
+    if layout != "records" and dataset.source(dataset.train_split).multi_label:
+        raise ValueError(
+            f"layout={layout!r} has one label for each image, and some of "
+            f"{dataset_dir} have several: give layout='records'."
+        )
     shards = [
         shard
         for split in splits
@@ -247,8 +252,11 @@ class _Writer:
         with open(source.path(index), "rb") as file:
             encoded = file.read()
         image = self._decode(encoded)
-        label = int(source.labels[index]) + self._labels_offset
+        labels, several = [source.labels[index]], {}
+        if source.multi_label:
+            labels, several = np.flatnonzero(labels[0]), {records.SEVERAL: wholes(1)}
         return {
             **image_features(encoded, source.paths[index], *image.shape[:2]),
-            "image/class/label": wholes(label),
+            "image/class/label": wholes(*np.add(labels, self._labels_offset)),
+            **several,
         }

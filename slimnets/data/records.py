@@ -17,14 +17,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from slimnets.data.class_names import is_background
 from slimnets.data.datasets import Dataset
-from slimnets.data.image_files import record_spans
+from slimnets.data.image_files import read_span, record_spans
 from slimnets.data.labels import BACKGROUND, imagenet_labels, read_labels
 from slimnets.data.sources import Features, Records
 
 LABELS_FILE = "labels.txt"
+# A feature of records whose images have any number of labels.
+SEVERAL = "image/class/several"
 _SHARD = re.compile(r"(.*[-_])(\d{5})-of-(\d{5})(.*)")
 _READERS = 16
 _FEATURES = Features()
@@ -162,7 +165,19 @@ def read_records(paths: list[str], num_classes: int, features: Features) -> Reco
     spans = spans_of(paths)
     if not sum(map(len, spans)):
         raise ValueError(f"There are no records in {', '.join(paths)}.")
+    path, own = next(pair for pair in zip(paths, spans, strict=True) if len(pair[1]))
+    if _has_several(read_span(path, *own[0])):
+        features = dataclasses.replace(features, several=True)
     return Records(paths, spans, num_classes, features)
+
+
+def _has_several(record: bytes) -> bool:
+    """Whether `make_records` says so of the records of which this is one."""
+    try:
+        example = tf.train.Example.FromString(record)
+    except Exception:  # protobuf's DecodeError; the record is told when it is met.
+        return False
+    return SEVERAL in example.features.feature
 
 
 def spans_of(paths: Sequence[str]) -> list[np.ndarray]:

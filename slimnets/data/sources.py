@@ -202,6 +202,18 @@ class Records:
         return shard, int(index - self._starts[shard])
 
 
+def numbered(labels: Sequence[Sequence[str]], classes: Sequence[str]) -> np.ndarray:
+    """Class numbers `[examples]` of the labels of each; where any has several or none,
+    rows of 0 and 1, `[examples, classes]`."""
+    numbers = {name: number for number, name in enumerate(classes)}
+    if all(len(own) == 1 for own in labels):
+        return np.array([numbers[name] for (name,) in labels], np.int64)
+    rows = np.zeros([len(labels), len(classes)], np.float32)
+    for row, own in zip(rows, labels, strict=True):
+        row[[numbers[name] for name in own]] = 1
+    return rows
+
+
 def held_out(number: int) -> np.ndarray:
     """Which of `number` examples in order are held out: bool `[number]`."""
     return np.arange(number) % HELD_OUT == HELD_OUT - 1

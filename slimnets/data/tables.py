@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 
 PATH, LABEL, SPLIT = "path", "label", "split"
-_SEPARATOR = ";"
+SEPARATOR = ";"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ def read_rows(lines: Sequence[str], where: str) -> list[Row]:
                 f"names {len(columns)}: {', '.join(columns)}."
             )
         row = dict(zip(columns, map(str.strip, parts), strict=True))
-        labels = (name.strip() for name in row.get(LABEL, "").split(_SEPARATOR))
+        labels = (name.strip() for name in row.get(LABEL, "").split(SEPARATOR))
         named = tuple(dict.fromkeys(name for name in labels if name))
         rows.append(Row(row[PATH], named, row.get(SPLIT, "")))
     return rows

@@ -13,6 +13,7 @@ import numpy as np
 from slimnets.data.orientation import trained_upright
 from slimnets.export.bias_correction import with_corrected_biases
 from slimnets.export.frozen import Frozen
+from slimnets.export.graph import GraphDef
 from slimnets.export.keras_file import load_keras, write_keras
 from slimnets.export.onnx_file import load_onnx, write_onnx, write_quantized_onnx
 from slimnets.export.openvino_file import (
@@ -22,8 +23,10 @@ from slimnets.export.openvino_file import (
 )
 from slimnets.export.saved_model import (
     Run,
+    frozen_graph,
     load_frozen_graph,
     load_saved_model,
+    saved_graph,
     write_frozen_graph,
     write_saved_model,
 )
@@ -85,6 +88,8 @@ class Format:
             number of threads, that returns what runs the file, and the names of its
             inputs.
         beside: the ending, in the place of its own, of a second file.
+        graph: a function of the path that returns what TensorFlow can take gradients
+            of; None if it runs elsewhere.
     """
 
     ending: str
@@ -92,6 +97,7 @@ class Format:
     write: Callable[[Job, str], None]
     load: Callable[[str, tuple[str, ...], int | None], tuple[Run, list[str]]]
     beside: str = ""
+    graph: Callable[[str], GraphDef] | None = None
 
     def files(self, path: str) -> list[str]:
         """Returns what an export of that path consists of, without its metadata."""
@@ -131,12 +137,14 @@ FORMATS = {
             trained_upright(job.metadata),
         ),
         lambda path, outputs, threads: load_saved_model(path),
+        graph=saved_graph,
     ),
     "frozen_graph": Format(
         EXPORT_ENDINGS["frozen_graph"],
         ("float32", "bfloat16", "float16"),
         lambda job, path: write_frozen_graph(job.graph.for_tensorflow(), path),
         lambda path, outputs, threads: load_frozen_graph(path, outputs),
+        graph=frozen_graph,
     ),
     "onnx": Format(
         EXPORT_ENDINGS["onnx"],

@@ -14,7 +14,7 @@ from slimnets.export.fold import fold
 from slimnets.export.graph import GraphDef, set_constant
 from slimnets.export.preactivation import activations_apart
 from slimnets.export.precision import to_precision
-from slimnets.export.quantized import is_quantized
+from slimnets.export.quantized import is_quantized, with_rounded_biases
 from slimnets.features import LEVELS
 from slimnets.layers import conv_operations
 from slimnets.model import Model
@@ -49,8 +49,12 @@ class Frozen:
         return dataclasses.replace(self, graph_def=graph_def)
 
     def in_precision(self, precision: str) -> Frozen:
-        """Returns it computing in `float32`, `bfloat16` or `float16`."""
-        graph_def = to_precision(self.graph_def, self.outputs, precision)
+        """Returns it computing in `float32`, `bfloat16` or `float16`; folded, of a
+        network that was trained for it, in `int8`: in float32 what int8 files give."""
+        if precision == "int8":
+            graph_def = with_rounded_biases(self.graph_def, self.outputs)
+        else:
+            graph_def = to_precision(self.graph_def, self.outputs, precision)
         return dataclasses.replace(self, graph_def=graph_def)
 
     def for_tensorflow(self) -> Frozen:

@@ -12,8 +12,10 @@ import tensorflow as tf
 from slimnets.checkpoints.base import read_metadata
 from slimnets.data.class_names import names_of_logits
 from slimnets.data.labels import labels_beside
+from slimnets.end_points import EndPoints
 from slimnets.export.formats import FORMATS, format_of
-from slimnets.export.frozen import IMAGES, LOGITS
+from slimnets.export.frozen import FEATURES, IMAGES, LOGITS
+from slimnets.export.graph import GraphDef
 from slimnets.export.refusals import refusals_of
 from slimnets.export.saved_model import Run
 from slimnets.trained import CLASSIFICATION, Trained
@@ -131,6 +133,8 @@ class Outputs:
 class Logits(Outputs):
     """An exported network as a function of images to logits, as a Model is."""
 
+    _graph: GraphDef | None = None
+
     def __call__(self, images: Any, training: bool = False) -> tf.Tensor:
         """Returns the logits, float32 `[batch, classes]`.
 
@@ -144,6 +148,35 @@ class Logits(Outputs):
 
     def _logits(self, images: np.ndarray) -> np.ndarray:
         return super().__call__(images)[LOGITS].astype(np.float32)
+
+    @property
+    def has_gradients(self) -> bool:
+        """Whether `with_end_points` can be called."""
+        return self._batch_size is None and bool(FORMATS[self._exported.format].graph)
+
+    def with_end_points(self, images: tf.Tensor) -> tuple[tf.Tensor, EndPoints]:
+        """The logits, and the levels that were exported, of one run, as a Model gives
+        them for a caller's own tf.function; gradients go from those to the images.
+
+        Raises:
+            ValueError: for a format that TensorFlow does not run, or a fixed batch.
+        """
+        exported = self._exported
+        if not self.has_gradients:
+            raise ValueError(
+                f"{exported.path} gives no gradients: exports that do are frozen "
+                "graphs and SavedModels that take any number of images."
+            )
+        if self._graph is None:
+            self._graph = FORMATS[exported.format].graph(exported.path)
+        names = [
+            n for n in exported.metadata["outputs"] if n.startswith(f"{FEATURES}/")
+        ]
+        logits, *levels = tf.graph_util.import_graph_def(
+            self._graph, {IMAGES: images}, [f"{n}:0" for n in (LOGITS, *names)], name=""
+        )
+        found = dict(zip(names, levels, strict=True))
+        return logits, EndPoints(found, levels={n.split("/")[1]: n for n in names})
 
 
 def open_exported(path: str, preprocessing: str | None = None) -> Trained:

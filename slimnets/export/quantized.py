@@ -19,6 +19,8 @@ RANGE = "FakeQuantWithMinMaxVars"
 _PER_OUTPUT = "FakeQuantWithMinMaxVarsPerChannel"
 # The largest weight of an output is so many times its scale.
 STEPS = 127
+# These give some of the values that they take, or all of them.
+_KEEP_VALUES = ("Identity", "MaxPool", "Pad", "Reshape", "Squeeze")
 # By how much of a step folding in float32 moves a weight.
 _OFF = 2e-2
 
@@ -113,6 +115,34 @@ def affine_of(graph: NodeGraph, node: NodeDef) -> tuple[np.float32, np.uint8]:
     scale = np.float32((high - low) / 255 or 1)
     zero = np.clip(np.floor(-low / scale + 0.5), 0, 255)
     return scale, np.uint8(zero)
+
+
+def with_rounded_biases(graph_def: GraphDef, outputs: tuple[str, ...]) -> GraphDef:
+    """Returns the graph with biases as int8 runtimes have them: whole multiples of the
+    scale of what a layer takes times those of its weights.
+
+    That is all by which they differ from the network that was trained, so that the
+    graph gives what they give, but where a sum lies between two steps.
+    """
+    graph = NodeGraph(graph_def, outputs)
+    for node in list(graph.nodes.values()):
+        scales = scales_of(graph, node)
+        if scales is None:
+            continue
+        source = graph.source(node)
+        while source.op in _KEEP_VALUES:
+            source = graph.source(source)
+        if source.op != RANGE:
+            continue
+        steps = np.float64(scales) * affine_of(graph, source)[0]
+        for reader in [graph.nodes[name] for name in graph.consumers[node.name]]:
+            bias = graph.value(reader.input[-1])
+            if reader.op in ("BiasAdd", "AddV2") and bias is not None:
+                rounded = np.float32(np.round(bias / steps) * steps)
+                name = graph.constant(f"{reader.name}/rounded", rounded)
+                graph.set_input(reader, 1, name)
+    graph.prune()
+    return graph.to_graph_def()
 
 
 def for_tflite(graph_def: GraphDef, outputs: tuple[str, ...]) -> GraphDef:

@@ -97,11 +97,35 @@ def load_saved_model(path: str) -> tuple[Run, list[str]]:
     return in_halves(run, specs.values()), list(specs)
 
 
+def saved_graph(path: str) -> GraphDef:
+    """The graph of a SavedModel that `write_saved_model` wrote, constants included.
+
+    Raises:
+        ValueError: if it is another's.
+    """
+    loaded = tf.saved_model.load(path)
+    serve = getattr(loaded, "serve", None)
+    if serve is None:
+        raise ValueError(f"{path} is a SavedModel that slimnets export did not write.")
+    (function,) = serve.concrete_functions
+    return function.graph.as_graph_def()
+
+
 def write_frozen_graph(frozen: Frozen, path: str) -> None:
     """Writes a GraphDef; the nodes of inputs and outputs have the fixed names."""
     pathlib.Path(path).write_bytes(
         frozen.graph_def.SerializeToString(deterministic=True)
     )
+
+
+def frozen_graph(path: str) -> GraphDef:
+    """Reads a GraphDef. Raises ValueError if it is none."""
+    graph_def = GraphDef()
+    try:
+        graph_def.ParseFromString(pathlib.Path(path).read_bytes())
+    except Exception:  # protobuf's DecodeError has no public home in TensorFlow.
+        raise ValueError(f"{path} is no frozen graph.") from None
+    return graph_def
 
 
 def load_frozen_graph(path: str, outputs: tuple[str, ...]) -> tuple[Run, list[str]]:
@@ -114,11 +138,7 @@ def load_frozen_graph(path: str, outputs: tuple[str, ...]) -> tuple[Run, list[st
     Raises:
         ValueError: if it cannot be read or has no such outputs.
     """
-    graph_def = GraphDef()
-    try:
-        graph_def.ParseFromString(pathlib.Path(path).read_bytes())
-    except Exception:  # protobuf's DecodeError has no public home in TensorFlow.
-        raise ValueError(f"{path} is no frozen graph.") from None
+    graph_def = frozen_graph(path)
     nodes = {node.name: node for node in graph_def.node}
     found = outputs or tuple(n for n in nodes if n in ("logits", "probabilities"))
     missing = [name for name in found if name not in nodes]

@@ -27,25 +27,31 @@ _STEPS = 64
 _BATCH = 16
 # Of an image's side, how much is covered at a time, and how far the cover moves.
 _COVER, _MOVES = 6, 12
+# Operations behind which a gradient is the same as before: the first input is copied,
+# or has a constant added.
+_COPIES = ("Identity", "Cast", "AddV2", "Sub", "BiasAdd")
 
 
 def class_map(
-    model: Model,
+    model: Callable,
     images: np.ndarray | tf.Tensor,
     *,
     classes: int | Sequence[int] | None = None,
     at: str | None = None,
-    method: str = "grad_cam",
+    method: str | None = None,
 ) -> np.ndarray:
     """Returns how much each place of an image speaks for a class.
 
     Args:
-        model: a network with class logits.
+        model: a network with class logits: a Model, or what `open_trained` gives for an
+            export. Frozen graphs and SavedModels have gradients, with regard to the
+            levels that were exported; of others `occlusion` is known, which needs none.
         images: `[batch, height, width, channels]`, as the network takes them.
         classes: the logit, or one for each image; None for each image's likeliest.
         at: the activation that is looked at: a level, C4, or an end point; None for the
             network's last level. `occlusion` and `integrated_gradients` look at none.
-        method: a key of `METHODS`. `grad_cam` and `grad_cam++` give what is positive
+        method: a key of `METHODS`; None for `grad_cam`, or without gradients
+            `occlusion`. `grad_cam` and `grad_cam++` give what is positive
             alone; `eigen` knows no class; of `occlusion` a value is the share by which
             covering the place lowers the logit, and those of `integrated_gradients`
             have the sum of what the image adds to it.
@@ -54,24 +60,38 @@ def class_map(
         `[batch, height, width]`, float32; of an activation, enlarged to the image.
 
     Raises:
-        ValueError: for an unknown method, a class that is none of the network's, or a
-            network without classes or levels.
+        ValueError: for an unknown method, one that needs gradients where there are
+            none, a class that is none of the network's, or a network without classes or
+            levels.
         KeyError: for an end point that is not there, with the nearest.
     """
     return class_mapper(model, at=at, method=method)(images, classes)
 
 
+def chosen_method(model: Callable, method: str | None = None) -> str:
+    """The method itself, or of None the one that `class_map` takes."""
+    able = getattr(model, "has_gradients", True)
+    return method or ("grad_cam" if able else "occlusion")
+
+
 def class_mapper(
-    model: Model, *, at: str | None = None, method: str = "grad_cam"
+    model: Callable, *, at: str | None = None, method: str | None = None
 ) -> Callable[..., np.ndarray]:
     """Returns a function of images and classes that gives what `class_map` does.
 
     For many images of one size one after the other: the network is traced once.
     """
+    method = chosen_method(model, method)
     if method not in METHODS:
         raise ValueError(f"method={method!r}; allowed are {', '.join(METHODS)}.")
     if at is not None and method not in _OF_ACTIVATIONS:
         raise ValueError(f"at={at!r} has no meaning for method={method!r}.")
+    if method != "occlusion" and not getattr(model, "has_gradients", True):
+        raise ValueError(
+            f"method={method!r} needs gradients, which of exports only frozen graphs "
+            "and SavedModels have that take any number of images; method='occlusion' "
+            "needs none."
+        )
     find = METHODS[method](model, at)
 
     def maps(
@@ -103,7 +123,7 @@ def _of_activation(weigh: Callable) -> Callable:
     """A method that weighs an activation `[batch, height, width, channels]` by the
     class's gradient."""
 
-    def method(model: Model, at: str | None) -> Callable:
+    def method(model: Callable, at: str | None) -> Callable:
         @tf.function(autograph=False)
         def run(images: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             logits, end_points = model.with_end_points(images)
@@ -115,8 +135,7 @@ def _of_activation(weigh: Callable) -> Callable:
                     f"{at} of {model.network_name} has the shape {values.shape}; class "
                     "maps are of `[batch, height, width, channels]`."
                 )
-            (gradient,) = tf.gradients(tf.gather(logits, classes, batch_dims=1), values)
-            return values, tf.zeros_like(values) if gradient is None else gradient
+            return values, _gradient(tf.gather(logits, classes, batch_dims=1), values)
 
         def maps(images: tf.Tensor, classes: tf.Tensor) -> tf.Tensor:
             parts = (tf.cast(part, tf.float32) for part in run(images, classes))
@@ -126,6 +145,17 @@ def _of_activation(weigh: Callable) -> Callable:
         return maps
 
     return method
+
+
+def _gradient(scores: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """The gradient of scores; of an output of a graph, that of what it is a copy of."""
+    (gradient,), source = tf.gradients(scores, values), values.op
+    while gradient is None and source.type in _COPIES:
+        (gradient,), source = (
+            tf.gradients(scores, source.inputs[0]),
+            source.inputs[0].op,
+        )
+    return tf.zeros_like(values) if gradient is None else gradient
 
 
 def _number(level: str) -> int:
@@ -161,13 +191,13 @@ def _eigen(values: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
     return tf.reshape(maps * sign, [batch, height, width])
 
 
-def _occlusion(model: Model, at: None) -> Callable:
+def _occlusion(model: Callable, at: None) -> Callable:
     del at
     return functools.partial(_lost_by_covering, model)
 
 
 def _lost_by_covering(
-    model: Model, images: tf.Tensor, classes: tf.Tensor
+    model: Callable, images: tf.Tensor, classes: tf.Tensor
 ) -> np.ndarray:
     _, height, width, _ = images.shape
     sides = [max(1, side // _COVER) for side in (height, width)]
@@ -187,17 +217,22 @@ def _lost_by_covering(
     return lost / times
 
 
-def _scores(model: Model, images: tf.Tensor, classes: tf.Tensor) -> np.ndarray:
+def _scores(model: Callable, images: tf.Tensor, classes: tf.Tensor) -> np.ndarray:
     return tf.gather(model(images), classes, batch_dims=1).numpy()
 
 
-def _integrated_gradients(model: Model, at: None) -> Callable:
+def _integrated_gradients(model: Callable, at: None) -> Callable:
     del at
     parts = (np.arange(_STEPS, dtype=np.float32) + 0.5) / _STEPS
 
     @tf.function(autograph=False)
     def gradients(inputs: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-        scores = tf.gather(model(inputs), index, axis=1)
+        logits = (
+            model(inputs)
+            if isinstance(model, Model)
+            else model.with_end_points(inputs)[0]
+        )
+        scores = tf.gather(logits, index, axis=1)
         return tf.gradients(scores, inputs)[0]
 
     def one(image: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
@@ -269,7 +304,7 @@ def explain_image(
     """
     path = checked_path(path, (".png",))
     inputs = trained.prepare(image)
-    shares = tf.nn.softmax(trained.network(inputs))[0].numpy()
+    shares = tf.nn.softmax(trained.model(inputs))[0].numpy()
     index = int(shares.argmax()) if index is None else index
     (values,) = mapper(inputs, index)
     name = trained.label_names[index] if trained.label_names else str(index)

@@ -53,6 +53,7 @@ def batch_norm(
     adjustment: Callable | None = None,
     sync: bool = False,
     only_in: Sequence[str] | None = None,
+    freeze_delay: int | None = None,
 ) -> tf.Tensor:
     """Normalizes every channel over all other dimensions.
 
@@ -93,6 +94,8 @@ def batch_norm(
             replicas' examples together.
         only_in: the only scopes, of this layer, around it or in it, in which it is in
             training at all; None for everywhere.
+        freeze_delay: updates of a run of `slimnets.training` after which it is not in
+            training any more; None for never.
 
     Returns:
         The normalized inputs, same shape and type.
@@ -131,6 +134,10 @@ def batch_norm(
         decay = recomputing.effective_decay(decay)
         state = [params["moving_mean"], params["moving_variance"]]
         training = building.static_bool(is_training)
+        updates = recomputing.updates_before()
+        if freeze_delay is not None and updates is not None and training is not False:
+            is_training = tf.logical_and(is_training, updates < freeze_delay)
+            training = None
         # A Model's variables are the same in each call.
         in_model = tf.compat.v1.get_variable_scope().custom_getter is not None
         if zero_debias_moving_mean and (training is not False or in_model):

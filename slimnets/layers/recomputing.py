@@ -78,6 +78,11 @@ def after_updates(number: tf.Tensor) -> Iterator[None]:
         _local.updates = before
 
 
+def updates_before() -> tf.Tensor | None:
+    """How many updates were before, in `after_updates`; else None."""
+    return _local.updates
+
+
 def effective_decay(decay: float, warm_up: bool = True) -> float | tf.Tensor:
     """The decay of moving averages here; a scalar tensor in `after_updates`."""
     if _local.takes_batch_statistics:

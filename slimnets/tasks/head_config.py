@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _OF_CLASSES = frozenset(
     {"loss", "label_smoothing", "auxiliary_loss_weight", "focal_gamma"}
     | {"class_weights", "teacher", "teacher_weight", "teacher_temperature"}
+    | {"teacher_end_points", "teacher_end_points_weight"}
     | {"quantize_delay", "float_layers", "gamma_l1"}
 )
 # What a head's input is decided by, of the settings that say so for classification,

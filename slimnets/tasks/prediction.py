@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import itertools
 import json
@@ -97,7 +98,8 @@ def find_input(
 
     Args:
         given: image files, patterns of them, whatever `find_images` takes, or `-` for
-            one name a line of standard input; as one text, or each by itself.
+            one name a line of standard input; as one text, or each by itself. Images
+            in a folder are named from there on; of several, with the folder.
         stdin: the lines.
         left_out: see `find_images`.
 
@@ -107,19 +109,23 @@ def find_input(
     parts = given
     if isinstance(given, str):
         whole = os.path.exists(given)
-        parts = [given] if whole else map(str.strip, given.split(","))
+        parts = [given] if whole else list(map(str.strip, given.split(",")))
+    several = len(parts) > 1
     return itertools.chain.from_iterable(
-        [_find(part, stdin, left_out) for part in parts]
+        [_find(part, stdin, left_out, several) for part in parts]
     )
 
 
 def _find(
-    part: str, stdin: Iterable[str], left_out: list[str] | None
+    part: str, stdin: Iterable[str], left_out: list[str] | None, several: bool
 ) -> Iterable[ImageFile]:
     if part == STDIN:
         names = (line.strip("\ufeff \t\r\n") for line in stdin)
         return (ImageFile(name, name) for name in names if name)
-    return find_images(part, left_out)
+    images = find_images(part, left_out)
+    if several and os.path.isdir(part):  # Folders may have images of the same names.
+        return [dataclasses.replace(image, name=image.path) for image in images]
+    return images
 
 
 def _write(

@@ -47,8 +47,6 @@ def reason_to_end(
     Raises:
         ValueError: as `metric_of`.
     """
-    if not config.early_stop_patience:
-        return ""
     metric = metric_of(config.early_stop_metric, summaries)
     measured = history(metric, config.eval_interval_steps)
     values = [value for _, value in measured]

@@ -232,7 +232,7 @@ class _Loop:
             self._recover("a weight is not finite")
             return
         self._report(ended)
-        if ended and config.recalibrate_batches:
+        if evaluates and config.recalibrate_batches:
             run.recalibrate(self._step)
         if saves:
             run.save(self._step)
@@ -257,12 +257,19 @@ class _Loop:
             raise TrainingInterrupted(f"stopped {self._here}", self._stop.signum)
 
     def _end_if_no_better(self) -> None:
-        """Makes this step the last where evaluations say that it is time."""
-        summaries, history = self._evaluation.summaries, self._logs.history
-        if reason := reason_to_end(self._config, summaries, history):
+        """Makes this step the last where evaluations say that it is time; only the
+        chief has measured, and all workers end together."""
+        if not self._config.early_stop_patience:
+            return
+        reason = ""
+        if self._evaluation:
+            summaries, history = self._evaluation.summaries, self._logs.history
+            reason = reason_to_end(self._config, summaries, history)
+        if reason:
             self._progress.say(
                 f"{self._config.model_name}: ends early at step {self._step}: {reason}"
             )
+        if any(self._run.agree([float(bool(reason))])):
             self._run.save(self._step)
             self._last = self._step
 

@@ -26,38 +26,41 @@ def statistics_of(model: Model) -> dict[str, tf.Variable]:
     }
 
 
-def recalibrate(
-    strategy: tf.distribute.Strategy,
-    model: Model,
-    batches: Iterator,
-    number: int,
-) -> Mapping[str, tf.Variable]:
-    """Replaces the moving averages by the mean over batches in training mode.
+class Recalibration:
+    """Replaces a model's moving averages by the mean over batches in training mode.
 
     Args:
         strategy: where the model has its variables.
         model: whose other variables stay as they are.
-        batches: pairs of inputs and targets, for `strategy.run`.
-        number: how many batches are taken.
-
-    Returns:
-        The moving averages that were replaced, by name.
     """
-    statistics = statistics_of(model)
 
-    def forward(inputs, targets):
-        with recomputing.batch_statistics():
-            model(inputs, training=True)
+    def __init__(self, strategy: tf.distribute.Strategy, model: Model):
+        self._statistics = statistics_of(model)
 
-    @tf.function
-    def run(iterator):
-        strategy.run(forward, args=next(iterator))
+        def forward(inputs, targets):
+            with recomputing.batch_statistics():
+                model(inputs, training=True)
 
-    sums = dict.fromkeys(statistics, 0.0)
-    for _ in range(number):
-        run(batches)
-        for name, variable in statistics.items():
-            sums[name] += tf.convert_to_tensor(variable).numpy().astype("float64")
-    for name, variable in statistics.items():
-        variable.assign(tf.cast(sums[name] / number, variable.dtype))
-    return statistics
+        # Kept, so that evaluations while training trace the network once.
+        self._run = tf.function(
+            lambda batches: strategy.run(forward, args=next(batches))
+        )
+
+    def __call__(self, batches: Iterator, number: int) -> Mapping[str, tf.Variable]:
+        """Does so.
+
+        Args:
+            batches: pairs of inputs and targets, for `strategy.run`.
+            number: how many of them are taken.
+
+        Returns:
+            The moving averages that were replaced, by name.
+        """
+        sums = dict.fromkeys(self._statistics, 0.0)
+        for _ in range(number):
+            self._run(batches)
+            for name, variable in self._statistics.items():
+                sums[name] += tf.convert_to_tensor(variable).numpy().astype("float64")
+        for name, variable in self._statistics.items():
+            variable.assign(tf.cast(sums[name] / number, variable.dtype))
+        return self._statistics

@@ -36,20 +36,21 @@ _PLOTS = {
 }
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; color: #222; max-width: 1100px;
-       margin: 2em auto; padding: 0 1em; }
+       margin: 2em auto; padding: 0 1em; overflow-wrap: anywhere; }
 h1 { margin-bottom: 0; } h2 { margin-top: 2em; border-bottom: 1px solid #ccc; }
 table { border-collapse: collapse; font-size: 13px; }
 td, th { padding: 2px 8px; text-align: left; vertical-align: top; }
 thead th { border-bottom: 1px solid #999; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; overflow-wrap: normal; }
+.facts .number { text-align: left; } .facts td:first-child { overflow-wrap: normal; }
 .matrix td { text-align: center; padding: 2px 5px; }
 .matrix thead th { writing-mode: vertical-rl; transform: rotate(180deg); }
 .plots, .pictures { display: flex; flex-wrap: wrap; gap: 14px; }
 svg { width: 350px; } svg text { font: 11px system-ui, sans-serif; }
 svg text.title { font-weight: bold; font-size: 13px; }
 .grid { stroke: #ddd; }
-figure { margin: 0; width: 136px; font-size: 12px; overflow-wrap: anywhere; }
+figure { margin: 0; width: 136px; font-size: 12px; }
 figure img { width: 128px; image-rendering: pixelated; }
 figure img.photo { width: auto; image-rendering: auto; }
 figure small { color: #666; }
@@ -71,9 +72,11 @@ def write_page(path: str, evaluation: Evaluation, trained: Trained) -> None:
         section("Learning", plots(run, _PLOTS), "plots"),
         section("Confusions", _confusions(evaluation), "wide"),
         section("Classes", _classes(evaluation), "wide"),
-        section("Corrupted images, accuracy by strength", _corrupted(evaluation)),
+        section(
+            "Corrupted images, accuracy by strength", _corrupted(evaluation), "wide"
+        ),
         section("Most wrong", _pictures(most_wrong(evaluation)), "pictures"),
-        section("What was run", facts(trained, run)),
+        section("What was run", facts(trained, run), "facts"),
     ]
     write_html(path, trained, str(evaluation), parts)
 

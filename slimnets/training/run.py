@@ -21,7 +21,7 @@ from slimnets.training.parameter_server import (
     Workers,
     is_asynchronous,
 )
-from slimnets.training.recalibration import recalibrate, statistics_of
+from slimnets.training.recalibration import Recalibration, statistics_of
 from slimnets.training.schedules import Schedule, make_schedule
 from slimnets.training.starting import load_initial_weights, variables_to_train
 from slimnets.training.step import Sums, Training, make_step_function
@@ -77,8 +77,9 @@ class Run:
                 "stack_blocks builds."
             )
         named = self.model.variables_by_name
-        for name in ("batch_norm_decay", "recalibrate_batches"):
-            if getattr(config, name) and not statistics_of(self.model):
+        for name in ("batch_norm_decay", "recalibrate_batches", "freeze_bn_delay"):
+            given = getattr(config, name) not in (None, 0)
+            if given and not statistics_of(self.model):
                 raise ValueError(
                     f"{name} is of no effect: the network has no batch norm with "
                     "moving averages."
@@ -100,6 +101,7 @@ class Run:
                 axis=None,
             )
         )
+        self._recalibrate = Recalibration(strategy, self.model)
         self._train_dir = TrainDir(
             config.train_dir,
             {**self.weights, **_optimizer_variables(self.optimizer)},
@@ -212,7 +214,7 @@ class Run:
         """Takes batch norm's statistics anew, of the weights that are evaluated."""
         number = self.config.recalibrate_batches * self.config.accumulation_steps
         with self.evaluated_weights():
-            recalibrate(self.strategy, self.model, iter(self.batches(step)), number)
+            self._recalibrate(iter(self.batches(step)), number)
 
     def evaluate(self, watch: contextlib.AbstractContextManager) -> Measured:
         """Measures the weights, or their averages.

@@ -18,15 +18,20 @@ from slimnets import factory, layers
 from slimnets.blocks import stack_blocks
 from slimnets.data import training_batches
 from slimnets.data.label_check import check_labels
+from slimnets.end_points import EndPoints
 from slimnets.layers import building
 from slimnets.model import Model
 from slimnets.scopes import arg_scope
 from slimnets.training.class_weights import class_weights
 from slimnets.training.distillation import (
+    END_POINTS_WEIGHT,
     TEMPERATURE,
     WEIGHT,
     Teacher,
+    attention_loss,
+    attentions_of,
     distillation_loss,
+    paired,
 )
 from slimnets.training.evaluation import Evaluation, Evaluator
 from slimnets.training.losses import LOSSES, hits, shares_of_classes
@@ -34,6 +39,7 @@ from slimnets.training.starting import scopes_of
 from slimnets.training.training_config import TrainingConfig
 
 AUXILIARY = "AuxLogits"
+_LOGITS, _ATTENTIONS = "logits", "attentions"
 
 
 class Measured(Protocol):
@@ -91,6 +97,8 @@ def make_model(config: TrainingConfig, network: Any, **kwargs: Any) -> Model:
         batch_norm["decay"] = config.batch_norm_decay
     if config.trainable_scopes and not config.update_frozen_statistics:
         batch_norm["only_in"] = scopes_of(config.trainable_scopes)
+    if config.freeze_bn_delay is not None:
+        batch_norm["freeze_delay"] = config.freeze_bn_delay
     if config.gamma_l1:
         l1 = layers.l1_regularizer(config.gamma_l1)
         batch_norm["param_regularizers"] = {"gamma": l1}
@@ -124,8 +132,14 @@ class Classification:
     def make_network(self, config: TrainingConfig) -> Model:
         dataset = config.dataset
         network: Any = config.model_name
+        further = {}
         if config.auxiliary_loss_weight is not None:
-            network = _with_auxiliary(factory.network_info(network).network)
+            further[AUXILIARY] = _auxiliary
+        if config.teacher_end_points:
+            names = [ours for ours, _ in paired(config.teacher_end_points)]
+            further[_ATTENTIONS] = functools.partial(attentions_of, names=names)
+        if further:
+            network = _with_further(factory.network_info(network).network, further)
         model = make_model(
             config, network, num_classes=dataset.num_classes, **config.network_options
         )
@@ -165,18 +179,24 @@ class Classification:
         )
 
     def targets(self, inputs: Any, targets: Any) -> Any:
-        """The labels, with the logits of the teacher if there is one."""
-        return (targets, self._teacher(inputs)) if self._teacher else targets
+        """The labels, with what the teacher gives if there is one."""
+        return (targets, *self._teacher(inputs)) if self._teacher else targets
 
     def losses(self, config, targets, outputs):
-        targets, taught = targets if self._teacher else (targets, None)
+        targets, *taught = targets if self._teacher else (targets,)
         loss = self._loss(config, targets)
-        if taught is not None:
-            loss = _taught(config, loss, taught)
-        if config.auxiliary_loss_weight is None:
-            return loss(outputs), {"train_accuracy": hits(targets, outputs)}
-        logits, auxiliary = outputs["logits"], outputs[AUXILIARY]
-        losses = loss(logits) + config.auxiliary_loss_weight * loss(auxiliary)
+        if taught:
+            loss = _taught(config, loss, taught[0])
+        further = outputs if isinstance(outputs, dict) else {_LOGITS: outputs}
+        logits = further[_LOGITS]
+        losses = loss(logits)
+        if AUXILIARY in further:
+            losses += config.auxiliary_loss_weight * loss(further[AUXILIARY])
+        if _ATTENTIONS in further:
+            weight = config.teacher_end_points_weight
+            weight = END_POINTS_WEIGHT if weight is None else weight
+            apart = map(attention_loss, taught[1], further[_ATTENTIONS])
+            losses += weight * tf.add_n(list(apart))
         return losses, {"train_accuracy": hits(targets, logits)}
 
     def _loss(self, config: TrainingConfig, targets: Any) -> Callable:
@@ -230,8 +250,9 @@ def _taught(config: TrainingConfig, loss: Callable, teacher: tf.Tensor) -> Calla
     return both
 
 
-def _with_auxiliary(network: Callable) -> Callable:
-    """The network, which in training gives both its logits and AuxLogits by name."""
+def _with_further(network: Callable, further: dict[str, Callable]) -> Callable:
+    """The network, which in training gives by name its logits and what functions of
+    its end points give."""
 
     @functools.wraps(network)
     def both(*args: Any, is_training: bool | tf.Tensor = False, **kwargs: Any):
@@ -239,13 +260,20 @@ def _with_auxiliary(network: Callable) -> Callable:
             kwargs["is_training"] = is_training
         result = network(*args, **kwargs)
         logits, end_points = result if isinstance(result, tuple) else (result, {})
-        if AUXILIARY not in end_points:
-            raise ValueError(
-                "auxiliary_loss_weight is of no effect: the network "
-                f"{network.__name__} has no end point {AUXILIARY}."
-            )
+        if not isinstance(end_points, EndPoints):
+            end_points = EndPoints(end_points, scope=network.__name__)
+        found = {name: find(end_points) for name, find in further.items()}
         if building.static_bool(is_training) is False:
             return logits, end_points
-        return {"logits": logits, AUXILIARY: end_points[AUXILIARY]}, end_points
+        return {_LOGITS: logits, **found}, end_points
 
     return both
+
+
+def _auxiliary(end_points: EndPoints) -> tf.Tensor:
+    if AUXILIARY not in end_points:
+        raise ValueError(
+            "auxiliary_loss_weight is of no effect: the network "
+            f"{end_points.scope} has no end point {AUXILIARY}."
+        )
+    return end_points[AUXILIARY]

@@ -82,6 +82,9 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
     float_layers: str | None = setting(None, RUN, "A regular expression of the scopes "
         "of layers that quantize_delay leaves in float: '(conv1|logits)'.",
         needs="quantize_delay")
+    freeze_bn_delay: int | None = setting(None, RUN, "Batch norms normalize by their "
+        "moving averages, which stay as they are, from this step on; for the last part "
+        "of training for int8.", least=0)
     gamma_l1: float | None = setting(None, LOSS, "Strength of an L1 loss of batch "
         "norms' gammas, such as 1e-4, before slimnets slim-network.", above=0)
     norm: str = setting("batch", RUN, "The network's norm: batch, frozen, sync or "
@@ -110,8 +113,14 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
         "loss; 0.5 by default.", least=0, most=1, needs="teacher")
     teacher_temperature: float | None = setting(None, LOSS, "At which probabilities "
         "are compared; 4 by default.", above=0, needs="teacher")
+    teacher_end_points: Sequence[str] | None = setting(None, LOSS, "An activation of "
+        "both networks, a level, C4, or an end point, whose strong places in an image "
+        "are to be the teacher's, a checkpoint's; or STUDENT=TEACHER. May be repeated.",
+        needs="teacher")
+    teacher_end_points_weight: float | None = setting(None, LOSS, "Factor of their "
+        "loss; 1000 by default.", least=0, needs="teacher_end_points")
     recalibrate_batches: int = setting(0, OPTIMIZER, "Batches over which batch norm's "
-        "statistics are taken anew at the end; 0 for none.", least=0)
+        "statistics are taken anew before each evaluation; 0 for none.", least=0)
     strategy: str = setting("one", DISTRIBUTION, "one device, mirrored over all GPUs, "
         "multi_worker, tpu, or parameter_server, whose workers update the weights "
         "without waiting for each other: each step is one worker's, with a batch of "
@@ -180,7 +189,11 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
         if self.strategy == "parameter_server":
             check_asynchronous(self)
         self._check_teacher()
-        self._check_early_stopping()
+        if self.freeze_bn_delay is not None and self.recalibrate_batches:
+            raise ValueError(
+                f"recalibrate_batches={self.recalibrate_batches} is not for "
+                f"freeze_bn_delay={self.freeze_bn_delay}, by which statistics stay."
+            )
 
     @property
     def cluster_settings(self) -> dict[str, Any]:
@@ -215,14 +228,3 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
         for name, wrong in (("loss", "sigmoid"), ("strategy", "parameter_server")):
             if self.teacher and getattr(self, name) == wrong:
                 raise ValueError(f"teacher={self.teacher!r} is not for {name}={wrong}.")
-
-    def _check_early_stopping(self) -> None:
-        if not self.early_stop_patience:
-            return
-        for name, usual in (("strategy", "multi_worker"), ("recalibrate_batches", 0)):
-            value = getattr(self, name)
-            if (value == usual) == (name == "strategy"):
-                raise ValueError(
-                    f"{name}={value!r} is not for early_stop_patience="
-                    f"{self.early_stop_patience}: it needs an end that is known."
-                )

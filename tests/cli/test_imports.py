@@ -48,6 +48,11 @@ def test_what_a_module_registers_is_there_by_its_name(tmp_path):
         [*run, *evaluate], env=PLAIN, cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0 and "second 0.0000" in done.stdout
+    done = subprocess.run(
+        [*run, "list", "own", "--import=mine"],
+        env=PLAIN, cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1].split() == ["custom", "own_net"]
 
 
 def test_what_cannot_be_imported_is_said(call, tmp_path, monkeypatch):

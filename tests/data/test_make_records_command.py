@@ -44,3 +44,4 @@ def test_errors_are_one_line(folder, tmp_path, capsys):
         assert main(["make-records", *flags]) == 2
         lines = capsys.readouterr().err.strip().splitlines()
         assert message in lines[-1] and lines[-1].startswith("slimnets: ")
+    assert f"{folder}/a/0.png" in lines[-2]  # All that are bad are named.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from slimnets.data import get_dataset, training_batches
+from slimnets.data import get_dataset, make_records, training_batches
 from slimnets.data.checking import check_dataset
 from slimnets.data.image_files import find_images
 from slimnets.data.sources import held_out
@@ -75,6 +75,47 @@ def test_images_of_a_list_may_have_several_labels(photos):
     assert dataset.label_names == ("cat", "dog")
     assert dataset.source("train").multi_label
     assert one_epoch(dataset) == [(0, [1, 1]), (1, [1, 0]), (2, [0, 0])]
+
+
+def in_folders(photos, folders):
+    """Moves the pictures into folders, as many into each as it is given."""
+    pictures = iter(sorted(photos.glob("*.png"), key=lambda path: int(path.stem)))
+    for name, number in folders.items():
+        (photos / name).mkdir(parents=True)
+        for _ in range(number):
+            picture = next(pictures)
+            picture.rename(photos / name / picture.name)
+    return get_dataset("folder", dataset_dir=str(photos))
+
+
+def test_images_of_a_folder_of_two_names_have_both(photos):
+    dataset = in_folders(photos, {"cat": 10, "cat;owl": 1, "dog": 9})
+    assert dataset.label_names == ("cat", "dog", "owl")
+    assert dict(dataset.splits) == {"train": 19, "validation": 1, "all": 20}
+    found = one_epoch(dataset, "all")
+    assert found[9:12] == [(9, [1, 0, 0]), (10, [1, 0, 1]), (11, [0, 1, 0])]
+    assert one_epoch(dataset, "validation") == [(9, [1, 0, 0])]
+
+
+def test_records_of_such_a_folder_have_both(photos, tmp_path_factory):
+    in_folders(photos, {"cat": 10, "cat;owl": 1, "dog": 9})
+    output = str(tmp_path_factory.mktemp("records"))
+    make_records(str(photos), output, num_shards=2)
+    dataset = get_dataset("records", dataset_dir=output)
+    assert dataset.label_names == ("cat", "dog", "owl")
+    found = sorted(one_epoch(dataset))
+    assert (10, [1, 0, 1]) in found and (11, [0, 1, 0]) in found and len(found) == 19
+    with pytest.raises(ValueError, match="layout='flowers' has one label"):
+        make_records(str(photos), output, layout="flowers")
+
+
+def test_splits_in_folders_have_labels_of_one_kind(photos):
+    dataset = in_folders(photos, {"train/cat;dog": 1, "train/dog": 1, "val/dog": 1})
+    assert one_epoch(dataset) == [(0, [1, 1]), (1, [0, 1])]
+    assert one_epoch(dataset, "validation") == [(2, [0, 1])]
+    (photos / "val" / "dog").rename(photos / "val" / "dog;owl")
+    with pytest.raises(ValueError, match=r"class 'owl' of .* is not among the 2"):
+        get_dataset("folder", dataset_dir=str(photos))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Smaller networks: exact where only zeros go, as small as asked for, by rules."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -125,3 +126,41 @@ def test_the_command_writes_a_checkpoint_that_opens(tmp_path, capsys):
     rules = read_rules(f"{output}.rules.json")
     assert rules == json.loads(json.dumps(opened.model.rules.to_json())) != []
     assert main(["slim-network", path, f"--output={output}"]) == 2
+
+
+COMMON = [
+    "--dataset_name=digits", "--train_image_size=32", "--batch_size=64",
+    "--optimizer=adam", "--warmup_steps=50", "--weight_decay=0.00004",
+    "--batch_norm_decay=0.95", "--learning_rate_decay_type=cosine",
+    "--model_name=mobilenet_v2_035",
+]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_half_of_the_multiply_adds_cost_at_most_a_point(tmp_path, capsys):
+    """As docs/howto/quantization.md has it; and graph code builds what is left."""
+    wide, slim, slimmer = (str(tmp_path / n) for n in ("wide", "slim", "slimmed"))
+    output = f"{slim}/model.ckpt"
+    for command in (
+        ["train", *COMMON, f"--train_dir={wide}", "--max_number_of_steps=1000",
+         "--learning_rate=0.003", "--gamma_l1=1e-4"],
+        ["slim-network", wide, "--multiply_adds=0.5", f"--output={output}"],
+        ["train", *COMMON, f"--train_dir={slimmer}", "--max_number_of_steps=400",
+         "--learning_rate=0.001", f"--checkpoint_path={output}",
+         f"--rules={output}.rules.json"],
+    ):  # fmt: skip
+        assert main(command) == 0
+    said = capsys.readouterr().out
+    print(said)
+    before, after = map(float, re.findall(r"^accuracy (\S+) %", said, re.MULTILINE))
+    assert before > 95 and after >= before - 1
+    opened = open_trained(slimmer)
+    images = RANDOM.normal(size=[4, 32, 32, 1]).astype("f")
+    with (
+        tf.Graph().as_default(),
+        slimnets.layer_rules(read_rules(f"{output}.rules.json")),
+        v1.Session() as session,
+    ):
+        net, _ = slimnets.build("mobilenet_v2_035", images, num_classes=10)
+        v1.train.Saver().restore(session, opened.path)
+        assert_close(session.run(net), opened.model(images), 1e-4)

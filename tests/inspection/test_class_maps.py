@@ -9,6 +9,7 @@ from slimnets import layers
 from slimnets.cli import explain_command
 from slimnets.cli.main import main
 from slimnets.end_points import EndPoints
+from slimnets.export.checkpoint import export_trained
 from slimnets.inspection.class_maps import METHODS, class_map
 from tests.helpers import assert_close
 
@@ -101,6 +102,55 @@ def test_integrated_gradients_have_the_sum_of_what_the_image_adds(model, images)
     maps = class_map(model, images, classes=[0, 2], method="integrated_gradients")
     scores = model(images).numpy() - model(np.zeros_like(images)).numpy()
     assert_close(maps.sum((1, 2)), scores[[0, 1], [0, 2]], 0.02)
+
+
+FORMATS = {"frozen_graph": "net.pb", "saved_model": "net", "tflite": "net.tflite"}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A network whose norms are folded before and behind, and its exports."""
+    model = slimnets.Model("resnet_v2_cifar_20", num_classes=3, seed=0)
+    model.build([None, 16, 16, 3])
+    random = np.random.default_rng(0)
+    for name, variable in model.variables_by_name.items():
+        if "preact" in name or "norm" in name:
+            variable.assign(random.uniform(0.5, 1.5, variable.shape))
+    path = tmp_path_factory.mktemp("net") / "net"
+    checkpoint = model.save(path, metadata={"image_size": 16})
+    trained = slimnets.open_trained(checkpoint)
+    paths = {}
+    for name, file in FORMATS.items():
+        paths[name] = str(tmp_path_factory.mktemp(name) / file)
+        export_trained(trained, paths[name], format=name)
+    return model, paths
+
+
+@pytest.mark.parametrize("name", ["frozen_graph", "saved_model"])
+def test_exports_have_the_maps_of_their_network(name, exported, rng):
+    model, paths = exported
+    opened = slimnets.open_trained(paths[name]).model
+    images = rng.normal(size=(2, 16, 16, 3)).astype(np.float32)
+    for at, method in (
+        ("C2", "grad_cam"), ("C3", "grad_cam"), (None, "grad_cam"),
+        ("C3", "grad_cam++"), (None, "integrated_gradients"), (None, "occlusion"),
+    ):  # fmt: skip
+        maps = [class_map(m, images, classes=1, at=at, method=method)
+                for m in (model, opened)]  # fmt: skip
+        assert np.abs(maps[0]).max() > 0
+        assert_close(maps[1], maps[0], 1e-3)
+    with pytest.raises(KeyError, match="No end point 'conv1'"):
+        class_map(opened, images, at="conv1")
+
+
+def test_exports_without_gradients_are_covered(exported, rng):
+    model, paths = exported
+    opened = slimnets.open_trained(paths["tflite"]).model
+    images = rng.normal(size=(1, 16, 16, 3)).astype(np.float32)
+    expected = class_map(model, images, method="occlusion")
+    assert_close(class_map(opened, images), expected, 1e-3)
+    with pytest.raises(ValueError, match=r"'grad_cam' needs gradients, .*'occlusion'"):
+        class_map(opened, images, method="grad_cam")
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,28 @@ def test_logits_that_are_the_same_for_all_images(model):
                for said in diagnose(model, digits()).findings)  # fmt: skip
 
 
+def test_another_loss_is_the_one_whose_gradients_are_looked_at(model):
+    """Of several labels, one of which is a share."""
+    rows = [(x, tf.one_hot(y, 10) + 0.3 * tf.one_hot(y + 1, 10)) for x, y in digits()]
+
+    def loss(labels, logits):
+        by_class = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+        return tf.reduce_sum(by_class, -1)
+
+    found = diagnose(model, rows[:1], loss=loss)
+    assert not found, str(found)
+    weights = [model.variable_by_name(name) for name in found.steps]
+    with tf.GradientTape() as tape:
+        mean = tf.reduce_mean(loss(rows[0][1], model(rows[0][0], training=True)))
+    gradients = tape.gradient(mean, weights)
+    steps = [
+        float(tf.norm(g) / tf.norm(w)) for g, w in zip(gradients, weights, strict=True)
+    ]
+    assert list(found.steps.values()) == pytest.approx(steps, rel=1e-4)
+    silent = diagnose(model, rows, loss=lambda *both: tf.stop_gradient(loss(*both)))
+    assert "No gradient reaches conv1/weights, and 3 other" in silent.findings[0]
+
+
 def test_labels_that_are_no_logits_and_no_batches(model):
     batches = [(images, labels + 1) for images, labels in digits()]
     with pytest.raises(ValueError, match="1 to 10, but the network has 10 logits"):

@@ -19,8 +19,8 @@ from google.protobuf import text_format
 from slimnets.inspection import write_graph
 from slimnets.inspection.graphs import graph_of
 from slimnets.inspection.nodes import read_nodes
+from tests.browser import CHROMIUM, browser, fetch, free_port, wait_for
 from tests.helpers import of_each_kind, v1
-from tests.inspection.browser import CHROMIUM, browser, fetch, free_port, wait_for
 
 NETWORKS = ("resnet_v1_50", "resnet_v2_50", "seresnext50_32x4d", "keras_resnet50")
 NETWORKS += ("resnet_v2_cifar_20", "bit_r50x1", "resnetblur50", "pointnet_small")

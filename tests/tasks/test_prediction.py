@@ -61,6 +61,14 @@ def classifier_of(config):
     return Classifier(open_configured(config), config)
 
 
+def test_images_of_several_folders_are_told_apart(folder):
+    images = str(folder / "images")
+    (alone, *_) = find_input([f"{images}/deep"])
+    (one, *_, other) = find_input([f"{images}/0.png", f"{images}/deep"])
+    assert alone.name == "5.png"
+    assert one.name == f"{images}/0.png" and other.name == f"{images}/deep/6.png"
+
+
 def test_rows_are_what_the_network_gives_whatever_the_batch(folder):
     classifier = classifier_of(config(folder))
     network = network_of(folder / "model")

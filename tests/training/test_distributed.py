@@ -80,6 +80,23 @@ def test_one_worker_that_is_asked_to_stop_stops_all(config):
         assert f"stopped at step {step} of 100000" in err
 
 
+@pytest.mark.slow
+def test_workers_end_early_together(config):
+    """Their weights stand still: the second evaluation is no better."""
+    settings = {**SETTINGS, "learning_rate": 1e-30, "weight_decay": 0.0,
+                "learning_rate_decay_type": "fixed", "model_name": "tiny",
+                "max_number_of_steps": 1000, "eval_interval_steps": 5,
+                "early_stop_patience": 2, "recalibrate_batches": 1}  # fmt: skip
+    run = config("two", **settings)
+    for _ in range(2):  # The same command says so again.
+        processes = start_workers({**settings, "train_dir": run.train_dir}, 2)
+        results = finish(processes)
+        assert [process.returncode for process in processes] == [0, 0], results
+        assert "tiny: ends early at step 15" in results[0][1]
+        assert "ends early" not in results[1][1]
+        assert int(read_checkpoint(run.train_dir)["global_step"]) == 15
+
+
 # Clusters.
 
 

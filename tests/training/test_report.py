@@ -1,7 +1,10 @@
 """A run as one page: it holds the run's numbers, and needs nothing from elsewhere."""
 
 import base64
+import dataclasses
 import html.parser
+import os
+import pathlib
 import re
 import xml.etree.ElementTree as xml
 
@@ -10,11 +13,13 @@ import pytest
 import tensorflow as tf
 
 from slimnets.data import digits
+from slimnets.trained import open_trained
 from slimnets.training import evaluate, train
 from slimnets.training.curves import svg_of
 from slimnets.training.measures import Evaluation
-from slimnets.training.report_page import _confusions
+from slimnets.training.report_page import _confusions, write_page
 from slimnets.training.wrong_pictures import address_of, most_wrong
+from tests.browser import CHROMIUM, browser
 
 _VOID = ("meta", "img", "br")
 
@@ -87,6 +92,69 @@ def test_evaluate_writes_the_same_page_of_a_checkpoint_anywhere(config, call, tm
     assert code == 2 and "report takes the RUN" in error
     code, _, error = call("report", tmp_path / "none")
     assert code == 2 and not (tmp_path / "none").exists()
+
+
+# What lies beyond the page's right edge, unless a box around it scrolls; and texts of
+# plots that stand outside of them, or on each other.
+CLIPPED = """(() => {
+  const box = node => node.getBoundingClientRect();
+  const shown = node => box(node).width > 0;
+  const scrolls = node => node && (getComputedStyle(node).overflowX == "auto"
+    || scrolls(node.parentElement));
+  const name = node => node.tagName + ": " + node.textContent.slice(0, 60);
+  const edge = document.documentElement.clientWidth;
+  const wide = [...document.querySelectorAll("body *")].filter(node =>
+    shown(node) && !scrolls(node) && box(node).right > edge + 1);
+  const texts = [...document.querySelectorAll("svg text")].filter(node => {
+    const [own, around] = [box(node), box(node.ownerSVGElement)];
+    return own.left < around.left - 1 || own.right > around.right + 1
+      || own.top < around.top - 1 || own.bottom > around.bottom + 1;
+  });
+  const heads = [...document.querySelectorAll("svg")].flatMap(plot => {
+    const row = [...plot.querySelectorAll("text")].filter(
+      node => node.getAttribute("y") == "16.0").map(box);
+    row.sort((a, b) => a.left - b.left);
+    return row.slice(1).filter((next, i) => next.left < row[i].right).map(
+      () => "titles of " + plot.textContent.slice(0, 60));
+  });
+  const images = [...document.images].filter(image => !image.naturalWidth);
+  return [...wide, ...texts, ...images].map(name).concat(heads);
+})()"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_a_browser_shows_all_of_the_page(config, tmp_path):
+    """With long names; SLIMNETS_SCREENSHOTS names a folder that keeps what it saw."""
+    pytest.importorskip("websocket")
+    run = config("a_run_with_quite_a_long_name" * 3, eval_interval_steps=3,
+                 log_every_n_steps=1)  # fmt: skip
+    train(run, show=False)
+    trained = open_trained(run.train_dir)
+    found = evaluate(trained.model, digits.DIGITS, image_size=8, keep=True)
+    names = tuple(f"a_rather_long_name_of_the_class_{n}" for n in range(10))
+    corrupted = {f"corruption {n}": [0.5] * 5 for n in range(13)}
+    found = dataclasses.replace(found, label_names=names, corrupted=corrupted)
+    path = tmp_path / "report.html"
+    write_page(str(path), found, trained)
+    keep = os.environ.get("SLIMNETS_SCREENSHOTS", str(tmp_path))
+    with browser(tmp_path / "profile", path.as_uri()) as page:
+        for domain in ("Runtime", "Log", "Page"):
+            page.call(f"{domain}.enable")
+        for width in (1280, 400):
+            page.call("Emulation.setDeviceMetricsOverride", width=width, height=900,
+                      deviceScaleFactor=1, mobile=False)  # fmt: skip
+            page.evaluate("document.querySelector('details').open = true")
+            height = page.evaluate("document.documentElement.scrollHeight")
+            page.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
+                      deviceScaleFactor=1, mobile=False)  # fmt: skip
+            picture = pathlib.Path(keep, f"report_{width}.png")
+            picture.write_bytes(page.screenshot())
+            assert page.evaluate("document.images.length") == 24
+            assert page.evaluate(CLIPPED) == [], width
+        errors = ("Log.entryAdded", "Runtime.exceptionThrown")
+        said = [event for event in page.events if event.get("method") in errors]
+    assert said == []
 
 
 class ByMean(tf.Module):

@@ -143,9 +143,39 @@ def test_frozen_stages_and_norms_are_bit_identical_after_training(config):
     assert not [name for name in changed if name.endswith(ends)]
 
 
+def test_batch_norms_freeze_after_a_delay(config):
+    """From then on a step is one of the network in inference (Krishnamoorthi, section
+    3.2.2), also where a run is resumed."""
+    changes = {"optimizer": "sgd", "learning_rate_decay_type": "fixed",
+               "weight_decay": 0.0, "preprocessing_name": "plain"}  # fmt: skip
+    before = config(max_number_of_steps=3, freeze_bn_delay=3, **changes)
+    model = train(before, show=False).model
+    images, labels = next(iter(training_batches(before, batch_size=100, seed=0,
+                                                first_step=3)))  # fmt: skip
+    with tf.GradientTape() as tape:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, model(images))
+        loss = tf.reduce_mean(losses)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    for gradient, variable in zip(gradients, model.trainable_variables, strict=True):
+        variable.assign_sub(0.05 * gradient)
+    after = train(
+        config(max_number_of_steps=4, freeze_bn_delay=3, **changes), show=False
+    ).model
+    for name, variable in after.variables_by_name.items():
+        expected = model.variable_by_name(name)
+        np.testing.assert_allclose(variable, expected, rtol=1e-4, atol=1e-6)
+        if "moving" in name:
+            np.testing.assert_array_equal(variable, expected)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"freeze_bn_delay": 1, "model_name": "plain"}, "no batch norm with moving"),
+        (
+            {"freeze_bn_delay": 1, "recalibrate_batches": 1},
+            "recalibrate_batches=1 is not for freeze_bn_delay=1",
+        ),
         ({"freeze_at": 1}, "network tiny does not take freeze_at"),
         ({"norm": "none"}, "norm='none'; allowed are batch"),
         ({"update_frozen_statistics": True}, "no effect without trainable_scopes"),
@@ -228,8 +258,7 @@ def test_batch_norm_decay_is_that_of_every_batch_norm(config):
 def test_recalibration_changes_nothing_else(config):
     run = Run(config(), Classification(), tf.distribute.get_strategy())
     before = {n: v.numpy() for n, v in run.model.variables_by_name.items()}
-    changed = recalibration.recalibrate(
-        run.strategy, run.model, iter(run.batches(0)), 2
-    )
+    recalibrate = recalibration.Recalibration(run.strategy, run.model)
+    changed = recalibrate(iter(run.batches(0)), 2)
     for name, variable in run.model.variables_by_name.items():
         assert (name in changed) != np.array_equal(variable, before[name])

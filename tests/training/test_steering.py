@@ -36,6 +36,23 @@ def test_a_run_that_gets_no_better_ends(config, capfd):
     assert_identical(final(more), final(whole))
 
 
+def test_statistics_are_taken_anew_before_each_evaluation(config, capfd):
+    """So what ended early, and went on, is what was never stopped."""
+    rough = {**EVERY, "model_name": "tiny", "learning_rate": 1.0}
+    ends = config(early_stop_patience=1, recalibrate_batches=2, **rough)
+    ended = train(ends).checkpoint
+    assert "ends early" in capfd.readouterr().err
+    ended_at = saved_step(ends.train_dir)
+    assert ended_at < 24 and train(ends).checkpoint == ended
+    assert f"ends early at step {ended_at}" in capfd.readouterr().err
+    more = config(early_stop_patience=9, recalibrate_batches=2, **rough)
+    train(more, show=False)
+    whole = config("whole", early_stop_patience=9, recalibrate_batches=2, **rough)
+    train(whole, show=False)
+    assert saved_step(more.train_dir) == 24
+    assert_identical(final(more), final(whole))
+
+
 def test_the_measure_and_its_direction(config):
     names = {"test_accuracy": 0.5, "test_calibration_error": 0.1}
     assert metric_of(None, names) == "test_accuracy"
@@ -54,13 +71,8 @@ def test_the_measure_and_its_direction(config):
     [
         ({"early_stop_patience": 1}, "no effect without eval_interval_steps"),
         ({"early_stop_metric": "accuracy"}, "no effect without early_stop_patience"),
-        (
-            {"early_stop_patience": 1, "eval_interval_steps": 1,
-             "recalibrate_batches": 2},
-            "recalibrate_batches=2 is not for early_stop_patience",
-        ),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_go_together_is_explained(config, changes, message):
     with pytest.raises(ValueError, match=message):
         config(**changes)

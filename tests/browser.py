@@ -36,11 +36,12 @@ def wait_for(condition, what, seconds=120):
 
 
 class Page:
-    """The one page of a browser."""
+    """The one page of a browser; what it says by itself is in `events`."""
 
     def __init__(self, socket):
         self.socket = socket
         self.count = 0
+        self.events = []
 
     def call(self, method, **parameters):
         self.count += 1
@@ -50,6 +51,7 @@ class Page:
             answer = json.loads(self.socket.recv())
             if answer.get("id") == self.count:
                 return answer["result"]
+            self.events.append(answer)
 
     def evaluate(self, expression):
         """Returns the value of a JavaScript expression."""
