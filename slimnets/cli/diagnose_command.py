@@ -82,7 +82,8 @@ def _batches(flag_values: flags.FlagValues, trained) -> list:
         batch_size=min(flag_values.batch_size, number),
         split=split,
         image_size=trained.image_size,
-        preprocessing=flag_values.preprocessing_name or trained.preprocessing,
+        preprocessing=trained.preprocessing,
+        crop_fraction=trained.crop_fraction,
         input_context=apart,
     )
     places = tf.constant(classes_of(trained, dataset))

@@ -105,7 +105,7 @@ class Model(DescribedModel):
         self.precision = precision
         self.jit = jit
         self.default_image_size = getattr(function, "default_image_size", None)
-        self.preprocessing = found and found.metadata.get("preprocessing_name")
+        self._notes.keep_input_metadata(found.metadata if found else {})
         self._notes.arguments = {
             **{"network": network, "num_classes": num_classes, "seed": seed},
             **{"precision": precision, "jit": jit, "rules": self.rules.pairs},

@@ -19,7 +19,11 @@ from slimnets.checkpoints.recognition import recognized, sizes_in
 from slimnets.data.class_names import names_of_logits
 from slimnets.data.labels import labels_beside
 from slimnets.data.orientation import trained_upright
-from slimnets.data.preprocessing import Preprocessing, get_preprocessing
+from slimnets.data.preprocessing import (
+    Preprocessing,
+    get_preprocessing,
+    trained_crop_fraction,
+)
 from slimnets.heads import head_of
 from slimnets.model import Model
 from slimnets.rules import Rules, ruled
@@ -111,8 +115,7 @@ class Trained:
     @property
     def crop_fraction(self) -> float | None:
         """The share of an image's sides that is seen; None for its preprocessing's."""
-        own = self.preprocessing == self.metadata.get("preprocessing_name")
-        return self.metadata.get("eval_crop_fraction") if own else None
+        return trained_crop_fraction(self.metadata, self.preprocessing)
 
     @property
     def exif_orientation(self) -> bool:
