@@ -36,6 +36,7 @@ LAYERS = [
         "settings",
         "files",
         "progress",
+        "quiet",
         "keras_registration",
         "version",
     ],

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import tensorflow as tf
 
 import slimnets
 from slimnets import units
+from tests.cli.test_cli import PLAIN
 from tests.helpers import assert_close
 
 THIN = {"depth_multiplier": 0.125}
@@ -151,6 +154,16 @@ def test_a_picture_for_a_notebook(built):
     pytest.importorskip("matplotlib")
     picture = built.plot()
     assert "<svg" in picture._repr_svg_() and len(repr(picture)) < 100
+
+
+def test_tensorflow_starts_in_silence_where_it_is_asked_to():
+    code = (
+        "import slimnets; slimnets.start_tensorflow();"
+        "print(slimnets.Model('lenet').output_shape([2, 28, 28, 1]))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=PLAIN, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("(2, 1024)\n", "")
 
 
 def test_completion_shows_what_there_is():

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import setting_flags, weights_flags
-from slimnets.cli.command import UsageError, define_debug, require, start_tensorflow
+from slimnets.cli.command import UsageError, define_debug, require
 from slimnets.data.input_config import OF_DATASETS, InputConfig
+from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ()
 
