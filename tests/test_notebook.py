@@ -105,6 +105,8 @@ def test_loading_and_saving_tell_model_and_path_apart(built, saved, tmp_path):
         model.variables[0].assign(tf.zeros_like(model.variables[0]))
         assert slimnets.load_weights(*arguments).complete
         np.testing.assert_array_equal(model.variables[0], built.variables[0])
+    with pytest.raises(TypeError, match="takes a path and what is to be filled"):
+        slimnets.load_weights(model, model)
     path = str(tmp_path / "y")
     assert slimnets.save_weights(built, path) == slimnets.save_weights(path, built)
 
@@ -131,7 +133,12 @@ def test_long_things_are_told_in_a_line_and_shown_in_a_table(built, saved, image
     end_points, summary = built.end_points(images), built.summary()
     report = slimnets.lint_graph(_graph_with_a_fault())
     block = slimnets.Block("block1", units.basic_v2, [(8, 4, 1)] * 99)
-    for value in (built, end_points, summary, report, block, built.load(saved)):
+    others = (
+        slimnets.open_trained(saved),
+        slimnets.weights.find_weights("keras/vgg_16"),
+    )
+    loaded = built.load(saved)
+    for value in (built, end_points, summary, report, block, loaded, *others):
         assert len(repr(value)) < 200 and "\n" not in repr(value)
     assert repr(block) == "<Block 'block1', basic_v2, units 99 x (8, 4, 1)>"
     assert repr(end_points).endswith("levels C1, C2, C3, C4, C5>")
@@ -191,6 +198,11 @@ def test_a_feature_extractor_gives_the_models_features(network, names, rng):
     for ours, theirs in zip(given, whole.values(), strict=True):
         assert_close(features[ours], theirs)
     assert set(map(id, extractor.variables)) < set(map(id, model.variables))
+    for copied in (copy.deepcopy(extractor), pickle.loads(pickle.dumps(extractor))):
+        assert repr(copied) == repr(extractor)
+        for name, value in copied(images).items():
+            assert_close(value, features[name])
+        assert not set(map(id, copied.variables)) & set(map(id, model.variables))
 
 
 def test_a_feature_extractor_trains_what_it_needs_and_is_exported(images, tmp_path):

@@ -38,7 +38,7 @@ _CLOUDS = "point_cloud"
 _EXPORT_ROOM = "slimnets.export.loading"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Trained:
     """A network that has its weights.
 
@@ -63,6 +63,12 @@ class Trained:
     source: str
     path: str
     averages: bool = False
+
+    def __repr__(self) -> str:
+        return (
+            f"<Trained {self.source}; {self.num_classes} classes, "
+            f"preprocessing {self.preprocessing} at {self.image_size}>"
+        )
 
     @property
     def image_size(self) -> int:

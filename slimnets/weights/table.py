@@ -24,7 +24,7 @@ BEST = "best"
 _SHOWN = 8
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class PublicWeights:
     """One file of public weights.
 
@@ -87,6 +87,9 @@ class PublicWeights:
     def __str__(self) -> str:
         top1 = "" if self.top1 is None else f", top-1 {self.top1:.1f} %"
         return f"{self.name}: {self.classes} classes{top1}"
+
+    def __repr__(self) -> str:
+        return f"<PublicWeights {self}>"
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(PublicWeights))
