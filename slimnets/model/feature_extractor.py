@@ -139,7 +139,9 @@ def _traced_back(
         every = set().union(*behind.values())
         used = {op.name for op in every if op.type == _VARIABLE}
         needed = tuple(name for name in model.variables_by_name if name in used)
-        return {called: end_points.resolve(names[called]) for called in ordered}, needed
+        # `behind` has found all of them.
+        keys = {called: end_points.resolve(names[called]) or "" for called in ordered}
+        return keys, needed
 
 
 def _end_points_in_graph(model: Model, input_specs: Any) -> EndPoints:

@@ -31,7 +31,7 @@ class Notes:
         self.inputs: Any = None
         self.input_metadata: dict[str, Any] = {}
         self.regularizers: dict[str, Callable] = {}
-        self.end_points: EndPoints | None = None
+        self.end_points = EndPoints()
         self.built = False
         self.has_losses = False
         self.runs = 0

@@ -11,8 +11,9 @@ import csv
 import dataclasses
 import fnmatch
 import functools
+import json
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from slimnets.listing import did_you_mean, listed
@@ -45,6 +46,7 @@ class PublicWeights:
         crop_fraction: the share of an image's sides that it was measured with.
         top1, top5: accuracy on ImageNet's validation images in percent, as published.
         licence: as the source says.
+        network_options: arguments of the network that these weights need.
     """
 
     source: str
@@ -61,6 +63,9 @@ class PublicWeights:
     top1: float | None
     top5: float | None
     licence: str
+    network_options: Mapping[str, Any] = dataclasses.field(
+        default_factory=dict, hash=False
+    )
 
     @property
     def name(self) -> str:
@@ -80,6 +85,7 @@ class PublicWeights:
             "image_size": self.image_size,
             "input_channels": 3,
             "preprocessing_name": self.preprocessing,
+            "network_options": dict(self.network_options),
             **({"eval_crop_fraction": crop} if crop else {}),
             **({"inside_archive": inside} if inside else {}),
         }
@@ -109,6 +115,7 @@ def _row(cells: dict[str, str]) -> PublicWeights:
     values: dict[str, Any] = dict(cells)
     for name, kind in _NUMBERS.items():
         values[name] = kind(cells[name]) if cells[name] else None
+    values["network_options"] = json.loads(cells["network_options"] or "{}")
     return PublicWeights(**values)
 
 
