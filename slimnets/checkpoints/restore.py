@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
-
-import tensorflow as tf
 
 from slimnets.checkpoints.base import WeightsReader
 from slimnets.checkpoints.detect import read_checkpoint
@@ -26,7 +24,7 @@ def load_weights(
     *,
     network: Network | None = None,
     adapt_root: str | None = None,
-) -> LoadReport | Callable[[tf.compat.v1.Session], None]:
+) -> LoadReport | Any:  # Of a graph it is the other.
     """Fills variables from a file by name; nothing changes unless all is well.
 
     The two may stand in either order: `load_weights(model, path)` too.

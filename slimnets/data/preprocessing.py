@@ -41,10 +41,10 @@ def standardized(mean: tuple[float, ...], deviation: tuple[float, ...]) -> Value
     """
 
     def values(images: tf.Tensor) -> tf.Tensor:
-        centre, scale = mean, deviation
+        centre, scale = tf.constant(mean), tf.constant(deviation)
         if images.shape[-1] != len(mean):
             centre, scale = sum(mean) / len(mean), sum(deviation) / len(deviation)
-        return (images / 255.0 - tf.constant(centre)) / tf.constant(scale)
+        return (images / 255.0 - centre) / scale
 
     return values
 

@@ -141,7 +141,6 @@ def export_trained(
             f"{trained.path} is of {trained.task}, whose exports are neither in "
             "precision=int8 nor measured or audited."
         )
-    data = None
     calibrated = precision == "int8" and not is_quantized(
         trained.network.variables_by_name
     )
@@ -154,10 +153,11 @@ def export_trained(
                 else f"precision={precision!r} has no ranges."
             )
         )
+    data = None
     if calibrated or measure or audited:
         data = _Data(trained, *dataset_for(trained, dataset_name, dataset_dir), measure)
     batches: list[np.ndarray] = []
-    if calibrated:
+    if data and calibrated:
         batches = _calibration(data, calibration_images or _CALIBRATION, batch_size)
     own = {k: v for k, v in trained.metadata.items() if k not in _NOT_CARRIED}
     size = trained.image_size
@@ -182,12 +182,19 @@ def export_trained(
         calibration=batches,
         tolerance=tolerance,
     )
-    accuracies = _measure(data, report.path, batch_size) if measure else None
-    if audited:
+    accuracies = None
+    if data and measure:
+        accuracies = _measure(data, report.path, batch_size)
+    if data and audited:
         number = batch_size or AUDITED
         images, _ = next(iter(data.batches(data.split, number)))
-        options = {"format": format, "precision": precision, "calibration": batches}
-        found = audit(trained.network, np.asarray(images, np.float32), **options)
+        found = audit(
+            trained.network,
+            np.asarray(images, np.float32),
+            format=format,
+            precision=precision,
+            calibration=batches,
+        )
         store_measured(report.path, audit=found.to_json())
         report = dataclasses.replace(report, audit=found)
     return report, accuracies

@@ -138,7 +138,7 @@ def export_model(
         "format": format,
         "precision": precision,
         "preprocessing_name": preprocessing,
-        "eval_crop_fraction": trained_crop_fraction(known, preprocessing),
+        "eval_crop_fraction": trained_crop_fraction(known, preprocessing or ""),
         "inputs": {name: spec.shape.as_list() for name, spec in inputs.items()},
         "outputs": list(outputs if format != "keras" else outputs[:1]),
     }

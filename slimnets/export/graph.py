@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
-GraphDef = tf.compat.v1.GraphDef
-NodeDef = tf.compat.v1.NodeDef
-AttrValue = tf.compat.v1.AttrValue
+GraphDef: TypeAlias = tf.compat.v1.GraphDef
+NodeDef: TypeAlias = tf.compat.v1.NodeDef
+AttrValue: TypeAlias = tf.compat.v1.AttrValue
 
 _LARGE = 4096  # Bytes. Shapes, sizes and paddings are smaller.
 

@@ -82,8 +82,7 @@ def segmenter(
 
 
 # What of its variables is not the backbone's, and what is of its classes.
-segmenter.head_scopes = ("head",)
-segmenter.class_scopes = ("head/logits",)
+vars(segmenter).update(head_scopes=("head",), class_scopes=("head/logits",))
 
 
 def _decoded(net: tf.Tensor, fine: tf.Tensor, depth: int, scope: str) -> tf.Tensor:

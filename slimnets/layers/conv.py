@@ -102,7 +102,7 @@ def _convolution(
                 f"got shape {inputs.shape}."
             )
         num_outputs = building.whole(num_outputs, "num_outputs")
-        channels_first = bool(data_format) and data_format.startswith("NC")
+        channels_first = (data_format or "").startswith("NC")
         channels = building.channels_of(inputs, 1 if channels_first else -1)
         if groups < 1 or channels % groups or num_outputs % groups:
             raise ValueError(
@@ -156,7 +156,7 @@ def _of_dims(dims: int, name: str, like: Callable) -> Callable:
 
     signature = inspect.signature(_convolution)
     shown = [p for p in signature.parameters.values() if p.name != "dims"]
-    convolution.__signature__ = signature.replace(parameters=shown)
+    vars(convolution)["__signature__"] = signature.replace(parameters=shown)
     convolution.__name__ = convolution.__qualname__ = name
     return add_arg_scope(convolution, like=like, default_scope="Conv")
 

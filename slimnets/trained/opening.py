@@ -58,7 +58,7 @@ class Trained:
     model: Callable
     preprocessing: str
     label_names: tuple[str, ...] | None
-    input_shape: Sequence[int | None]
+    input_shape: Sequence[Any]
     metadata: Mapping[str, Any]
     source: str
     path: str
@@ -98,7 +98,7 @@ class Trained:
     @property
     def num_classes(self) -> int | None:
         """The number of logits; None of features."""
-        return self.model.num_classes
+        return getattr(self.model, "num_classes", None)
 
     @property
     def task(self) -> str:

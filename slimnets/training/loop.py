@@ -146,6 +146,7 @@ class _Loop:
             while self._step < self._last:
                 self._take_steps()
             evaluation = self._evaluation or self._evaluate()
+            assert evaluation is not None  # All measure at the end.
             # No worker leaves before the chief has written everything.
             self._run.agree([0.0])
             return evaluation
@@ -258,6 +259,8 @@ class _Loop:
 
     def _end_if_no_better(self) -> None:
         """Makes this step the last where evaluations say that it is time."""
+        if self._evaluation is None:
+            return
         summaries, history = self._evaluation.summaries, self._logs.history
         if reason := reason_to_end(self._config, summaries, history):
             self._progress.say(
@@ -276,7 +279,7 @@ class _Loop:
             self._totals = Totals()
         self._progress.update(self._step, values)
 
-    def _evaluate(self) -> Measured:
+    def _evaluate(self) -> Measured | None:
         """Measures the weights of now; only the chief does so before the end."""
         ended = self._step >= self._last
         if not (ended or self._run.is_chief):
