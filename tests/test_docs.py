@@ -16,6 +16,7 @@ from slimnets.cli.main import COMMANDS
 from slimnets.data import datasets
 from slimnets.export import FORMATS
 from tests.export.serving import serving
+from tests.test_photos import make_photos, put_weights
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 SPEC = importlib.util.spec_from_file_location("make_pages", DOCS / "make_pages.py")
@@ -223,6 +224,16 @@ def test_the_tutorial_on_backbones_runs(run_tutorial, tmp_path):
     assert "'P6': TensorShape([2, 2, 2, 64])" in printed
     assert "100 loaded; new: feature_pyramid/" in printed
     assert (tmp_path / "trained" / "extractor" / "saved_model.pb").exists()
+
+
+def test_the_tutorial_on_photos_runs(run_tutorial, monkeypatch, rng, tmp_path):
+    make_photos(tmp_path, rng)
+    put_weights("mobilenet_v1_025", tmp_path, monkeypatch)
+    _, printed = run_tutorial("photos")
+    *shares, accuracy, own = printed.splitlines()
+    assert len(shares) == 3 and all("% " in line for line in shares)
+    assert accuracy.endswith("of 6 validation examples)")
+    assert re.fullmatch(r"(red|blue) by an area of \(128, 128\) pixels", own)
 
 
 def test_the_tutorial_on_a_network_of_ones_own_runs(run_tutorial, tmp_path):
