@@ -60,7 +60,7 @@ class NodeGraph:
             for source in node.input:
                 self.consumers[node_of(source)].append(node.name)
 
-    def value(self, name: str) -> np.ndarray | None:
+    def value(self, name: str) -> np.ndarray | Any:
         """Returns the value of a Const; None for any other node."""
         node = self.nodes.get(name)
         if node is None or node.op != "Const":
