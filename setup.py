@@ -57,6 +57,7 @@ setup(
             "hypothesis",
             "mypy==2.4.1",
         ],
+        "docs": ["mkdocs-material"],
         "images": ["pillow", "pillow-heif"],
         "detection": ["pycocotools", "pillow"],
         "plot": ["matplotlib"],

@@ -29,6 +29,7 @@ _HOMES = {
     "register_network": "factory",
     "save_weights": "checkpoints",
     "stack_blocks": "blocks",
+    "start_tensorflow": "quiet",
     "subsample": "blocks",
     "summarize": "inspection",
 }

@@ -81,13 +81,14 @@ def feature_info(
     except TypeError:  # What cannot be hashed is not remembered.
         table = levels_of(row, options)
     found = {level: pair[normalized] for level, pair in table.items()}
+    there = {level: feature for level, feature in found.items() if feature is not None}
     if levels is None:
-        return [feature for feature in found.values() if feature is not None]
+        return list(there.values())
     levels = (levels,) if isinstance(levels, str) else levels
     for level in levels:
-        if found.get(level) is None:
+        if level not in there:
             raise KeyError(_no_level(level, list(found), row.name, normalized))
-    return [found[level] for level in levels]
+    return [there[level] for level in levels]
 
 
 def features(
@@ -108,8 +109,8 @@ def features(
     """
     levels = (levels,) if isinstance(levels, str) else levels
     known = getattr(end_points, "levels", {})
-    if normalized and getattr(end_points, "normalized", {}):
-        known = end_points.normalized
+    if normalized and (after := getattr(end_points, "normalized", {})):
+        known = after
         for level in levels:
             if level not in known:
                 raise KeyError(_no_level(level, list(known), _scope(end_points), True))
@@ -134,7 +135,7 @@ def _no_level(level: Any, known: list[str], name: str | None, normalized: bool) 
     name = name or "This network"
     if not known:
         return f"{name} has no levels; got level {level!r}."
-    exponent, coarsest = _exponent(level), max(map(_exponent, known))
+    exponent, coarsest = _exponent(level), max(_exponent(key) or 0 for key in known)
     reason = ""
     if exponent is not None and exponent > coarsest:
         reason = f": it ends at stride {2**coarsest}, and {level} is stride "

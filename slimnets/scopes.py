@@ -107,7 +107,8 @@ def add_arg_scope(
             args = ()
         return func(*args, **kwargs)
 
-    with_scoped_arguments._key_op = key  # The attribute tf_slim reads the key from.
+    # The attribute that tf_slim reads the key from.
+    vars(with_scoped_arguments)["_key_op"] = key
     if like is not None:
         _COUNTERPARTS[key] = with_scoped_arguments
     if not tf_slim.has_arg_scope(with_scoped_arguments):
@@ -133,7 +134,7 @@ def counterpart(func: Callable | None) -> Callable | None:
 
     Old code says `normalizer_fn=slim.batch_norm`; TF-Slim's own no longer runs.
     """
-    return _COUNTERPARTS.get(getattr(func, "_key_op", None), func)
+    return _COUNTERPARTS.get(getattr(func, "_key_op", ""), func)
 
 
 @contextlib.contextmanager
@@ -216,7 +217,7 @@ def _check(op: Callable, kwargs: dict[str, Any]) -> None:
     if not kwargs:
         return
     accepted: set[str] = set()
-    for function in (op, counterpart(op)):
+    for function in filter(None, (op, counterpart(op))):
         parameters = inspect.signature(function).parameters.values()
         if any(p.kind is p.VAR_KEYWORD for p in parameters):
             return

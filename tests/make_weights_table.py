@@ -117,6 +117,13 @@ KERAS = (
     ("convnext_large", "ConvNeXtLarge", {}, "torch", 755.07, 86.3, None),
     ("convnext_xlarge", "ConvNeXtXLarge", {}, "torch", 1310, 86.7, None),
 )  # fmt: skip
+_WITHOUT_AUXILIARY = {"create_aux_logits": False}
+_KERAS_OPTIONS = {
+    "InceptionV3": _WITHOUT_AUXILIARY,
+    "InceptionResNetV2": _WITHOUT_AUXILIARY,
+    "NASNetMobile": {**_WITHOUT_AUXILIARY, "zero_padded_pools": True},
+    "NASNetLarge": {**_WITHOUT_AUXILIARY, "zero_padded_pools": True},
+}
 _KERAS_LICENCES = {"VGG16": _CC_BY, "VGG19": _CC_BY} | dict.fromkeys(
     ("ResNet50", "ResNet101", "ResNet152"), _MIT
 )
@@ -170,6 +177,7 @@ def keras():
     for network, function, arguments, preprocessing, size, top1, top5 in KERAS:
         address, digest = _asked_by(function, arguments)
         kind = {32: "md5", 64: "sha256"}.get(len(digest or ""))
+        options = _KERAS_OPTIONS.get(function)
         yield {
             "source": "keras",
             "network": network,
@@ -183,6 +191,7 @@ def keras():
             "top1": top1,
             "top5": top5,
             "licence": _KERAS_LICENCES.get(function, ""),
+            "network_options": json.dumps(options) if options else "",
         }
 
 

@@ -2,8 +2,12 @@
 
 import ast
 import importlib.util
+import json
+import os
 import pathlib
 import re
+import shlex
+import subprocess
 import sys
 import types
 
@@ -13,6 +17,8 @@ from slimnets import factory
 from slimnets.cli.main import COMMANDS
 from slimnets.data import datasets
 from slimnets.export import FORMATS
+from tests.export.serving import serving
+from tests.test_photos import make_photos, put_weights
 
 DOCS = pathlib.Path(__file__).parents[1] / "docs"
 SPEC = importlib.util.spec_from_file_location("make_pages", DOCS / "make_pages.py")
@@ -68,6 +74,27 @@ def test_the_licence_of_every_package_that_is_asked_for_is_told():
     told = {cell.strip().strip("*") for cell in cells}
     for name in names:
         assert re.split("[<>=]", name)[0] in told, f"{name}: its licence"
+
+
+def test_every_page_is_on_the_site():
+    root = DOCS.parent
+    named = re.findall(r"[\w/]+\.md$", (root / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert len(set(named)) == len(named)
+    pages = {*root.glob("*.md"), *DOCS.rglob("*.md")}
+    assert {page.relative_to(root).as_posix() for page in pages} <= set(named)
+
+
+def test_the_site_has_no_dead_links_and_can_be_searched(tmp_path):
+    pytest.importorskip("material")  # Built by .ci/run in any case.
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", f"--site-dir={tmp_path}"],
+        cwd=DOCS.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "search" / "search_index.json").read_text())
+    assert any("eval_crop_fraction" in page["text"] for page in found["docs"])
 
 
 def blocks(name):
@@ -162,18 +189,58 @@ def test_the_page_on_rules_runs(monkeypatch, capsys, tmp_path):
     assert scopes == {"block3", "logits"}
 
 
-@pytest.fixture
-def run_tutorial(monkeypatch, capsys, tmp_path):
-    """Runs the code of a tutorial; gives its lines and what it printed."""
-    monkeypatch.chdir(tmp_path)
+# Code, the file that it is if it has a title, or a line for the shell.
+_STEP = re.compile(
+    r'^```python(?: title="(?P<file>[^"]+)")?\n(?P<code>.*?)```'
+    r"|^    (?P<line>(?:slimnets |python old/)[^\n]*)",
+    re.MULTILINE | re.DOTALL,
+)
 
-    def run(name):
-        page = (DOCS / "tutorials" / f"{name}.md").read_text()
-        code = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
-        exec(code.replace("max_number_of_steps=200", "max_number_of_steps=5"), {})
-        return list(filter(None, code.splitlines())), capsys.readouterr().out
+
+@pytest.fixture
+def run_tutorial(monkeypatch, call, capfd, tmp_path):
+    """Runs a tutorial in a fast form; gives its lines of code and what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(factory, "_NETWORKS", dict(factory._NETWORKS))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    drawn = importlib.util.find_spec("matplotlib") is not None
+
+    def run(name, without=()):
+        names, lines, printed = {}, [], []
+        page = (DOCS / "tutorials" / f"{name}.md").read_text(encoding="utf-8")
+        for step in _STEP.finditer(re.sub(r"steps=200", "steps=5", page)):
+            code, line = step["code"], step["line"]
+            if step["file"]:
+                pathlib.Path(step["file"]).parent.mkdir(exist_ok=True)
+                pathlib.Path(step["file"]).write_text(code, encoding="utf-8")
+            elif code:
+                lines += filter(None, code.splitlines())
+                if not drawn:
+                    code = re.sub(r"^.*plot.*$", "", code, flags=re.MULTILINE)
+                exec(code, names)
+                printed.append(capfd.readouterr().out)
+            elif not line.startswith(without):
+                printed.append(_of_shell(line, call))
+        return lines, "".join(printed)
 
     return run
+
+
+def _of_shell(line, call):
+    program, *arguments = shlex.split(line)
+    if program == "slimnets" and arguments[0] != "run":
+        code, out, err = call(*arguments)
+        assert code == 0 or arguments == ["migrate", "old"], err
+        return out
+    command = [sys.executable, *(["-m", program] if program == "slimnets" else [])]
+    done = subprocess.run(
+        [*command, *arguments],
+        env={**os.environ, "PYTHONPATH": str(DOCS.parent)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of TensorFlow Lite.
@@ -197,3 +264,59 @@ def test_the_tutorial_on_backbones_runs(run_tutorial, tmp_path):
     assert "'P6': TensorShape([2, 2, 2, 64])" in printed
     assert "100 loaded; new: feature_pyramid/" in printed
     assert (tmp_path / "trained" / "extractor" / "saved_model.pb").exists()
+
+
+def test_the_tutorial_on_photos_runs(run_tutorial, monkeypatch, rng, tmp_path):
+    make_photos(tmp_path, rng)
+    put_weights("mobilenet_v1_025", tmp_path, monkeypatch)
+    _, printed = run_tutorial("photos")
+    *shares, accuracy, own = printed.splitlines()
+    assert len(shares) == 3 and all("% " in line for line in shares)
+    assert accuracy.endswith("of 6 validation examples)")
+    assert re.fullmatch(r"(red|blue) by an area of \(128, 128\) pixels", own)
+
+
+def test_the_tutorial_on_a_network_of_ones_own_runs(run_tutorial, tmp_path):
+    _, printed = run_tutorial("own_network")
+    assert "C2 digit_net/block3 64 49\n" in printed
+    assert "atrous 11702912 [1, 2]\n" in printed
+    assert "'digit': TensorShape([2, 10])" in printed
+
+
+def test_the_tutorial_on_serving_runs(run_tutorial, tmp_path):
+    _, printed = run_tutorial("serve")
+    *_, difference = printed.splitlines()
+    assert "(+0.00 points, 360 test examples, of which 100.00 % get" in printed
+    assert float(difference) < 1e-4
+    page = (DOCS / "tutorials" / "serve.md").read_text(encoding="utf-8")
+    line = re.search(r"^    python docs/(serving_client.py .*)", page, re.MULTILINE)[1]
+    url = re.search(r"http://\S+", line)[0]
+    with serving(tmp_path / "served" / "digits" / "1", url.rpartition("/")[2]) as there:
+        client, *arguments = shlex.split(line.replace(url, there))
+        done = subprocess.run(
+            [sys.executable, DOCS / client, *arguments], capture_output=True, text=True
+        )
+    assert done.returncode == 0 and done.stdout.startswith("seven.png"), done.stderr
+
+
+def test_the_tutorial_on_what_does_not_learn_runs(run_tutorial):
+    _, printed = run_tutorial("diagnose")
+    parted, sound, dead = re.split(r"loss .*, test accuracy .*\n", printed)[1:]
+    assert parted.startswith("Training and inference part at small/conv1/BatchNorm")
+    assert sound == "small: nothing found\n"
+    assert re.match(r"\d+% of the channels of small/block2/.* are 0 for every", dead)
+    assert "The inputs go from 0 to 255: they are pixels as they are" in dead
+
+
+@pytest.mark.parametrize(
+    "without",
+    [("slimnets run",), pytest.param(("nothing",), marks=pytest.mark.slow)],
+    ids=["edited", "as it is too"],
+)
+def test_the_tutorial_on_migrating_runs(without, run_tutorial, tmp_path):
+    _, printed = run_tutorial("migrate", without)
+    assert printed.count("loss ") == (1 if without == ("slimnets run",) else 2)
+    assert "-import tensorflow.contrib.slim as slim\n" in printed
+    assert "contrib" not in (tmp_path / "old" / "train.py").read_text()
+    assert "<LoadReport old/model.ckpt: 10 loaded.>" in printed
+    assert (tmp_path / "digits.pb").exists()

@@ -37,6 +37,7 @@ LAYERS = [
         "settings",
         "files",
         "progress",
+        "quiet",
         "keras_registration",
         "version",
     ],

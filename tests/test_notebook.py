@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import tensorflow as tf
 
 import slimnets
 from slimnets import units
+from tests.cli.test_cli import PLAIN
 from tests.helpers import assert_close
 
 THIN = {"depth_multiplier": 0.125}
@@ -102,6 +105,8 @@ def test_loading_and_saving_tell_model_and_path_apart(built, saved, tmp_path):
         model.variables[0].assign(tf.zeros_like(model.variables[0]))
         assert slimnets.load_weights(*arguments).complete
         np.testing.assert_array_equal(model.variables[0], built.variables[0])
+    with pytest.raises(TypeError, match="takes a path and what is to be filled"):
+        slimnets.load_weights(model, model)
     path = str(tmp_path / "y")
     assert slimnets.save_weights(built, path) == slimnets.save_weights(path, built)
 
@@ -128,7 +133,12 @@ def test_long_things_are_told_in_a_line_and_shown_in_a_table(built, saved, image
     end_points, summary = built.end_points(images), built.summary()
     report = slimnets.lint_graph(_graph_with_a_fault())
     block = slimnets.Block("block1", units.basic_v2, [(8, 4, 1)] * 99)
-    for value in (built, end_points, summary, report, block, built.load(saved)):
+    others = (
+        slimnets.open_trained(saved),
+        slimnets.weights.find_weights("keras/vgg_16"),
+    )
+    loaded = built.load(saved)
+    for value in (built, end_points, summary, report, block, loaded, *others):
         assert len(repr(value)) < 200 and "\n" not in repr(value)
     assert repr(block) == "<Block 'block1', basic_v2, units 99 x (8, 4, 1)>"
     assert repr(end_points).endswith("levels C1, C2, C3, C4, C5>")
@@ -151,6 +161,16 @@ def test_a_picture_for_a_notebook(built):
     pytest.importorskip("matplotlib")
     picture = built.plot()
     assert "<svg" in picture._repr_svg_() and len(repr(picture)) < 100
+
+
+def test_tensorflow_starts_in_silence_where_it_is_asked_to():
+    code = (
+        "import slimnets; slimnets.start_tensorflow();"
+        "print(slimnets.Model('lenet').output_shape([2, 28, 28, 1]))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=PLAIN, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("(2, 1024)\n", "")
 
 
 def test_completion_shows_what_there_is():
@@ -178,6 +198,11 @@ def test_a_feature_extractor_gives_the_models_features(network, names, rng):
     for ours, theirs in zip(given, whole.values(), strict=True):
         assert_close(features[ours], theirs)
     assert set(map(id, extractor.variables)) < set(map(id, model.variables))
+    for copied in (copy.deepcopy(extractor), pickle.loads(pickle.dumps(extractor))):
+        assert repr(copied) == repr(extractor)
+        for name, value in copied(images).items():
+            assert_close(value, features[name])
+        assert not set(map(id, copied.variables)) & set(map(id, model.variables))
 
 
 def test_a_feature_extractor_trains_what_it_needs_and_is_exported(images, tmp_path):

@@ -37,6 +37,19 @@ def make_photos(folder, rng):
     (folder / "photo.jpg").write_bytes(encoded)
 
 
+def put_weights(network, folder, monkeypatch):
+    """Puts random weights where those of TF-Slim would be fetched to."""
+    model = slimnets.Model(network, num_classes=1001, seed=0)
+    model.build([None, 224, 224, 3])
+    slimnets.save_weights(folder / "own" / "x.ckpt", model.variables_by_name)
+    monkeypatch.setenv("SLIMNETS_CACHE", str(folder / "cache"))
+    monkeypatch.setenv("SLIMNETS_OFFLINE", "1")
+    archive = weights.cached_path(weights.find_weights("tf-slim", network))
+    pathlib.Path(archive).parent.mkdir(parents=True)
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder / "own", "own")
+
+
 def test_the_block_has_every_part():
     commands = [" ".join(line.split()[:2]) for line in LINES]
     assert [c for c in commands if c.startswith("slimnets")] == [
@@ -52,15 +65,7 @@ def test_the_block_has_every_part():
 def test_the_block_runs_as_printed(call, tmp_path, rng, monkeypatch):
     make_photos(tmp_path, rng)
     monkeypatch.chdir(tmp_path)
-    model = slimnets.Model("mobilenet_v2_035", num_classes=1001, seed=0)
-    model.build([None, 224, 224, 3])
-    slimnets.save_weights(tmp_path / "own" / "x.ckpt", model.variables_by_name)
-    monkeypatch.setenv("SLIMNETS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("SLIMNETS_OFFLINE", "1")
-    archive = weights.cached_path(weights.find_weights("tf-slim", model.network_name))
-    pathlib.Path(archive).parent.mkdir(parents=True)
-    with tarfile.open(archive, "w:gz") as tar:
-        tar.add(tmp_path / "own", "own")
+    put_weights("mobilenet_v2_035", tmp_path, monkeypatch)
     said = {}
     for line in LINES:
         program, *arguments = shlex.split(line)

@@ -175,6 +175,9 @@ class Child:
             text=True,
             env=_environment(work),
         )
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin and stdout  # Both are pipes.
+        self._stdin, self._stdout = stdin, stdout
         self.about: dict[str, Any] = {}
 
     def __enter__(self) -> Child:
@@ -182,19 +185,19 @@ class Child:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._process.stdin.close()
+        self._stdin.close()
         try:
             self._process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._process.stdout.close()
+        self._stdout.close()
         self._errors.close()
 
     def take_turn(self) -> None:
         steps = self._steps or 1
-        self._process.stdin.write(f"{steps}\n")
-        self._process.stdin.flush()
+        self._stdin.write(f"{steps}\n")
+        self._stdin.flush()
         said = self._read()
         if "error" in said:
             raise RuntimeError(said["error"])
@@ -214,7 +217,7 @@ class Child:
         return MATRIX**3 / steps[len(steps) // 2]
 
     def _read(self) -> dict[str, Any]:
-        line = self._process.stdout.readline()
+        line = self._stdout.readline()
         if line:
             return json.loads(line)
         self._errors.seek(0)

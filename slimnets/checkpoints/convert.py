@@ -133,7 +133,7 @@ def _network(
     same = networks.name_of(network) == known
     if options is None:
         options = reader.metadata.get("network_options", {}) if same else {}
-    function = networks.network_of(None, network)
+    function: Any = networks.network_of(None, network)
     if same and (rules := reader.metadata.get("rules")):
         function = ruled(function, Rules(rules))
     return function, options

@@ -248,7 +248,8 @@ def _renamed(
     """Maps the names that tensors should have to their own."""
     rules = [(_compiled("rename", old)[0], new) for old, new in rename]
     used = set()
-    plain, moved = {}, {}
+    plain: dict[str, str] = {}
+    moved: dict[str, str] = {}
     for tensor in reader:
         # A pattern may be of the name with its wrappers, too.
         called = dict.fromkeys((tensor, reader.stored_name(tensor)))

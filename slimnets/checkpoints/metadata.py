@@ -24,7 +24,11 @@ FIELDS: tuple[tuple[str, type | tuple[type, ...], str], ...] = (
     ("image_size", (int, type(None)), "height and width of the network's images"),
     ("input_channels", int, "of the network's images"),
     ("preprocessing_name", (str, type(None)), "how images become the input"),
-    ("eval_crop_fraction", float, "the share of an image's sides that is seen"),
+    (
+        "eval_crop_fraction",
+        (float, int, type(None)),
+        "the share of an image's sides that is seen; null for the preprocessing's",
+    ),
     ("exif_orientation", bool, "whether photos were turned upright"),
     ("precision", str, "what the network computes in"),
     ("dataset_name", str, "what it was trained on"),
@@ -34,6 +38,8 @@ FIELDS: tuple[tuple[str, type | tuple[type, ...], str], ...] = (
     ("weights", str, "the name of the public weights that it is"),
     ("inside_archive", str, "the folder of an archive that holds the checkpoint"),
 )
+# How images become the input, and what of them is seen.
+OF_INPUTS = ("image_size", "preprocessing_name", "eval_crop_fraction")
 # Beside the weights too: the names of the classes as text; see data/labels.py.
 LABELS_ENDING = ".labels.txt"
 _BACKGROUND = 1001
@@ -44,10 +50,8 @@ def describe(model: Any) -> dict[str, Any]:
     if not hasattr(model, "network_name"):
         return {}
     rules = getattr(model, "rules", None)
-    preprocessing = getattr(model, "preprocessing", None)
     return {
         **({"rules": rules.to_json()} if rules else {}),
-        **({"preprocessing_name": preprocessing} if preprocessing else {}),
         "slimnets_version": __version__,
         "model_name": model.network_name,
         "network_options": _plain(getattr(model, "network_options", {})),
@@ -55,6 +59,7 @@ def describe(model: Any) -> dict[str, Any]:
         "labels_offset": labels_offset(getattr(model, "num_classes", None)),
         "image_size": getattr(model, "default_image_size", None),
         "precision": getattr(model, "precision", "float32"),
+        **getattr(model, "input_metadata", {}),
     }
 
 

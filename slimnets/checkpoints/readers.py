@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -39,7 +40,7 @@ class CheckpointReader(WeightsReader):
         sizes = (math.prod(shapes[n]) * (dtypes[n].size or 1) for n in shapes)
         check_expansion(prefix, "the checkpoint", sum(sizes))
         self.object_based = shapes.pop(_OBJECT_GRAPH, None) is not None
-        self._keys = {name: name for name in shapes}
+        self._keys: Mapping[str, str] = {name: name for name in shapes}
         if self.object_based:
             self._read_objects(prefix, shapes, dtypes)
         super().__init__(prefix, {name: shapes[k] for name, k in self._keys.items()})

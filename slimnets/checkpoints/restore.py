@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
-
-import tensorflow as tf
 
 from slimnets.checkpoints.base import WeightsReader
 from slimnets.checkpoints.detect import read_checkpoint
@@ -26,7 +24,7 @@ def load_weights(
     *,
     network: Network | None = None,
     adapt_root: str | None = None,
-) -> LoadReport | Callable[[tf.compat.v1.Session], None]:
+) -> LoadReport | Any:  # Of a graph it is the other.
     """Fills variables from a file by name; nothing changes unless all is well.
 
     The two may stand in either order: `load_weights(model, path)` too.
@@ -65,11 +63,16 @@ def load_weights(
         FileNotFoundError: if there is no such file.
         ValueError: if it cannot be read or does not fit; the message lists what is
             loaded, missing, unexpected and of another shape, and the likely cause.
-        TypeError: if `target` is none of these.
+        TypeError: if neither is a path, or `target` is none of these.
         ImportError: if the file needs a package that is not installed.
     """
     if _is_source(target) and not _is_source(path):
         path, target = target, path
+    if not _is_source(path):
+        raise TypeError(
+            "load_weights takes a path and what is to be filled from it; got "
+            f"{path!r} and {target!r}."
+        )
     variables = target_variables(target)
     network = network_of(target, network)
     reader = path if isinstance(path, WeightsReader) else read_checkpoint(path)

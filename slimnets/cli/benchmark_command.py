@@ -23,7 +23,8 @@ from slimnets.benchmarking.workload import (
     TASKS,
     Work,
 )
-from slimnets.cli.command import UsageError, define_debug, start_tensorflow
+from slimnets.cli.command import UsageError, define_debug
+from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("NAMES",)
 _CLASSIC, _CLASSIC_BATCH = "resnet_v2_152", "32"

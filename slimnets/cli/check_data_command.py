@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import setting_flags
-from slimnets.cli.command import UsageError, define_debug, start_tensorflow
+from slimnets.cli.command import UsageError, define_debug
 from slimnets.data.input_config import ANNOTATED, OF_DATASETS, InputConfig
+from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("DIRECTORY",)
 # So many pairs of the same bytes are named.

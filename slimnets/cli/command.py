@@ -1,11 +1,9 @@
-"""What sub-commands share: their errors, their flags, and a quiet TensorFlow."""
+"""What sub-commands share: their errors and their flags."""
 
-import contextlib
 import os
-import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from absl import flags
 
@@ -90,43 +88,3 @@ def tell_left_out(bad: Sequence[str], others: Sequence[str]) -> None:
 def exit_code(strict: bool, *left_out: Sequence[str]) -> int:
     """1 where --strict was given and anything was left out, else 0."""
     return int(strict and any(left_out))
-
-
-@contextlib.contextmanager
-def quiet_tensorflow(debug: bool) -> Iterator[None]:
-    """Keeps the lines that TensorFlow's C++ code prints at its start off the screen.
-
-    They go to file descriptor 2 before any setting can reach them. What is printed in
-    this context is thrown away, unless `debug` is set or an exception leaves it.
-    """
-    if debug:
-        yield
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    screen = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except Exception:
-            _restore(screen)
-            kept.seek(0)
-            shutil.copyfileobj(kept, sys.stderr.buffer)
-            raise
-        finally:
-            _restore(screen)
-            os.close(screen)
-
-
-def _restore(screen: int) -> None:
-    sys.stderr.flush()
-    os.dup2(screen, 2)
-
-
-def start_tensorflow(debug: bool) -> None:
-    """Imports TensorFlow and starts its devices, quietly unless `debug`."""
-    with quiet_tensorflow(debug):
-        import tensorflow as tf
-
-        tf.constant(0)

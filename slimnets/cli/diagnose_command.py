@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import setting_flags, weights_flags
-from slimnets.cli.command import UsageError, define_debug, require, start_tensorflow
+from slimnets.cli.command import UsageError, define_debug, require
 from slimnets.data.input_config import OF_DATASETS, InputConfig
+from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ()
 
@@ -82,7 +83,8 @@ def _batches(flag_values: flags.FlagValues, trained) -> list:
         batch_size=min(flag_values.batch_size, number),
         split=split,
         image_size=trained.image_size,
-        preprocessing=flag_values.preprocessing_name or trained.preprocessing,
+        preprocessing=trained.preprocessing,
+        crop_fraction=trained.crop_fraction,
         input_context=apart,
     )
     places = tf.constant(classes_of(trained, dataset))

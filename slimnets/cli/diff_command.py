@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import weights_flags
-from slimnets.cli.command import UsageError, define_debug, start_tensorflow
+from slimnets.cli.command import UsageError, define_debug
+from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("A", "B")
 

@@ -22,9 +22,9 @@ from slimnets.cli.command import (
     check_output_directory,
     define_debug,
     require,
-    start_tensorflow,
 )
 from slimnets.data.input_config import OF_DATASETS, InputConfig
+from slimnets.quiet import start_tensorflow
 from slimnets.tasks.config import InferenceConfig, PredictionConfig
 
 ARGUMENTS = ()

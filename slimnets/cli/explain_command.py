@@ -20,9 +20,9 @@ from slimnets.cli.command import (
     define_strict,
     exit_code,
     require,
-    start_tensorflow,
     tell_left_out,
 )
+from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("IMAGES...",)
 # As `inspection.class_maps`, which imports TensorFlow, has them; a test compares.

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import weights_flags
-from slimnets.cli.command import UsageError, define_debug, require, start_tensorflow
+from slimnets.cli.command import UsageError, define_debug, require
 from slimnets.files import EXPORT_ENDINGS
+from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ()
 _PRECISIONS = ("float32", "bfloat16", "float16", "int8")

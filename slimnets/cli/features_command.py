@@ -17,9 +17,9 @@ from slimnets.cli.command import (
     define_strict,
     exit_code,
     require,
-    start_tensorflow,
     tell_left_out,
 )
+from slimnets.quiet import start_tensorflow
 from slimnets.tasks.config import EmbeddingConfig
 
 ARGUMENTS = ()

@@ -11,12 +11,8 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import setting_flags
-from slimnets.cli.command import (
-    check_output_directory,
-    define_debug,
-    require,
-    start_tensorflow,
-)
+from slimnets.cli.command import check_output_directory, define_debug, require
+from slimnets.quiet import start_tensorflow
 from slimnets.settings import DISTRIBUTION, OUTPUT, RATE, grouped, settings_of
 from slimnets.training.training_config import TrainingConfig
 

@@ -8,7 +8,8 @@ import importlib
 import os
 import sys
 
-from slimnets.cli.command import UsageError, quiet_tensorflow
+from slimnets.cli.command import UsageError
+from slimnets.quiet import quiet_tensorflow
 
 FLAG = "--import"
 HELP = (

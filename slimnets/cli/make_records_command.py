@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.command import define_debug, require, start_tensorflow
+from slimnets.cli.command import define_debug, require
+from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ()
 _REQUIRED = ("dataset_dir", "output")

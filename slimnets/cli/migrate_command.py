@@ -16,7 +16,8 @@ from collections.abc import Iterator, Sequence
 from absl import flags
 
 from slimnets.cli import migration, old_file, rewriting
-from slimnets.cli.command import UsageError, define_debug, start_tensorflow
+from slimnets.cli.command import UsageError, define_debug
+from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("PATH",)
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import build_flags, weights_flags
-from slimnets.cli.command import UsageError, define_debug, require, start_tensorflow
+from slimnets.cli.command import UsageError, define_debug, require
+from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("NAME",)
 _CHECKPOINT = ("checkpoint_path", *weights_flags.NAMES)

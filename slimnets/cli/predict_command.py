@@ -21,9 +21,9 @@ from slimnets.cli.command import (
     define_strict,
     exit_code,
     require,
-    start_tensorflow,
     tell_left_out,
 )
+from slimnets.quiet import start_tensorflow
 from slimnets.tasks.config import PredictionConfig
 
 ARGUMENTS = ("IMAGES...",)

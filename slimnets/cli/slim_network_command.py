@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import weights_flags
-from slimnets.cli.command import UsageError, define_debug, require, start_tensorflow
+from slimnets.cli.command import UsageError, define_debug, require
+from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("CHECKPOINT",)
 # Of the one before.

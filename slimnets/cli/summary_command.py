@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import build_flags, weights_flags
-from slimnets.cli.command import UsageError, define_debug, start_tensorflow
+from slimnets.cli.command import UsageError, define_debug
 from slimnets.inspection.summary import Summary, committed
+from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("NAME",)
 

@@ -17,14 +17,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from absl import flags
 
 from slimnets.cli import setting_flags, tasks, weights_flags
-from slimnets.cli.command import (
-    UsageError,
-    define_debug,
-    quiet_tensorflow,
-    require,
-    start_tensorflow,
-)
+from slimnets.cli.command import UsageError, define_debug, require
 from slimnets.cli.messages import in_flags
+from slimnets.quiet import quiet_tensorflow, start_tensorflow
 from slimnets.settings import RUN
 from slimnets.training.cluster import CLUSTER_SETTINGS, check_cluster, set_cluster
 from slimnets.training.continuing import own_settings

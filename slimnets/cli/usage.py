@@ -52,7 +52,7 @@ def command_help(name: str, command: ModuleType, flag_values: flags.FlagValues) 
 
 
 def _sections(flag_values: flags.FlagValues) -> list[str]:
-    lines = []
+    lines: list[str] = []
     for heading, defined in _grouped(flag_values).items():
         blank = [""] if lines else []
         lines += [*blank, f"{heading}:", *map(_flag_help, defined)]

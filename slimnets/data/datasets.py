@@ -45,7 +45,7 @@ class Dataset:
     """
 
     name: str
-    image_shape: tuple[int | None, ...]
+    image_shape: tuple[Any, ...]
     value_range: tuple[float, float]
     label_names: tuple[str, ...]
     splits: Mapping[str, int]
@@ -98,7 +98,7 @@ class Dataset:
         """
         if self.on_disk:
             raise ValueError(f"The images of {self.name!r} are on disk, not in memory.")
-        source = self.source(split)
+        source: Any = self.source(split)  # Arrays: it is not on disk.
         return source.images, source.labels
 
 
@@ -172,7 +172,7 @@ def get_dataset(
         )
     if name == "mnist" and _has_idx(dataset_dir):
         module = "idx"
-    of_records = {
+    of_records: dict[str, Any] = {
         "labels_offset": labels_offset,
         "records_pattern": records_pattern,
         "image_feature": image_feature,
@@ -193,7 +193,7 @@ def get_dataset(
         return _DATASETS[name]
     if dataset_dir is None and module != "tfds":
         raise ValueError(f"dataset_name={name} needs dataset_dir, where it lies.")
-    if module == "records":
+    if module == "records" and dataset_dir is not None:
         return _open_records(name, dataset_dir, **of_records)
     opened = importlib.import_module(f"slimnets.data.{module}")
     return opened.open_dataset(name, dataset_dir, labels_offset)
@@ -216,7 +216,7 @@ def _open_records(
     from slimnets.data import other_records, records
     from slimnets.data.sources import Features
 
-    given = {"image": image_feature, "label": label_feature}
+    given: dict[str, Any] = {"image": image_feature, "label": label_feature}
     features = Features(**{key: value for key, value in given.items() if value})
     if records_pattern is None:
         return records.open_dataset(name, dataset_dir, labels_offset, features)

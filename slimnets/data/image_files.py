@@ -108,9 +108,9 @@ def find_images(
     else:
         images = _matches(path, left_out)
     if not images:
-        others = f" among the {len(left_out)} files" if left_out else ""
+        among = f" among the {len(left_out)} files" if left_out else ""
         raise ValueError(
-            f"There are no images in {path}{others}; an image is {', '.join(NAMES)}."
+            f"There are no images in {path}{among}; an image is {', '.join(NAMES)}."
         )
     return images
 
@@ -121,7 +121,9 @@ def find_files(root: str) -> tuple[list[str], list[str]]:
     Both are paths relative to it with `/`, sorted. Links to folders are followed, but
     not in circles.
     """
-    images, others, seen = [], [], set()
+    images: list[str] = []
+    others: list[str] = []
+    seen = set()
     for parent, folders, names in os.walk(root, followlinks=True):
         real = os.path.realpath(parent)
         if real in seen:

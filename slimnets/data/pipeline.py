@@ -23,7 +23,7 @@ from slimnets.data.mixing import Mix, mix_pairs
 from slimnets.data.orders import Order, balanced, shuffled, steps_of
 from slimnets.data.pixel_limit import Decoding
 from slimnets.data.preprocessing import Preprocessing, get_preprocessing
-from slimnets.data.sources import Arrays
+from slimnets.data.sources import Arrays, Encoded
 
 
 def training_batches(
@@ -102,7 +102,7 @@ def training_batches(
 
     chosen = tf.data.Dataset.zip(orders, steps).map(examples)
     if isinstance(reading.source, Arrays):
-        batches = _stored(reading, augmentation, chosen)
+        batches = _stored(reading, reading.source, augmentation, chosen)
     else:
         batches = decoded_training(
             reading.source, augmentation, chosen, share.size, reading.decoding,
@@ -195,7 +195,7 @@ class _Reading:
     """What both kinds of batches need to know."""
 
     dataset: Dataset
-    source: object
+    source: Arrays | Encoded
     split: str
     recipe: Preprocessing
     image_size: int
@@ -278,9 +278,12 @@ def _constants(source: Arrays) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _stored(
-    reading: _Reading, augmentation: Augmentation, chosen: tf.data.Dataset
+    reading: _Reading,
+    source: Arrays,
+    augmentation: Augmentation,
+    chosen: tf.data.Dataset,
 ) -> tf.data.Dataset:
-    images, labels = _constants(reading.source)
+    images, labels = _constants(source)
 
     def prepare(indices: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         batch = augmentation.stored(

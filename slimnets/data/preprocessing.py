@@ -13,7 +13,8 @@ section 4.2, with the statistics of CIFAR-10's training images.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -40,10 +41,10 @@ def standardized(mean: tuple[float, ...], deviation: tuple[float, ...]) -> Value
     """
 
     def values(images: tf.Tensor) -> tf.Tensor:
-        centre, scale = mean, deviation
+        centre, scale = tf.constant(mean), tf.constant(deviation)
         if images.shape[-1] != len(mean):
             centre, scale = sum(mean) / len(mean), sum(deviation) / len(deviation)
-        return (images / 255.0 - tf.constant(centre)) / tf.constant(scale)
+        return (images / 255.0 - centre) / scale
 
     return values
 
@@ -264,3 +265,16 @@ def get_preprocessing(name: str) -> Preprocessing:
             f"{', '.join(preprocessing_names())}."
         )
     return _PREPROCESSING[name]
+
+
+def trained_crop_fraction(metadata: Mapping[str, Any], name: str) -> float | None:
+    """The share of an image's sides that a run, or an export, sees in evaluation; None
+    for the preprocessing's own, and for another preprocessing than theirs.
+
+    Args:
+        metadata: of the run or of the export.
+        name: of the preprocessing.
+    """
+    known = {**metadata.get("config", {}), **metadata}
+    own = name == known.get("preprocessing_name")
+    return known.get("eval_crop_fraction") if own else None

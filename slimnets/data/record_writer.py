@@ -240,8 +240,8 @@ class _Writer:
             else:
                 feature = features_of(self._dataset, source, index)
         except (OSError, ValueError, tf.errors.OpError) as error:
-            named = isinstance(source, Files)
-            name = source.path(index) if named else source.name(index)
+            path = source.path if isinstance(source, Files) else source.name
+            name = path(index)
             with contextlib.suppress(TooManyBadRecords):  # All are named at the end.
                 self._bad.add(name, reason(error))
             return None

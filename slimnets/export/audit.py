@@ -125,8 +125,7 @@ def _different(end_points: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 def _errors(found: np.ndarray, wanted: np.ndarray) -> tuple[float, float]:
     difference = np.abs(found.astype(np.float64) - wanted)
-    sizes = np.sqrt(np.mean(np.square(wanted, dtype=np.float64))), np.abs(wanted).max()
-    errors = np.sqrt(np.mean(difference**2)), difference.max()
-    return tuple(
-        float(e / max(size, 1e-12)) for e, size in zip(errors, sizes, strict=True)
-    )
+    size = np.sqrt(np.mean(np.square(wanted, dtype=np.float64)))
+    mean = np.sqrt(np.mean(difference**2)) / max(size, 1e-12)
+    largest = difference.max() / max(np.abs(wanted).max(), 1e-12)
+    return float(mean), float(largest)

@@ -188,11 +188,12 @@ def export_trained(
             "image_size": size,
             "input_channels": trained.channels,
             "averages": trained.averages,
+            "preprocessing_name": trained.preprocessing,
+            "eval_crop_fraction": trained.crop_fraction,
             "exif_orientation": trained.exif_orientation,
             "exported_from": os.path.basename(trained.path),
         },
         labels=trained.label_names,
-        preprocessing=trained.preprocessing,
         calibration=batches,
         tolerance=tolerance,
     )

@@ -19,6 +19,7 @@ from slimnets.checkpoints import metadata as metadata_fields
 from slimnets.checkpoints.base import draft_directory, write_metadata
 from slimnets.checkpoints.metadata import LABELS_ENDING
 from slimnets.data.labels import write_labels
+from slimnets.data.preprocessing import trained_crop_fraction
 from slimnets.export.agreement import (
     JITTER,
     LARGEST,
@@ -99,8 +100,9 @@ def export_model(
         levels: which levels it gives too; None for those of C2 to C5 that it has.
         metadata: for the JSON file, beside what the Model knows of itself.
         labels: names of the classes.
-        preprocessing: how images become the input, by name; then a SavedModel takes
-            encoded images too.
+        preprocessing: how images become the input, by name; None for what the metadata
+            or the Model's weights say. Where it is known, a SavedModel takes encoded
+            images too.
         calibration: for int8, batches of inputs, arrays or dicts by name; none for a
             network that was trained for it, see `rules.quantization_rules`.
         tolerance: the largest difference that passes, in float32 of any value, else of
@@ -130,12 +132,13 @@ def export_model(
     samples = batches[0] if batches else sample_inputs(inputs)
     reference = as_function(model, input_shape, levels=levels)
     wanted = _wanted(model, reference, samples, outputs[0])
-    known = {
-        **metadata_fields.describe(model),
-        **(metadata or {}),
+    known = {**metadata_fields.describe(model), **(metadata or {})}
+    preprocessing = preprocessing or known.get("preprocessing_name")
+    known |= {
         "format": format,
         "precision": precision,
         "preprocessing_name": preprocessing,
+        "eval_crop_fraction": trained_crop_fraction(known, preprocessing or ""),
         "inputs": {name: spec.shape.as_list() for name, spec in inputs.items()},
         "outputs": list(outputs if format != "keras" else outputs[:1]),
     }

@@ -137,14 +137,14 @@ def _known_values(graph: NodeGraph) -> dict[str, np.ndarray]:
                 [f"{name}:0" for name in wanted],
                 {f"{name}:0": graph.value(name) for name in large},
             )
-        known = dict(zip(wanted, values, strict=True))
+        found = dict(zip(wanted, values, strict=True))
         # Sizes of activations that do not depend on the number of images.
         for name in open_names:
             if name not in constant:
                 value = known_size(graph, imported, name)
                 if value is not None:
-                    known[name] = value
-    return known
+                    found[name] = value
+    return found
 
 
 def norms_to_affine(graph: NodeGraph) -> None:
@@ -155,8 +155,9 @@ def norms_to_affine(graph: NodeGraph) -> None:
     """
     shapes = graph.shapes()
     for norm in [n for n in graph.nodes.values() if n.op in NORMS]:
-        values = [graph.value(name) for name in norm.input[1:5]]
-        if norm.attr["is_training"].b or any(value is None for value in values):
+        found = [graph.value(name) for name in norm.input[1:5]]
+        values = [value for value in found if value is not None]
+        if norm.attr["is_training"].b or len(values) < len(found):
             raise ValueError(
                 f"{norm.name} is not a batch norm for inference: it computes "
                 "statistics of its own, or these are not constants."

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from slimnets.data.orientation import trained_upright
+from slimnets.data.preprocessing import Preprocessing, get_preprocessing
 from slimnets.export.bias_correction import with_corrected_biases
 from slimnets.export.frozen import Frozen
 from slimnets.export.graph import GraphDef
@@ -55,6 +56,14 @@ class Job:
     metadata: Mapping[str, Any]
     preprocessing: str | None = None
     calibration: Sequence[Mapping[str, np.ndarray]] = ()
+
+    @property
+    def recipe(self) -> Preprocessing | None:
+        """How images become the input, as evaluation sees them."""
+        if self.preprocessing is None:
+            return None
+        seen = self.metadata["eval_crop_fraction"]
+        return get_preprocessing(self.preprocessing).with_crop_fraction(seen)
 
     @property
     def quantized(self) -> bool:
@@ -133,7 +142,7 @@ FORMATS = {
         lambda job, path: write_saved_model(
             job.graph.for_tensorflow(),
             path,
-            job.preprocessing,
+            job.recipe,
             trained_upright(job.metadata),
         ),
         lambda path, outputs, threads: load_saved_model(path),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
-GraphDef = tf.compat.v1.GraphDef
-NodeDef = tf.compat.v1.NodeDef
-AttrValue = tf.compat.v1.AttrValue
+GraphDef: TypeAlias = tf.compat.v1.GraphDef
+NodeDef: TypeAlias = tf.compat.v1.NodeDef
+AttrValue: TypeAlias = tf.compat.v1.AttrValue
 
 _LARGE = 4096  # Bytes. Shapes, sizes and paddings are smaller.
 
@@ -60,7 +60,7 @@ class NodeGraph:
             for source in node.input:
                 self.consumers[node_of(source)].append(node.name)
 
-    def value(self, name: str) -> np.ndarray | None:
+    def value(self, name: str) -> np.ndarray | Any:
         """Returns the value of a Const; None for any other node."""
         node = self.nodes.get(name)
         if node is None or node.op != "Const":

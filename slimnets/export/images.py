@@ -53,6 +53,7 @@ class ClassImages:
             batch_size=batch_size,
             image_size=self.trained.image_size,
             preprocessing=self.trained.preprocessing,
+            crop_fraction=self.trained.crop_fraction,
         )
 
     def training(self, number: int) -> np.ndarray:

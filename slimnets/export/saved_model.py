@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.data.pixel_limit import decode_image
-from slimnets.data.preprocessing import get_preprocessing
+from slimnets.data.preprocessing import Preprocessing
 from slimnets.export.frozen import IMAGES, Frozen
 from slimnets.export.graph import GraphDef
 from slimnets.export.refusals import refusals_of
@@ -24,7 +24,7 @@ ENCODED_INPUT = "image_bytes"
 def write_saved_model(
     frozen: Frozen,
     path: str,
-    preprocessing: str | None,
+    recipe: Preprocessing | None,
     exif_orientation: bool = True,
 ) -> None:
     """Writes a SavedModel whose weights are constants, as runtimes fuse them best.
@@ -37,33 +37,32 @@ def write_saved_model(
     Args:
         frozen: what to write.
         path: the directory.
-        preprocessing: a name of `preprocessing_names()`; None without `encoded`.
+        recipe: how images become the input; None without `encoded`.
         exif_orientation: whether `encoded` turns photos upright, as EXIF says.
     """
     module = tf.Module(name="exported")
     function = frozen.function()
     module.serve = function
     signatures = {SERVING: function}
-    if _takes_encoded(frozen, preprocessing):
-        module.serve_encoded = _encoded(frozen, preprocessing, exif_orientation)
+    if recipe is not None and _takes_encoded(frozen, recipe):
+        module.serve_encoded = _encoded(frozen, recipe, exif_orientation)
         signatures[ENCODED] = module.serve_encoded
     with refusals_of("TensorFlow refuses to save this network"):
         tf.saved_model.save(module, path, signatures=signatures)
 
 
-def _takes_encoded(frozen: Frozen, preprocessing: str | None) -> bool:
+def _takes_encoded(frozen: Frozen, recipe: Preprocessing) -> bool:
     spec = frozen.inputs.get(IMAGES)
-    if spec is None or preprocessing is None or spec.shape.rank != 4:
+    if spec is None or spec.shape.rank != 4:
         return False
     _, height, width, channels = spec.shape
     square = height is not None and height == width
-    return square and channels in (1, 3) and get_preprocessing(preprocessing).rank == 3
+    return square and channels in (1, 3) and recipe.rank == 3
 
 
-def _encoded(frozen: Frozen, preprocessing: str, exif_orientation: bool) -> Any:
+def _encoded(frozen: Frozen, recipe: Preprocessing, exif_orientation: bool) -> Any:
     """Returns the function from encoded images to the outputs."""
     batch, size, _, channels = frozen.inputs[IMAGES].shape
-    recipe = get_preprocessing(preprocessing)
 
     def prepare(data: tf.Tensor) -> tf.Tensor:
         image = decode_image(

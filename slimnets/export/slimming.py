@@ -93,7 +93,7 @@ def slimmed(
     rules = _rules(network, kept)
     function = model.network_function
     if model.rules:  # Which it would open, and no others.
-        function = function.__wrapped__
+        function = vars(function)["__wrapped__"]
     small = Model(
         function,
         num_classes=model.num_classes,
@@ -127,7 +127,7 @@ def slimmed(
         rules,
         (_multiply_adds(network, everything), _multiply_adds(network, kept)),
         tuple(sum(m.sum() for m in masks.values()) for masks in (everything, kept)),
-        largest_difference(*outputs),
+        largest_difference(outputs[0], outputs[1]),
     )
 
 
@@ -150,7 +150,7 @@ def _chosen(
         mask[order[:number]] = False
         return dict(zip(sets, np.split(mask, ends), strict=True))
 
-    if threshold is not None:
+    if multiply_adds is None:
         return without(min(most, int((worth[order] <= threshold).sum())))
     whole = _multiply_adds(network, without(0))
     low, high = 0, most

@@ -59,7 +59,8 @@ def ssd_shapes(
     scales = [*np.linspace(*_SSD_SCALES, len(strides)), 1.0]
     levels = []
     for place, stride in enumerate(strides):
-        scale, ratios = scales[place], _SSD_RATIOS
+        scale = scales[place]
+        ratios: tuple[float, ...] = _SSD_RATIOS
         boxes = [(math.sqrt(scale * scales[place + 1]), 1.0)]
         if place == 0:
             boxes, ratios = [(_SSD_SCALES[0] / 2, 1.0)], _SSD_RATIOS[1:3]

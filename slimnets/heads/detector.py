@@ -101,8 +101,10 @@ def detector(
 
 
 # What of its variables is not the backbone's, and what is of its classes.
-detector.head_scopes = ("neck", "classes_head", "boxes_head")
-detector.class_scopes = ("classes_head(/P[0-9]+)?/output",)
+vars(detector).update(
+    head_scopes=("neck", "classes_head", "boxes_head"),
+    class_scopes=("classes_head(/P[0-9]+)?/output",),
+)
 
 
 def _number(level: str) -> int:

@@ -124,11 +124,13 @@ def segmenter(
 
 
 # What of its variables is not the backbone's, and what is of its classes.
-segmenter.head_scopes = (
-    *("aspp0", "aspp1", "aspp2", "aspp3", "image_pooling", "concat_projection"),
-    *("decoder", "logits"),
+vars(segmenter).update(
+    head_scopes=(
+        *("aspp0", "aspp1", "aspp2", "aspp3", "image_pooling", "concat_projection"),
+        *("decoder", "logits"),
+    ),
+    class_scopes=("logits",),
 )
-segmenter.class_scopes = ("logits",)
 
 
 def _levels(backbone: str, output_stride: int | None) -> tuple[str, list[str]]:

@@ -191,7 +191,7 @@ def _eigen(values: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
     return tf.reshape(maps * sign, [batch, height, width])
 
 
-def _occlusion(model: Callable, at: None) -> Callable:
+def _occlusion(model: Callable, at: str | None) -> Callable:
     del at
     return functools.partial(_lost_by_covering, model)
 
@@ -221,7 +221,7 @@ def _scores(model: Callable, images: tf.Tensor, classes: tf.Tensor) -> np.ndarra
     return tf.gather(model(images), classes, batch_dims=1).numpy()
 
 
-def _integrated_gradients(model: Callable, at: None) -> Callable:
+def _integrated_gradients(model: Callable, at: str | None) -> Callable:
     del at
     parts = (np.arange(_STEPS, dtype=np.float32) + 0.5) / _STEPS
 

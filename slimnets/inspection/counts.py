@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 import tensorflow as tf
 
 from slimnets.inspection.nodes import is_gradient
-from slimnets.units.views import sizes_of
 
 
 def count_multiply_adds(graph: tf.Graph | Iterable[tf.Operation]) -> int:
@@ -37,39 +36,42 @@ def _outputs_of(op: tf.Operation) -> int:
     return _size_of(op.outputs[0])
 
 
-def _size_of(tensor: tf.Tensor) -> int:
-    size = tensor.shape.num_elements()
-    if size is None:
+def _shape_of(tensor: tf.Tensor) -> list[int]:
+    if not tensor.shape.is_fully_defined():
         raise ValueError(
             f"The shape {tensor.shape} of {tensor.op.name} is not known; build the "
             "network with inputs of a known shape."
         )
-    return size
+    return tensor.shape.as_list()
+
+
+def _size_of(tensor: tf.Tensor) -> int:
+    return math.prod(_shape_of(tensor))
 
 
 def _convolution(op: tf.Operation) -> int:
     # [height, width, channels of a group, outputs]: one output sees all but the last.
-    return _outputs_of(op) * math.prod(sizes_of(op.inputs[1])[:-1])
+    return _outputs_of(op) * math.prod(_shape_of(op.inputs[1])[:-1])
 
 
 def _depthwise(op: tf.Operation) -> int:
-    return _outputs_of(op) * math.prod(sizes_of(op.inputs[1])[:2])
+    return _outputs_of(op) * math.prod(_shape_of(op.inputs[1])[:2])
 
 
 def _transposed(op: tf.Operation) -> int:
     # [height, width, outputs, channels]: each input goes into all but the last.
     weights, given = op.inputs[1], op.inputs[2]
-    return _size_of(given) * math.prod(sizes_of(weights)[:-1])
+    return _size_of(given) * math.prod(_shape_of(weights)[:-1])
 
 
 def _matrix_product(op: tf.Operation) -> int:
     transposed = op.get_attr("transpose_a")
-    return _outputs_of(op) * sizes_of(op.inputs[0])[0 if transposed else 1]
+    return _outputs_of(op) * _shape_of(op.inputs[0])[0 if transposed else 1]
 
 
 def _batched_product(op: tf.Operation) -> int:
     inner = -2 if op.get_attr("adj_x") else -1
-    return _outputs_of(op) * sizes_of(op.inputs[0])[inner]
+    return _outputs_of(op) * _shape_of(op.inputs[0])[inner]
 
 
 _COUNTS: dict[str, Callable[[tf.Operation], int]] = {

@@ -26,7 +26,7 @@ _MEAN, _VARIANCE = "moving_mean", "moving_variance"
 _UNIT = re.compile(r".*?\bunit_\d+(?=/)")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Diagnosis:
     """What was found, likeliest cause first; `str()` of it is for people.
 
@@ -46,12 +46,16 @@ class Diagnosis:
     def __bool__(self) -> bool:
         return bool(self.findings)
 
+    def __repr__(self) -> str:
+        return f"<Diagnosis of {self.network}: {len(self.findings)} findings>"
+
     def __str__(self) -> str:
         return "\n".join(self.findings or [f"{self.network}: nothing found"])
 
     def table(self) -> str:
         """Every activation and norm, one line each."""
-        width = max(len(row.name) for row in (*self.activations, *self.norms))
+        names = [row.name for row in self.activations]
+        width = max(map(len, [*names, *(row.name for row in self.norms)]))
         lines = [f"{'activation':{width}}      mean  deviation  dead  saturated"]
         lines += [
             f"{row.name:{width}}  {row.mean:8.2g}  {row.deviation:9.2g}  "
@@ -91,15 +95,20 @@ def diagnose(
     if loss is None:
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits
         _check_labels(logits, batches)
+    losses = [
+        loss(labels, each) for (_, labels), each in zip(batches, logits, strict=True)
+    ]
+    inference = float(np.mean([tf.reduce_mean(each) for each in losses]))
     state = {n: v for n, v in model.variables_by_name.items() if not v.trainable}
     before = {name: variable.numpy() for name, variable in state.items()}
     try:
         run = _training_pass(model, loss)
-        measured = [_measure(model, *run(*batch), state) for batch in batches]
+        measured = [_measure(model, state, *run(*batch)) for batch in batches]
     finally:
         for name, variable in state.items():
             variable.assign(before[name])
     names = list(measured[0].values)
+    training = float(np.mean([each.loss for each in measured]))
     activations = tuple(
         _activation(name, [each.values[name] for each in measured]) for name in names
     )
@@ -115,7 +124,7 @@ def diagnose(
         *symptoms.of_frozen_norms(norms),
         *symptoms.of_units(activations),
         *symptoms.of_scale(activations),
-        *symptoms.of_norms(norms),
+        *symptoms.of_norms(norms, training, inference),
         *symptoms.of_steps(_behind_zeros(weights, steps)),
         *symptoms.of_outputs(logits),
     ]
@@ -124,8 +133,9 @@ def diagnose(
 
 @dataclasses.dataclass
 class _Measured:
-    """One batch's activations, statistics and gradients."""
+    """One batch's loss, activations, statistics and gradients."""
 
+    loss: float
     values: dict[str, np.ndarray]
     state: dict[str, np.ndarray]
     steps: dict[str, float]
@@ -148,24 +158,31 @@ def _check_labels(logits: list[np.ndarray], batches: list) -> None:
 
 
 def _training_pass(model: Model, loss: Callable) -> Callable:
-    """A function of inputs and labels that gives activations and gradients, and leaves
-    the batch's statistics in the moving averages."""
+    """A function of inputs and labels that gives the loss, activations and gradients,
+    and leaves the batch's statistics in the moving averages."""
 
     @tf.function(autograph=False)
-    def run(inputs: Any, labels: tf.Tensor) -> tuple[dict, list[tf.Tensor]]:
+    def run(inputs: Any, labels: tf.Tensor) -> tuple[tf.Tensor, dict, list[tf.Tensor]]:
         with recomputing.batch_statistics():
             logits, end_points = model.with_end_points(inputs, True)
         variables = model.trainable_variables
-        gradients = tf.gradients(tf.reduce_mean(loss(labels, logits)), variables)
-        return dict(end_points), [
-            tf.zeros_like(v) if g is None else tf.convert_to_tensor(g)
-            for g, v in zip(gradients, variables, strict=True)
-        ]
+        mean = tf.reduce_mean(loss(labels, logits))
+        gradients = tf.gradients(mean, variables)
+        return (
+            mean,
+            dict(end_points),
+            [
+                tf.zeros_like(v) if g is None else tf.convert_to_tensor(g)
+                for g, v in zip(gradients, variables, strict=True)
+            ],
+        )
 
     return run
 
 
-def _measure(model: Model, values: dict, gradients: list, state: dict) -> _Measured:
+def _measure(
+    model: Model, state: dict, loss: tf.Tensor, values: dict, gradients: list
+) -> _Measured:
     names = {id(v): name for name, v in model.variables_by_name.items()}
     steps = {
         names[id(v)]: float(tf.norm(g) / tf.maximum(tf.norm(v), 1e-12))
@@ -173,7 +190,7 @@ def _measure(model: Model, values: dict, gradients: list, state: dict) -> _Measu
         if v.shape.rank > 1
     }
     kept = {n: v.numpy() for n, v in values.items() if v.dtype.is_floating}
-    return _Measured(kept, {n: v.numpy() for n, v in state.items()}, steps)
+    return _Measured(float(loss), kept, {n: v.numpy() for n, v in state.items()}, steps)
 
 
 def _behind_zeros(weights: Mapping, steps: Mapping[str, float]) -> dict[str, float]:

@@ -226,8 +226,11 @@ def _shape_changes(name: str, a: tuple, b: tuple) -> Iterable[Change]:
 def _value_changes(
     a: Subject, b: Subject, tolerance: float
 ) -> tuple[tuple[ValueChange, ...], int]:
-    both = [n for n, shape in a.variables.items() if b.variables.get(n) == shape]
-    changes = [_value_change(name, a.value(name), b.value(name)) for name in both]
+    ours, theirs = a.variables or {}, b.variables or {}
+    both = [name for name, shape in ours.items() if theirs.get(name) == shape]
+    of_a, of_b = a.value, b.value
+    assert of_a and of_b  # Nobody asks where there are no values.
+    changes = [_value_change(name, of_a(name), of_b(name)) for name in both]
     # Not a number is beyond every tolerance.
     found = tuple(c for c in changes if c is not None and not c.relative <= tolerance)
     return found, len(both)

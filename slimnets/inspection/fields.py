@@ -71,16 +71,16 @@ def field_of(outputs: tf.Tensor, inputs: tf.Tensor, row: int, column: int) -> Re
         ValueError: if the outputs have no positions, the position is not in them, or
             they do not depend on the inputs.
     """
-    shape = sizes_of(outputs) if outputs.shape.rank == 4 else [None] * 4
-    if None in shape[1:3]:
+    height, width = sizes_of(outputs)[1:3] if outputs.shape.rank == 4 else (None, None)
+    if height is None or width is None:
         raise ValueError(
             f"{outputs.name} has the shape {outputs.shape}; a receptive field is of "
             "[batch, height, width, channels] with a known height and width."
         )
-    if not (0 <= row < shape[1] and 0 <= column < shape[2]):
+    if not (0 <= row < height and 0 <= column < width):
         raise ValueError(
             f"The position ({row}, {column}) is not in {outputs.name} of "
-            f"{shape[1]} x {shape[2]}."
+            f"{height} x {width}."
         )
     # By operation: what is seen of its output, and the block in which space is
     # interleaved there, for dilated convolutions that are computed by dense ones.
@@ -147,12 +147,12 @@ def _paddings(op: tf.Operation, place: int) -> list[int]:
 def _axis(
     op: tf.Operation, axis: int, first: int, last: int, block: int
 ) -> tuple[int, int]:
-    size, stride, rate = window_of(op, axis)
-    reach = (size - 1) * rate
-    before = 0
+    size, stride, rate = map(int, window_of(op, axis))
+    reach, before = (size - 1) * rate, 0
     place = axis + place_of_height(op)
     if op.get_attr("padding") == b"SAME":
-        given, made = sizes_of(op.inputs[0])[place], sizes_of(op.outputs[0])[place]
+        ends = op.inputs[0], op.outputs[0]
+        given, made = (tensor.shape.as_list()[place] for tensor in ends)
         before = max((made - 1) * stride + reach + 1 - given, 0) // 2
     elif op.get_attr("padding") == b"EXPLICIT":
         before = op.get_attr("explicit_paddings")[2 * place]

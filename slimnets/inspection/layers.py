@@ -41,8 +41,10 @@ _JOINS = {"AddV2": "Add", "Add": "Add", "Mul": "Multiply", "ConcatV2": "Concat"}
 _REDUCTIONS = ("Max", "Mean")
 _BRANCHES = ("If", "StatelessIf")
 # What reads a size, or writes a variable, passes no activations on.
-_PASSES_NOTHING = ("Shape", "ShapeN", "Size", "Rank", "Assign", "AssignAdd")
-_PASSES_NOTHING += ("AssignSub",)
+_PASSES_NOTHING = (
+    *("Shape", "ShapeN", "Size", "Rank"),
+    *("Assign", "AssignAdd", "AssignSub"),
+)
 _DROPS = ("Identity", "SelectV2", "Select")
 
 

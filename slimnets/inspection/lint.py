@@ -40,7 +40,7 @@ def lint_graph(graph: Any, *, inference: bool | None = None) -> Report:
     Raises:
         FileNotFoundError, ValueError: see `read_nodes`.
     """
-    findings = []
+    findings: list[Finding] = []
     for nodes in read_nodes(graph):
         nodes.inference = nodes.inference if inference is None else inference
         for rule in _RULES:

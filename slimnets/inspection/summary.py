@@ -49,8 +49,7 @@ class Summary:
 
     @property
     def multiply_adds(self) -> int | None:
-        counts = [layer.multiply_adds for layer in self.layers]
-        return None if None in counts else sum(counts)
+        return _total(self.layers)
 
     @property
     def common_scope(self) -> str:
@@ -140,9 +139,10 @@ def committed(name: str) -> Summary | None:
     tests hold them and the networks together.
     """
     file = importlib.resources.files(__package__) / "layers.xz"
-    with file.open("rb") as packed, lzma.open(packed, "rt") as lines:
+    beginning = f'["{name}", '.encode()
+    with file.open("rb") as packed, lzma.open(packed) as lines:
         for line in lines:
-            if line.startswith(f'["{name}", '):
+            if line.startswith(beginning):
                 return Summary(name, tuple(map(_layer_of, json.loads(line)[1:])))
     return None
 
@@ -154,7 +154,8 @@ def as_line(summary: Summary) -> str:
 
 
 def _layer_of(row: Sequence[Any]) -> Layer:
-    return Layer(*(tuple(v) if isinstance(v, list) else v for v in row))
+    values: list[Any] = [tuple(v) if isinstance(v, list) else v for v in row]
+    return Layer(*values)
 
 
 def _as_json(layer: Layer) -> dict:
@@ -168,18 +169,23 @@ def _cut(name: str, depth: int) -> str:
     return "/".join(name.split(":")[0].split("/")[: depth + 1])
 
 
+def _total(layers: Sequence[Layer]) -> int | None:
+    """Their multiply-adds; None where those of one are not known."""
+    known = [row.multiply_adds for row in layers if row.multiply_adds is not None]
+    return sum(known) if len(known) == len(layers) else None
+
+
 def _together(name: str, group: Sequence[Layer], depth: int) -> Layer:
     last = group[-1]
     inside = {layer.name for layer in group}
     outside = [n for layer in group for n in layer.inputs if n not in inside]
-    counts = [layer.multiply_adds for layer in group]
     return Layer(
         name,
         last.kind if len(group) == 1 else f"{len(group)} layers",
         last.shape,
         sum(layer.trainable for layer in group),
         sum(layer.non_trainable for layer in group),
-        None if None in counts else sum(counts),
+        _total(group),
         last.stride,
         last.receptive_field,
         tuple(dict.fromkeys(_cut(n, depth) for n in outside)),

@@ -15,6 +15,8 @@ import tensorflow as tf
 _LARGEST_INPUT, _SMALLEST_DEVIATION = 20.0, 1e-2
 # Deviations between an average mean and the batches', and the factor of variances.
 _SHIFT, _FACTOR = 1.0, 4.0
+# Losses by the batches' statistics and by the averages.
+_PARTED_RATIO, _PARTED = 2.0, 0.5
 _LARGEST, _SMALLEST = 1e4, 1e-5
 _DEAD, _SATURATED = 0.6, 0.6
 _LARGEST_STEP, _SMALLEST_STEP = 30.0, 1e-7  # The second, of the largest.
@@ -106,8 +108,19 @@ def of_frozen_norms(norms: tuple[Norm, ...]) -> list[str]:
     ]
 
 
-def of_norms(norms: tuple[Norm, ...]) -> list[str]:
-    wrong = [n for n in norms if not n.frozen and (n.fresh or n.differs)]
+def of_norms(norms: tuple[Norm, ...], training: float, inference: float) -> list[str]:
+    """What the averages of batch norms do.
+
+    Args:
+        norms: all of them.
+        training: the mean loss in training mode.
+        inference: the same of the same examples by the averages.
+    """
+    free = [norm for norm in norms if not norm.frozen]
+    wrong = [norm for norm in free if norm.fresh or norm.differs]
+    # Many small differences, one after the other, may be as bad as a large one.
+    if inference > _PARTED_RATIO * training + _PARTED:
+        wrong = wrong or free
     fresh = [norm for norm in wrong if norm.fresh]
     if fresh:
         return [
@@ -118,7 +131,8 @@ def of_norms(norms: tuple[Norm, ...]) -> list[str]:
     if wrong:
         norm = max(wrong, key=lambda each: each.shift + np.log(each.factor))
         return [
-            f"Training and inference part at {wrong[0].name}: the averages of "
+            f"Training and inference part at {wrong[0].name}, with a loss of "
+            f"{training:.2g} and {inference:.2g} of the same images: the averages of "
             f"{len(wrong)} of {len(norms)} batch norms are not those of the data, most "
             f"of all at {norm.name} (means {norm.shift:.2g} deviations apart, "
             f"variances by a factor of {norm.factor:.2g}). A decay too near 1 for the "

@@ -148,7 +148,7 @@ def _of_dims(dims: int, name: str, like: Callable) -> Callable:
 
     signature = inspect.signature(_convolution)
     shown = [p for p in signature.parameters.values() if p.name != "dims"]
-    convolution.__signature__ = signature.replace(parameters=shown)
+    vars(convolution)["__signature__"] = signature.replace(parameters=shown)
     convolution.__name__ = convolution.__qualname__ = name
     return add_arg_scope(convolution, like=like, default_scope="Conv")
 

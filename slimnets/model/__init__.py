@@ -65,7 +65,8 @@ class Model(DescribedModel):
         jit: whether XLA compiles what the Model runs as a tf.function of its own;
             inside the caller's tf.function that decides.
         rules: other arguments for layers, by their places; see `slimnets.layer_rules`.
-        **kwargs: further arguments of the network function.
+        **kwargs: further arguments of the network function; of `weights` those that
+            their metadata say, unless they are given.
 
     Raises:
         ValueError: for an unknown network, precision or weights; when it is built, for
@@ -94,18 +95,19 @@ class Model(DescribedModel):
             )
         self.rules = layer_rules.taken_over(rules)
         ruled = layer_rules.ruled(function, self.rules)
-        super().__init__(Notes(ruled if self.rules else function, kwargs), seed)
         found = classes = None
         if weights is not None:
             found = pretrained.open_named(weights, network_name)
+            kwargs = {**pretrained.options_in(found, network_name), **kwargs}
             classes = pretrained.classes_in(found, network_name, function, kwargs)
             num_classes = classes if num_classes is None else num_classes
+        super().__init__(Notes(ruled if self.rules else function, kwargs), seed)
         self.network_name = network_name
         self.num_classes = num_classes
         self.precision = precision
         self.jit = jit
         self.default_image_size = getattr(function, "default_image_size", None)
-        self.preprocessing = found and found.metadata.get("preprocessing_name")
+        self._notes.keep_input_metadata(found.metadata if found else {})
         self._notes.arguments = {
             **{"network": network, "num_classes": num_classes, "seed": seed},
             **{"precision": precision, "jit": jit, "rules": self.rules.pairs},

@@ -16,8 +16,6 @@ from slimnets.rows.levels import Feature
 
 # Summaries and pictures lie above, and are imported when they are asked for.
 _INSPECTION = "slimnets.inspection"
-# What a copy has beside the values.
-_KEPT = ("trainable", "preprocessing")
 
 
 class Picture:
@@ -73,6 +71,18 @@ class DescribedModel(VariableStore):
         None before that."""
         return self._notes.inputs
 
+    @property
+    def input_metadata(self) -> dict[str, Any]:
+        """What the weights that it was made with tell of its images, by
+        `checkpoints.metadata.OF_INPUTS`; it is written beside what is saved of it."""
+        return dict(self._notes.input_metadata)
+
+    @property
+    def preprocessing(self) -> str | None:
+        """The name of how images become its input, by its weights; None if they do not
+        tell."""
+        return self._notes.input_metadata.get("preprocessing_name")
+
     def remade(self, **options: Any) -> DescribedModel:
         """Returns a Model of other options, not built, that is made as this one was."""
         arguments = {**self._notes.arguments, **options}
@@ -107,16 +117,20 @@ class DescribedModel(VariableStore):
 
     def __reduce__(self) -> Any:
         notes = self._notes
-        state = {name: getattr(self, name) for name in _KEPT} | {"inputs": notes.inputs}
-        state["values"] = {
-            name: tf.convert_to_tensor(variable).numpy()
-            for name, variable in self._variables.items()
+        state = {
+            "trainable": self.trainable,
+            "inputs": notes.inputs,
+            "input_metadata": notes.input_metadata,
+            "values": {
+                name: tf.convert_to_tensor(variable).numpy()
+                for name, variable in self._variables.items()
+            },
         }
         return _made, (type(self), notes.arguments, notes.arg_scope), state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        for name in _KEPT:
-            setattr(self, name, state[name])
+        self.trainable = state["trainable"]
+        self._notes.keep_input_metadata(state["input_metadata"])
         if state["inputs"] is not None:
             self.build(tf.nest.map_structure(lambda spec: spec.shape, state["inputs"]))
         for name, value in state["values"].items():

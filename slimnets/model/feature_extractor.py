@@ -17,16 +17,18 @@ _VARIABLE = "VarHandleOp"
 class FeatureExtractor(tf.Module):
     """Gives end points of a Model; see `feature_extractor`.
 
+    Args:
+        model: the Model.
+        names: for each feature an end point's.
+
     Attributes:
         end_points: the key of each feature.
     """
 
     def __init__(self, model: Model, names: Mapping[str, str]):
         super().__init__(name="feature_extractor")
-        keys, needed = _traced_back(model, list(names))
-        self.end_points = {names[name]: key for name, key in keys.items()}
-        self._needed = tuple(needed)
-        self._model = _cut(model, list(keys.values()))
+        self.end_points, self._needed = _traced_back(model, names)
+        self._model = _cut(model, list(self.end_points.values()))
         self._forward = tf.function(self._features, autograph=False)
         with tf.init_scope():
             self._forward.get_concrete_function(model.input_specs, False)
@@ -36,6 +38,9 @@ class FeatureExtractor(tf.Module):
     def __repr__(self) -> str:
         features = ", ".join(self.end_points)
         return f"<FeatureExtractor of {self._model.network_name}: {features}>"
+
+    def __reduce__(self) -> Any:
+        return type(self), (self._model, dict(self.end_points))
 
     @tf.autograph.experimental.do_not_convert
     def __call__(
@@ -92,7 +97,8 @@ def feature_extractor(
     Equal to `model.features(images, names)`. It computes no more than it must: where
     the network can end at an end point, what lies behind the last of them is not built,
     so that training leaves its moving averages alone too. The variables are the Model's
-    own. `tf.saved_model.save` exports it.
+    own; a deep copy, and what is unpickled, has a Model of its own.
+    `tf.saved_model.save` exports it.
 
     Args:
         model: the Model, built.
@@ -116,23 +122,26 @@ def feature_extractor(
         names = {name: name for name in names}
     if not names:
         raise ValueError("feature_extractor needs the name of an end point.")
-    return FeatureExtractor(model, names)
+    return FeatureExtractor(model, {called: name for name, called in names.items()})
 
 
 def _traced_back(
-    model: Model, names: Sequence[str]
-) -> tuple[dict[str, str], list[str]]:
+    model: Model, names: Mapping[str, str]
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """The end points' keys, the last of them last; and the variables behind them."""
     with tf.Graph().as_default():
         end_points = _end_points_in_graph(model, model.input_specs)
-        tensors = {name: end_points[name] for name in names}
-        behind = {name: _operations(tensor.op) for name, tensor in tensors.items()}
+        behind = {
+            called: _operations(end_points[name].op) for called, name in names.items()
+        }
         # What lies before another one has fewer operations behind it.
-        ordered = sorted(names, key=lambda name: len(behind[name]))
+        ordered = sorted(names, key=lambda called: len(behind[called]))
         every = set().union(*behind.values())
         used = {op.name for op in every if op.type == _VARIABLE}
-        needed = [name for name in model.variables_by_name if name in used]
-        return {name: end_points.resolve(name) for name in ordered}, needed
+        needed = tuple(name for name in model.variables_by_name if name in used)
+        # `behind` has found all of them.
+        keys = {called: end_points.resolve(names[called]) or "" for called in ordered}
+        return keys, needed
 
 
 def _end_points_in_graph(model: Model, input_specs: Any) -> EndPoints:

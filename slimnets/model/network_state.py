@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
 
+from slimnets.checkpoints.metadata import OF_INPUTS
 from slimnets.end_points import EndPoints
 from slimnets.scopes import current_arg_scope
 
@@ -28,8 +29,9 @@ class Notes:
         self.arguments: dict[str, Any] = {}
         self.arg_scope = dict(current_arg_scope())
         self.inputs: Any = None
+        self.input_metadata: dict[str, Any] = {}
         self.regularizers: dict[str, Callable] = {}
-        self.end_points: EndPoints | None = None
+        self.end_points = EndPoints()
         self.built = False
         self.has_losses = False
         self.runs = 0
@@ -53,6 +55,10 @@ class Notes:
             self.inputs = tf.nest.map_structure(
                 lambda x: tf.TensorSpec([None, *x.shape[1:]], tf.float32), images
             )
+
+    def keep_input_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Remembers what the metadata of weights tell of the images."""
+        self.input_metadata = {k: metadata[k] for k in OF_INPUTS if k in metadata}
 
     def keep_losses(self, losses: list[tf.Tensor]) -> None:
         """Remembers the losses of activations of a call with training."""

@@ -32,6 +32,13 @@ def open_named(weights: str | os.PathLike, network_name: str) -> Weights:
     return open_weights(path if is_there else fetch_weights(path, network_name))
 
 
+def options_in(weights: Weights, network_name: str) -> dict[str, Any]:
+    """The arguments of a network that its weights are of, by their metadata."""
+    known = weights.metadata
+    own = known.get("model_name") == network_name and "task" not in known
+    return dict(known.get("network_options", {})) if own else {}
+
+
 def classes_in(
     weights: Weights, network_name: str, function: Callable, options: Mapping[str, Any]
 ) -> int | None:

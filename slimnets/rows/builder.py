@@ -16,7 +16,7 @@ from slimnets.rows import channels, scoping
 from slimnets.rows.arguments import COMMON, bound, documented
 from slimnets.rows.changes import with_activation, with_padding
 from slimnets.rows.freezing import freeze_blocks, frozen_if
-from slimnets.rows.heads import Call, Reached
+from slimnets.rows.heads import Auxiliary, Call, Reached
 from slimnets.rows.row import Row
 from slimnets.rows.scoping import network_options
 from slimnets.scopes import arg_scope, default_arg_scope
@@ -39,12 +39,14 @@ def network_of(row: Row) -> Callable:
         return build_network(row, bound(row.name, signature, args, kwargs))
 
     network.__name__ = network.__qualname__ = row.name
-    network.__signature__ = signature
     network.__doc__ = documented(row.summary, signature, dict(row.texts), _notes(row))
-    network.default_image_size = row.image_size
-    network.preprocessing = row.preprocessing
-    network.arg_scope = row.arg_scope
-    network.row = row
+    vars(network).update(
+        __signature__=signature,
+        default_image_size=row.image_size,
+        preprocessing=row.preprocessing,
+        arg_scope=row.arg_scope,
+        row=row,
+    )
     return network
 
 
@@ -234,22 +236,25 @@ def _stacked(
     return net
 
 
-def _wants_auxiliary(row: Row, call: Call) -> bool:
-    wanted = call.options.get("create_aux_logits")
-    return row.auxiliary is not None and bool(wanted) and not call.features_only
+def _auxiliary(row: Row, call: Call, in_place: bool) -> Auxiliary | None:
+    """The auxiliary logits, if they are wanted and built there."""
+    wanted = call.options.get("create_aux_logits") and not call.features_only
+    if not wanted or row.auxiliary is None or row.auxiliary.in_place != in_place:
+        return None
+    return row.auxiliary.scaled_by(call.options["scale"])
 
 
 def _with_auxiliary(row: Row, blocks: list[Block], call: Call) -> list[Block]:
     """The blocks, and behind one of them the logits that are built in place."""
-    if not _wants_auxiliary(row, call) or not row.auxiliary.in_place:
+    auxiliary = _auxiliary(row, call, in_place=True)
+    if auxiliary is None:
         return blocks
-    auxiliary = row.auxiliary.scaled_by(call.options["scale"])
 
     def aside(net: tf.Tensor, rate: int = 1) -> tf.Tensor:
         auxiliary.build(net, call)
         return net
 
-    aside.builds_aside = True
+    vars(aside)["builds_aside"] = True
     place = 1 + next(
         index
         for index, block in enumerate(blocks)
@@ -259,8 +264,6 @@ def _with_auxiliary(row: Row, blocks: list[Block], call: Call) -> list[Block]:
 
 
 def _headed(row: Row, net: tf.Tensor, call: Call) -> tf.Tensor:
-    scale = call.options["scale"]
-    if _wants_auxiliary(row, call) and not row.auxiliary.in_place:
-        auxiliary = row.auxiliary.scaled_by(scale)
+    if auxiliary := _auxiliary(row, call, in_place=False):
         auxiliary.build(call.end_points[auxiliary.after], call)
-    return row.head.scaled_by(scale).build(net, call)
+    return row.head.scaled_by(call.options["scale"]).build(net, call)

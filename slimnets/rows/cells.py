@@ -220,9 +220,15 @@ def row_of_cells(name: str, make_config: Callable[[], Config], **fields: Any) ->
     config = make_config()
 
     def vary(
-        row: Row, options: dict[str, Any], config: Config | None, current_step: Any
+        row: Row,
+        options: dict[str, Any],
+        config: Config | None,
+        current_step: Any,
+        zero_padded_pools: bool | None,
     ) -> Row:
         config = _config_of(config, make_config())
+        if zero_padded_pools is not None:
+            config = dataclasses.replace(config, zero_padded_pools=zero_padded_pools)
         training = options["is_training"]
         training = training is None or static_bool(training) is not False
         if options["create_aux_logits"] is None:
@@ -260,6 +266,7 @@ def row_of_cells(name: str, make_config: Callable[[], Config], **fields: Any) ->
             *(("final_endpoint", None), ("config", None), ("current_step", None)),
             *(("create_aux_logits", None), ("scope", None), ("reuse", None)),
         ),
+        keywords=(("zero_padded_pools", None),),
         texts=_TEXTS,
         vary=vary,
         bare_keys=True,
@@ -310,6 +317,11 @@ def _drop_path(
 
 
 _TEXTS = (
+    (
+        "zero_padded_pools",
+        "whether strided pools are padded with zeros, which count, as in Keras "
+        "Applications; None for what `config` says.",
+    ),
     (
         "final_endpoint",
         "the last cell that is built: `Stem`, `Cell_0`, `Reduction_Cell_0` ... or "

@@ -232,6 +232,5 @@ def point_network_of(row: PointRow) -> Callable:
         f"{row.summary}\n\nArguments and result as of `point_cloud_network`; "
         "depth_multiplier scales the depths of all layers, down to min_depth."
     )
-    network.default_image_size = row.points
-    network.row = row
+    vars(network).update(default_image_size=row.points, row=row)
     return network

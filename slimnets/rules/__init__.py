@@ -67,7 +67,7 @@ class Given(NamedTuple):
 @dataclasses.dataclass
 class _Rule:
     pattern: str
-    values: dict[str, Any]
+    values: Mapping[str, Any]
     matched: int = 0
     accepted: set[str] = dataclasses.field(default_factory=set)
 
@@ -114,7 +114,7 @@ class Rules:
         return list(self._given.values())
 
     @property
-    def pairs(self) -> list[tuple[str, dict[str, Any]]]:
+    def pairs(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Each rule's pattern and values."""
         return [(rule.pattern, rule.values) for rule in self._rules]
 
@@ -300,8 +300,8 @@ def applied(
     scope = given.get("scope") or parameters["scope"].default or default_scope
     if scope in (None, inspect.Parameter.empty):
         return given  # It is no place of its own.
-    if not given.get("scope") and scope is default_scope:
-        given["scope"] = scope = _unused(scope)
+    if not given.get("scope") and default_scope and scope is default_scope:
+        given["scope"] = scope = _unused(default_scope)
     name = getattr(scope, "name", None)
     if name is None:
         name = "/".join(filter(None, (_scope(), scope)))

@@ -112,12 +112,10 @@ def text_of(value: Any) -> str:
         return f"[{', '.join(map(text_of, value))}]"
     if not callable(value):
         return str(value)
-    name = getattr(value, "__name__", None)
-    known = name is not None and value in (
-        _functions.get(name),
-        getattr(tf.nn, name, 0),
-    )
-    return name if known else f"<{getattr(value, '__qualname__', repr(value))}>"
+    name = getattr(value, "__name__", "")
+    if name and value in (_functions.get(name), getattr(tf.nn, name, 0)):
+        return name
+    return f"<{getattr(value, '__qualname__', repr(value))}>"
 
 
 def plain(value: Any) -> Any:

@@ -135,7 +135,8 @@ def _write(
     file: TextIO,
 ) -> tuple[int, list[str]]:
     write = _WRITERS[config.format](file)
-    rows, bad = 0, []
+    rows = 0
+    bad: list[str] = []
     for batch in batches_of(images, classifier.load, classifier.batch_size):
         good = good_of(batch, bad, config.max_bad_records)
         if not good:

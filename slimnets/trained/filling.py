@@ -83,7 +83,7 @@ def _fill_backbone(
 ) -> str:
     """Fills the backbone of a head; what else a file has, of classes or of another
     head, is left over."""
-    scopes = model.network_function.head_scopes
+    scopes = vars(model.network_function)["head_scopes"]
     variables = model.variables_by_name
     backbone = {name: v for name, v in variables.items() if not _in(name, scopes)}
     names = [*backbone, *weights]
@@ -148,7 +148,7 @@ def _order_classes(
     try:
         named = names_of_logits(names, model.num_classes, path)
         order = logits_of_labels(
-            label_names, named, model.num_classes, network=f"the checkpoint {path}"
+            label_names, named, model.num_classes or 0, network=f"the checkpoint {path}"
         )
     except ValueError as error:
         raise ValueError(

@@ -19,7 +19,11 @@ from slimnets.checkpoints.recognition import recognized, sizes_in
 from slimnets.data.class_names import names_of_logits
 from slimnets.data.labels import labels_beside
 from slimnets.data.orientation import trained_upright
-from slimnets.data.preprocessing import Preprocessing, get_preprocessing
+from slimnets.data.preprocessing import (
+    Preprocessing,
+    get_preprocessing,
+    trained_crop_fraction,
+)
 from slimnets.heads import head_of
 from slimnets.model import Model
 from slimnets.rules import Rules, ruled
@@ -34,7 +38,7 @@ _CLOUDS = "point_cloud"
 _EXPORT_ROOM = "slimnets.export.loading"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Trained:
     """A network that has its weights.
 
@@ -54,11 +58,17 @@ class Trained:
     model: Callable
     preprocessing: str
     label_names: tuple[str, ...] | None
-    input_shape: Sequence[int | None]
+    input_shape: Sequence[Any]
     metadata: Mapping[str, Any]
     source: str
     path: str
     averages: bool = False
+
+    def __repr__(self) -> str:
+        return (
+            f"<Trained {self.source}; {self.num_classes} classes, "
+            f"preprocessing {self.preprocessing} at {self.image_size}>"
+        )
 
     @property
     def image_size(self) -> int:
@@ -88,7 +98,7 @@ class Trained:
     @property
     def num_classes(self) -> int | None:
         """The number of logits; None of features."""
-        return self.model.num_classes
+        return getattr(self.model, "num_classes", None)
 
     @property
     def task(self) -> str:
@@ -111,8 +121,7 @@ class Trained:
     @property
     def crop_fraction(self) -> float | None:
         """The share of an image's sides that is seen; None for its preprocessing's."""
-        own = self.preprocessing == self.metadata.get("preprocessing_name")
-        return self.metadata.get("eval_crop_fraction") if own else None
+        return trained_crop_fraction(self.metadata, self.preprocessing)
 
     @property
     def exif_orientation(self) -> bool:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,7 @@ class Evaluator:
 
     def __init__(
         self,
-        model: Model,
+        model: Callable,
         data: Dataset | InputConfig,
         *,
         image_size: int | None = None,
@@ -95,9 +95,11 @@ class Evaluator:
         self._split = split or dataset.test_split
         self._dataset = dataset if keep else None
         self._bad = BadRecords(max_bad_records)
-        infer = functools.partial(model, training=False)
+        infer: Callable = functools.partial(model, training=False)
         if views is not None:
-            size = image_size or config.evaluation_size
+            size = image_size or (config.evaluation_size if config else None)
+            if size is None:
+                raise ValueError("image_size is missing; only a config has its own.")
             _check_views(views, dataset)
             infer = averaged_views(infer, views, size, loss == "sigmoid")
             if views == "ten_crop":

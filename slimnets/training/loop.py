@@ -146,6 +146,7 @@ class _Loop:
             while self._step < self._last:
                 self._take_steps()
             evaluation = self._evaluation or self._evaluate()
+            assert evaluation is not None  # All measure at the end.
             # No worker leaves before the chief has written everything.
             self._run.agree([0.0])
             return evaluation
@@ -283,7 +284,7 @@ class _Loop:
             self._totals = Totals()
         self._progress.update(self._step, values)
 
-    def _evaluate(self) -> Measured:
+    def _evaluate(self) -> Measured | None:
         """Measures the weights of now; only the chief does so before the end."""
         ended = self._step >= self._last
         if not (ended or self._run.is_chief):

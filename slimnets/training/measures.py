@@ -127,7 +127,7 @@ def _count_several(found: tf.Tensor, there: tf.Tensor) -> dict[str, tf.Tensor]:
     }
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Evaluation:
     """How the examples of a split were classified.
 
@@ -212,8 +212,8 @@ class Evaluation:
         values = {"test_accuracy": self.accuracy}
         if self.top5_correct is not None:
             values["test_top5_accuracy"] = self.top5_correct / self.total
-        if self.bins is not None:
-            values["test_calibration_error"] = self.calibration_error
+        if (error := self.calibration_error) is not None:
+            values["test_calibration_error"] = error
         if self.by_class is not None:
             right, found, there = self.by_class.sum(axis=0)
             values["test_precision"] = float(right / max(found, 1))
@@ -232,8 +232,9 @@ class Evaluation:
         if self.by_class is not None:
             right, found, there = self.by_class.T
         else:
-            right = np.diag(self.confusion)
-            found, there = self.confusion.sum(axis=0), self.confusion.sum(axis=1)
+            confusion = np.asarray(self.confusion)
+            right = np.diag(confusion)
+            found, there = confusion.sum(axis=0), confusion.sum(axis=1)
         areas: list[float | None] = [None] * len(right)
         if self.logits is not None:
             areas = average_precisions(self.logits, self.labels)
@@ -260,6 +261,9 @@ class Evaluation:
             means = np.mean([row[1:] for row in rows], axis=0)
             rows.append(["mean", *means.tolist()])
         return [[*row, float(np.mean(row[1:]))] for row in rows]
+
+    def __repr__(self) -> str:
+        return f"<Evaluation: {self}>"
 
     def __str__(self) -> str:
         scope = f", {self.scope}" if self.scope else ""

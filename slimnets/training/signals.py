@@ -4,6 +4,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -66,7 +67,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
     Outside of the main thread, where Python has no signals, nothing is changed.
     """
     request = StopRequest()
-    previous = {}
+    previous: dict[int, Any] = {}
 
     def restore() -> None:
         for signum, handler in previous.items():

@@ -231,6 +231,7 @@ class Classification:
             "image_size": config.evaluation_size,
             "input_channels": dataset.image_shape[-1],
             "preprocessing_name": config.preprocessing,
+            "eval_crop_fraction": config.eval_crop_fraction,
             "dataset_name": dataset.name,
             "label_names": list(dataset.label_names),
             "dataset_fingerprint": dataset.fingerprint,

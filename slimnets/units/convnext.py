@@ -92,7 +92,7 @@ def convnext(
                 scope="downsample",
                 **plain,
             )
-        net = depthwise(inputs, 7, 1, after, scope="depthwise", **plain)
+        net = depthwise(inputs, 7, 1, after, "SAME", None, scope="depthwise", **plain)
         net = normalizer_fn(net, scope="norm")
         net = layers.conv2d(
             net,

@@ -137,7 +137,7 @@ def inverted_residual(
         if start_kernel:
             first = 1 if kernel else stride
             linear = {"scope": "depthwise_start", "activation_fn": None}
-            net = depthwise(net, start_kernel, first, rate, padding, **linear)
+            net = depthwise(net, start_kernel, first, rate, padding, None, **linear)
         if width > channels:
             widen = Conv("expand", width, 1, options=tuple(options.items()))
             if fused:
@@ -146,7 +146,7 @@ def inverted_residual(
             net = kept(net, "expansion_output")
         if kernel and not fused:
             net = depthwise(
-                net, kernel, stride, rate, padding, scope="depthwise", **options
+                net, kernel, stride, rate, padding, None, scope="depthwise", **options
             )
             net = kept(net, "depthwise_output")
         if squeeze_ratio is not None:

@@ -25,7 +25,7 @@ from slimnets.layers import building, initializers
 from slimnets.scopes import add_arg_scope
 from slimnets.units.shortcuts import add, padded
 from slimnets.units.shortcuts import shortcut as shortcut_of
-from slimnets.units.traits import Traits, describes
+from slimnets.units.traits import Path, Traits, describes
 
 
 def _bottleneck_traits(
@@ -34,9 +34,9 @@ def _bottleneck_traits(
 ) -> Traits:  # fmt: skip
     next_rate = next_rate or rate
     if stride_first:
-        path = (1, stride, 1), (3, 1, next_rate)
+        path: Path = ((1, stride, 1), (3, 1, next_rate))
     elif antialias and next_rate * stride > rate:
-        path = (3, 1, rate), (3, stride, rate)
+        path = ((3, 1, rate), (3, stride, rate))
     else:
         path = ((3, stride, rate),)
     whole = squeeze_ratio is not None
@@ -142,7 +142,7 @@ def bottleneck_v1(
         )
         if antialias and next_rate * stride > rate:
             residual = layers.blur_pool2d(residual, stride, rate, scope="blur")
-        if squeeze_input:
+        if squeeze_input and squeeze_ratio is not None:
             squeezed = round(building.channels_of(inputs) * squeeze_ratio)
             residual = layers.squeeze_excite(residual, squeezed_depth=squeezed)
         residual = layers.conv2d(

@@ -65,11 +65,16 @@ class Conv:
         options = dict(self.options)
         rate = rate if _largest(self.kernel) > 1 else 1
         padding = self.padding
-        if padding == "EVEN" and self.multiplier is None:
-            return conv2d_same(
-                net, self.depth, self.kernel, stride, rate, self.name, **options
-            )
-        if padding == "EVEN" and stride > 1:
+        if padding == "EVEN" and (self.multiplier is None or stride > 1):
+            if not isinstance(self.kernel, int):
+                raise ValueError(
+                    f"{self.name}: padding='EVEN' is for square kernels, given as one "
+                    f"number; got kernel={self.kernel}."
+                )
+            if self.multiplier is None and self.depth is not None:
+                return conv2d_same(
+                    net, self.depth, self.kernel, stride, rate, self.name, **options
+                )
             sides = even_sides(self.kernel, rate)
             net, padding = tf.pad(net, [[0, 0], sides, sides, [0, 0]]), "VALID"
         if padding is not None:
@@ -266,7 +271,7 @@ def layer_unit(
     return end_points.collect(outputs_collections, name, outputs, further)
 
 
-layer_unit.is_layer = True
+vars(layer_unit)["is_layer"] = True
 
 
 def layers_block(parts: tuple[Any, ...]) -> Block:

@@ -58,7 +58,7 @@ def describes(traits: Callable[..., Traits]) -> Callable[[Callable], Callable]:
     """
 
     def mark(unit_fn: Callable) -> Callable:
-        unit_fn.traits = traits
+        vars(unit_fn)["traits"] = traits
         return unit_fn
 
     return mark
@@ -89,7 +89,8 @@ def _traced(unit_fn: Callable, channels: int, items: tuple) -> Traits:
         outputs = unit_fn(images, **kwargs)
         view = _views(graph)[outputs.name]
     whole = WHOLE in view.fields
-    kernel = 1 if whole else tuple(map(int, view.fields))
+    height, width = view.fields
+    kernel = 1 if whole else (int(height), int(width))
     stride = int(view.strides[0])
     size = outputs.shape.as_list()[1]
     return Traits(

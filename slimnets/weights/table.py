@@ -11,8 +11,9 @@ import csv
 import dataclasses
 import fnmatch
 import functools
+import json
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from slimnets.listing import did_you_mean, listed
@@ -24,7 +25,7 @@ BEST = "best"
 _SHOWN = 8
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class PublicWeights:
     """One file of public weights.
 
@@ -45,6 +46,7 @@ class PublicWeights:
         crop_fraction: the share of an image's sides that it was measured with.
         top1, top5: accuracy on ImageNet's validation images in percent, as published.
         licence: as the source says.
+        network_options: arguments of the network that these weights need.
     """
 
     source: str
@@ -61,6 +63,9 @@ class PublicWeights:
     top1: float | None
     top5: float | None
     licence: str
+    network_options: Mapping[str, Any] = dataclasses.field(
+        default_factory=dict, hash=False
+    )
 
     @property
     def name(self) -> str:
@@ -80,6 +85,7 @@ class PublicWeights:
             "image_size": self.image_size,
             "input_channels": 3,
             "preprocessing_name": self.preprocessing,
+            "network_options": dict(self.network_options),
             **({"eval_crop_fraction": crop} if crop else {}),
             **({"inside_archive": inside} if inside else {}),
         }
@@ -87,6 +93,9 @@ class PublicWeights:
     def __str__(self) -> str:
         top1 = "" if self.top1 is None else f", top-1 {self.top1:.1f} %"
         return f"{self.name}: {self.classes} classes{top1}"
+
+    def __repr__(self) -> str:
+        return f"<PublicWeights {self}>"
 
 
 COLUMNS = tuple(field.name for field in dataclasses.fields(PublicWeights))
@@ -106,6 +115,7 @@ def _row(cells: dict[str, str]) -> PublicWeights:
     values: dict[str, Any] = dict(cells)
     for name, kind in _NUMBERS.items():
         values[name] = kind(cells[name]) if cells[name] else None
+    values["network_options"] = json.loads(cells["network_options"] or "{}")
     return PublicWeights(**values)
 
 

@@ -10,7 +10,9 @@ import slimnets
 from slimnets.checkpoints import save_weights
 from slimnets.checkpoints.base import AVERAGE
 from slimnets.cli.main import BAD_USAGE, OK, main
+from slimnets.data.preprocessing import get_preprocessing
 from slimnets.export import export_checkpoint, load
+from slimnets.trained import open_trained
 from tests.export.networks import randomize
 from tests.export.test_formats import onnx_needed
 
@@ -83,6 +85,38 @@ def test_the_command_writes_a_model_its_labels_and_accuracies(
     picture = tf.io.encode_png(np.zeros([8, 8, 1], np.uint8))
     encoded = tf.saved_model.load(str(output)).signatures["encoded"]
     assert encoded(tf.stack([picture]))["probabilities"].shape == [1, 10]
+
+
+@pytest.mark.parametrize(
+    "known, preprocessing, seen",
+    [
+        ({"eval_crop_fraction": 0.5}, None, 0.5),
+        ({"config": {"eval_crop_fraction": 0.5}}, None, 0.5),
+        ({"eval_crop_fraction": 0.5}, "caffe", None),
+    ],
+    ids=["weights", "run", "another preprocessing"],
+)
+def test_encoded_images_are_seen_as_by_evaluation_and_prediction(
+    known, preprocessing, seen, tmp_path, rng
+):
+    model = slimnets.Model("lenet", num_classes=3, seed=0)
+    model.build([None, 28, 28, 3])
+    known = {**known, "preprocessing_name": "tf", "image_size": 28, "input_channels": 3}
+    path = model.save(str(tmp_path / "net"), metadata=known)
+    trained = open_trained(path, preprocessing=preprocessing)
+    export_checkpoint(
+        path, tmp_path / "out", format="saved_model", preprocessing=preprocessing
+    )
+    assert open_trained(tmp_path / "out").crop_fraction == trained.crop_fraction == seen
+    picture = rng.integers(0, 256, [60, 40, 3], np.uint8)
+    encoded = tf.saved_model.load(str(tmp_path / "out")).signatures["encoded"]
+    logits = encoded(tf.stack([tf.io.encode_png(picture)]))["logits"]
+    own = model(trained.prepare(picture))
+    np.testing.assert_allclose(logits, own, atol=1e-5)
+    whole = get_preprocessing(trained.preprocessing).prepare(
+        picture[np.newaxis], 28, (0, 255)
+    )
+    assert (np.abs(model(whole) - own).max() > 1e-4) == (seen is not None)
 
 
 @onnx_needed

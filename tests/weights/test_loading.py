@@ -1,5 +1,6 @@
 """Real loads by name, from loopback, of files that the frameworks here make."""
 
+import copy
 import io
 import os
 import tarfile
@@ -87,8 +88,11 @@ def test_kerass(server, tmp_path):
     assert trained.label_names[int(np.argmax(shares[0]))] == NAMES[TABBY]
     own = slimnets.Model(NETWORK, weights="keras")
     own.save(str(tmp_path / "own"))
-    # What was saved of it is prepared as its weights were.
-    assert slimnets.open_trained(tmp_path / "own").preprocessing == "tf"
+    # What was saved of it, and a copy, are prepared as its weights were.
+    copied = copy.deepcopy(own)
+    assert copied.preprocessing == "tf" and copied.input_metadata == own.input_metadata
+    saved = slimnets.open_trained(tmp_path / "own")
+    assert (saved.preprocessing, saved.image_size) == ("tf", 224)
 
 
 def test_other_classes_have_new_logits(slim_server, tf_slim_archive, caplog):

@@ -1,5 +1,6 @@
 """The table of public weights: its form, its names, and what it says of networks."""
 
+import inspect
 import re
 
 import pytest
@@ -42,6 +43,8 @@ def test_every_row_is_of_a_form():
 def test_every_network_takes_the_names_of_its_source():
     for row in ROWS:
         function = slimnets.network_info(row.network).network
+        takes = inspect.signature(function).parameters
+        assert row.network_options.keys() <= takes.keys(), row
         kind = KINDS[row.source]
         assert kind is None or networks.sources_of(function, kind), row
         if kind is None:

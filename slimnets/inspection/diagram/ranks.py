@@ -51,7 +51,8 @@ def ranked(texts: Sequence[Text]) -> Ranks:
         feeding = [nodes[name] for name in text.inputs if name in nodes]
         rank = max((source.rank + 1 for source in feeding), default=0)
         nodes[text.name], sources[text.name] = Node(rank, text), feeding
-    ranks = [[] for _ in range(1 + max(node.rank for node in nodes.values()))]
+    last = max(node.rank for node in nodes.values())
+    ranks: list[list[Node]] = [[] for _ in range(last + 1)]
     for node in nodes.values():
         ranks[node.rank].append(node)
     lanes: dict[tuple[Node, int], Node] = {}
