@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import glob
+import hashlib
 import os
 import pathlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -113,6 +114,12 @@ def find_images(
             f"There are no images in {path}{others}; an image is {', '.join(NAMES)}."
         )
     return images
+
+
+def digest_of_names(images: Iterable[ImageFile]) -> str:
+    """SHA-256 of what images are called, in their order."""
+    names = "\n".join(image.name for image in images)
+    return hashlib.sha256(os.fsencode(names)).hexdigest()
 
 
 def find_files(root: str) -> tuple[list[str], list[str]]:

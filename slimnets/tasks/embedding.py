@@ -10,7 +10,6 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import functools
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from slimnets.data.image_files import BadImage, ImageFile, find_images
+from slimnets.data.image_files import BadImage, ImageFile, digest_of_names, find_images
 from slimnets.files import drafted, remove_drafts
 from slimnets.progress import Count, show_progress
 from slimnets.sharding import ONE, check_same, cut, finished
@@ -123,23 +122,14 @@ def _path(config: EmbeddingConfig, number: int) -> str:
 class _Network:
     """A network with its weights, from images of any size to one end point."""
 
-    def __init__(self, config: EmbeddingConfig):
-        self.trained = open_configured(config)
+    def __init__(self, config: EmbeddingConfig, digest: str | None = None):
+        self.trained = open_configured(config, digest)
         self.model, self.channels = self.trained.network, self.trained.channels
         self.end_point = config.end_point
         self.exif_orientation = is_upright(self.trained, config)
         # A wrong end point is known before anything is written.
         size = self.trained.image_size
         self(np.zeros((config.batch_size, size, size, self.channels), np.float32))
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all weights, whatever file they come from."""
-        digest = hashlib.sha256()
-        for name, variable in sorted(self.model.variables_by_name.items()):
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(variable.numpy()))
-        return digest.hexdigest()
 
     def load(self, image: ImageFile) -> np.ndarray:
         """Decodes and resizes: float32 `[size, size, channels]`."""
@@ -155,18 +145,8 @@ class _Network:
 
 
 def _opened(config: EmbeddingConfig, digest: str) -> _Work:
-    """What a worker elsewhere works with.
-
-    Raises:
-        ValueError: if its weights are others.
-    """
-    network = _Network(config)
-    if network.digest != digest:
-        raise ValueError(
-            f"{network.trained.path} has other weights here than where the command was "
-            "given."
-        )
-    return _Work(config, network)
+    """What a worker elsewhere works with."""
+    return _Work(config, _Network(config, digest))
 
 
 class _Work:
@@ -311,12 +291,11 @@ def _check_manifest(
     Returns:
         The digest of the weights.
     """
-    names = "\n".join(image.name for image in images)
     mine = {
         "images": len(images),
-        "names_sha256": hashlib.sha256(os.fsencode(names)).hexdigest(),
+        "names_sha256": digest_of_names(images),
         "checkpoint": os.path.basename(network.trained.path),
-        "weights_sha256": network.digest,
+        "weights_sha256": network.trained.digest,
         "model_name": network.model.network_name,
         "end_point": config.end_point,
         "image_size": network.trained.image_size,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib
 import os
+import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -86,6 +88,22 @@ class Trained:
         return self.model
 
     @property
+    def digest(self) -> str:
+        """SHA-256 of all weights, whatever file they come from; of an export, of its
+        files."""
+        digest = hashlib.sha256()
+        if isinstance(self.model, Model):
+            for name, variable in sorted(self.model.variables_by_name.items()):
+                digest.update(name.encode())
+                digest.update(np.ascontiguousarray(variable.numpy()))
+            return digest.hexdigest()
+        path = pathlib.Path(self.path)
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(file.read_bytes())
+        return digest.hexdigest()
+
+    @property
     def num_classes(self) -> int | None:
         """The number of logits; None of features."""
         return self.model.num_classes
@@ -101,6 +119,13 @@ class Trained:
             raise ValueError(
                 f"{self.path} is of a run of {self.task}, not of "
                 f"{' or '.join(allowed)}."
+            )
+
+    def check_digest(self, digest: str | None) -> None:
+        """Raises ValueError if the digest is another one, which None is not."""
+        if digest not in (None, self.digest):
+            raise ValueError(
+                f"{self.path} has other weights here than where the command was given."
             )
 
     @property
