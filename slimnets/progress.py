@@ -110,15 +110,15 @@ class Count:
     """
 
     def __init__(self, progress: Progress | _Silent, done: int = 0):
-        self._progress, self._first, self._done = progress, done, done
+        self._progress, self._first, self.done = progress, done, done
         self._began = time.monotonic()
         progress.update(done)
 
     def add(self, number: int) -> None:
         """Counts images that were worked on now."""
-        self._done += number
-        rate = (self._done - self._first) / (time.monotonic() - self._began)
-        self._progress.update(self._done, {"images_per_second": rate})
+        self.done += number
+        rate = (self.done - self._first) / (time.monotonic() - self._began)
+        self._progress.update(self.done, {"images_per_second": rate})
 
 
 class _Silent:

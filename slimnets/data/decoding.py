@@ -140,7 +140,11 @@ def decoded_evaluation(
     decode: Decoding,
     bad_records: BadRecords,
 ) -> tf.data.Dataset:
-    """Batches of images as evaluation sees them, and labels; the last may be short."""
+    """Batches of images as evaluation sees them, and labels.
+
+    The last may be short, and those with examples that cannot be used: which are in a
+    batch does not depend on what comes before it.
+    """
 
     def prepare(index, data):
         image, label, _ = _checked(source, index, data)
@@ -172,8 +176,16 @@ def decoded_evaluation(
     made = examples.map(
         or_counted, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
-    good = made.filter(lambda image, label, usable: usable)
-    return good.map(lambda image, label, usable: (image, label)).batch(batch_size)
+
+    def good(images, labels, usable):
+        return tf.cond(
+            tf.reduce_all(usable),
+            lambda: (images, labels),
+            lambda: (tf.boolean_mask(images, usable), tf.boolean_mask(labels, usable)),
+        )
+
+    batches = made.batch(batch_size).map(good)
+    return batches.filter(lambda images, labels: tf.size(images) > 0)
 
 
 def _read(source: Encoded, examples: tf.data.Dataset) -> tf.data.Dataset:

@@ -139,8 +139,10 @@ def evaluation_batches(
     input_context: tf.distribute.InputContext | None = None,
     bad_records: BadRecords | None = None,
     corruption: Corruption | None = None,
+    indices: range | None = None,
 ) -> tf.data.Dataset:
-    """Every image of the split once, in its stored order; the last batch may be short.
+    """Every image of the split once, in its stored order; the last batch may be short,
+    and any that has had examples that cannot be used.
 
     Args:
         data: what to read; a config says the following too, where they are None.
@@ -155,6 +157,7 @@ def evaluation_batches(
         bad_records: counts examples that cannot be used, which are left out; by default
             none may be.
         corruption: what happens to images; None for nothing.
+        indices: of the images; None for all.
 
     Returns:
         Pairs of images float32 `[batch, image_size, image_size, channels]` and labels
@@ -169,14 +172,13 @@ def evaluation_batches(
     if crop_fraction is None and isinstance(data, InputConfig):
         crop_fraction = data.eval_crop_fraction
     recipe = reading.recipe.with_crop_fraction(crop_fraction).corrupted(corruption)
-    first, workers = 0, 1
-    if input_context:
-        first = input_context.input_pipeline_id
-        workers = input_context.num_input_pipelines
-    indices = tf.data.Dataset.range(first, reading.source.number, workers)
+    read = range(reading.source.number) if indices is None else indices
+    if context := input_context:
+        read = read[context.input_pipeline_id :: context.num_input_pipelines]
+    chosen = tf.data.Dataset.range(read.start, read.stop, read.step)
     if not isinstance(reading.source, Arrays):
         batches = decoded_evaluation(
-            reading.source, recipe, indices, batch_size, reading.image_size,
+            reading.source, recipe, chosen, batch_size, reading.image_size,
             reading.decoding, reading.bad_records,
         )  # fmt: skip
         return unsharded(batches.prefetch(tf.data.AUTOTUNE))
@@ -187,7 +189,7 @@ def evaluation_batches(
         prepared = recipe.prepare(batch, reading.image_size, value_range)
         return prepared, tf.gather(labels, chosen)
 
-    return unsharded(indices.batch(batch_size).map(prepare).prefetch(1))
+    return unsharded(chosen.batch(batch_size).map(prepare).prefetch(1))
 
 
 @dataclasses.dataclass(frozen=True)

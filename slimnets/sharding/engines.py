@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,7 +16,7 @@ def finished(
     open_work: Callable[[], Work],
     options: EngineOptions,
     say: Callable[[str], None] = lambda line: None,
-    threads: int | None = 1,
+    at_a_time: int | None = 1,
 ) -> Iterator[tuple[int, Any]]:
     """Yields the numbers of shards with what was made of them, as they are finished.
 
@@ -29,8 +27,8 @@ def finished(
             a module or a `functools.partial` of one.
         options: who works.
         say: is told what becomes of workers.
-        threads: how many shards a process takes on at a time; None for one for each of
-            its processors.
+        at_a_time: how many shards a worker of a cluster takes on, in threads; None for
+            one for each of its processors.
 
     Raises:
         ShardsFailed: at the end, if some could not be finished.
@@ -38,17 +36,8 @@ def finished(
         ConnectionError: if there is no such cluster.
     """
     if options.engine == RAY:
-        yield from finished_by_ray(shards, numbers, open_work, options, say, threads)
+        yield from finished_by_ray(shards, numbers, open_work, options, say, at_a_time)
         return
     work = open_work()
-    if threads == 1:
-        for number in numbers:
-            yield number, work(shards[number].items)
-        return
-    with concurrent.futures.ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        asked = {pool.submit(work, shards[n].items): n for n in numbers}
-        try:
-            for done in concurrent.futures.as_completed(asked):
-                yield asked[done], done.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    for number in numbers:
+        yield number, work(shards[number].items)

@@ -11,13 +11,14 @@ import base64
 import io
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from slimnets.files import try_lock
-from slimnets.progress import show_progress
+from slimnets.progress import Count, show_progress
 from slimnets.sharding.engines import finished
 from slimnets.sharding.options import ManifestOptions
 from slimnets.sharding.shards import Shard, Work
@@ -40,10 +41,17 @@ class Manifest:
     def __init__(self, path: str, work: Mapping[str, Any]):
         self.path = path
         self._file = open(path, "a+b")  # noqa: SIM115  It stays open, and locked.
-        if not try_lock(self._file):
-            self._file.close()
-            raise OSError(f"Another process goes on with {path}.")
         self._places: dict[int, int] = {}
+        try:
+            if not try_lock(self._file):
+                raise OSError(f"Another process goes on with {path}.")
+            self._read(work)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _read(self, work: Mapping[str, Any]) -> None:
+        """Finds the whole lines, and takes off what else there is."""
         self._file.seek(0)
         end = 0
         for line in self._file:
@@ -51,7 +59,7 @@ class Manifest:
                 break
             read = _decode(line)
             if not end:
-                check_same(path, read, work, "other work", "manifest")
+                check_same(self.path, read, work, "other work", "manifest")
             else:
                 self._places.setdefault(read["shard"], end)
             end += len(line)
@@ -94,6 +102,9 @@ def in_order(
     work: Mapping[str, Any],
     path: str,
     max_bad_records: int | None = None,
+    *,
+    at_a_time: int | None = 1,
+    is_there: Callable[[Shard], bool] = lambda shard: True,
     show: bool = True,
 ) -> Iterator[Any]:
     """Yields the results of all shards in their order, once all are finished.
@@ -113,54 +124,42 @@ def in_order(
         ValueError: for more than that; and as of `Manifest` and `finished`.
     """
     manifest = Manifest(options.manifest or path, {"shards": len(shards), **work})
+    bad: list[str] = []
+
+    def take(number: int, result: Any) -> None:
+        bad.extend(result["bad"])
+        if max_bad_records is not None and len(bad) > max_bad_records:
+            raise ValueError(
+                f"{len(bad)} bad images, of which max_bad_records={max_bad_records} "
+                f"allows no more: {bad[-1]}"
+            )
+        count.add(shards[number].size)
+
+    numbers = range(len(shards))
+    done = [n for n in numbers if n in manifest and is_there(shards[n])]
+    todo = sorted({*numbers} - {*done})
+    total = sum(shard.size for shard in shards)
     try:
-        _finish(manifest, title, shards, open_work, options, max_bad_records, show)
-        for number in range(len(shards)):
+        with show_progress(title, 0, total, unit="image", show=show) as progress:
+            if done:
+                progress.say(
+                    f"{title}: goes on: {len(done)} of {len(shards)} shards are "
+                    f"finished in {manifest.path}"
+                )
+            count = Count(progress)
+            for number in done:
+                take(number, manifest[number])
+            count = Count(progress, count.done)
+            for number, result in finished(
+                shards, todo, open_work, options, progress.say, at_a_time
+            ):
+                manifest.add(number, result)
+                take(number, result)
+        for number in numbers:
             yield manifest[number]
         os.remove(manifest.path)
     finally:
         manifest.close()
-
-
-def _finish(
-    manifest: Manifest,
-    title: str,
-    shards: Sequence[Shard],
-    open_work: Callable[[], Work],
-    options: ManifestOptions,
-    limit: int | None,
-    show: bool,
-) -> None:
-    """Has all work done that the manifest lacks."""
-    bad: list[str] = []
-    images = 0
-
-    def take(number: int, result: Any) -> None:
-        nonlocal images
-        images += shards[number].size
-        bad.extend(result["bad"])
-        if limit is not None and len(bad) > limit:
-            raise ValueError(
-                f"{len(bad)} bad images, of which max_bad_records={limit} allows no "
-                f"more: {bad[-1]}"
-            )
-
-    todo = [number for number in range(len(shards)) if number not in manifest]
-    total = sum(shard.size for shard in shards)
-    with show_progress(title, 0, total, unit="image", show=show) as progress:
-        for number in range(len(shards)):
-            if number in manifest:
-                take(number, manifest[number])
-        if len(manifest):
-            progress.say(
-                f"{title}: goes on: {len(manifest)} of {len(shards)} shards are "
-                f"finished in {manifest.path}"
-            )
-            progress.update(images)
-        for number, result in finished(shards, todo, open_work, options, progress.say):
-            manifest.add(number, result)
-            take(number, result)
-            progress.update(images)
 
 
 def check_same(
@@ -199,7 +198,7 @@ def _encode(value: Any) -> Any:
         raise TypeError(f"{type(value).__name__} is no result of a shard.")
     buffer = io.BytesIO()
     np.save(buffer, value, allow_pickle=False)
-    return {_ARRAY: base64.b64encode(buffer.getvalue()).decode()}
+    return {_ARRAY: base64.b64encode(zlib.compress(buffer.getvalue(), 1)).decode()}
 
 
 def _decode(line: bytes) -> Any:
@@ -209,4 +208,5 @@ def _decode(line: bytes) -> Any:
 def _array(value: dict[str, Any]) -> Any:
     if value.keys() != {_ARRAY}:
         return value
-    return np.load(io.BytesIO(base64.b64decode(value[_ARRAY])), allow_pickle=False)
+    stored = zlib.decompress(base64.b64decode(value[_ARRAY]))
+    return np.load(io.BytesIO(stored), allow_pickle=False)

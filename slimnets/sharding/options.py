@@ -36,4 +36,6 @@ class ManifestOptions(EngineOptions):
         "finished, with which the same command goes on if it was stopped; it is "
         "removed at the end. By default it lies beside the output, else in this "
         "directory.", needs="engine")
+    shard_size: int = setting(1024, DISTRIBUTION, "About so many images are a worker's "
+        "at a time; it has whole batches.", least=1, needs="engine")
     # fmt: on

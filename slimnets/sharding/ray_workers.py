@@ -31,6 +31,12 @@ MOST_TRIES = 3
 # Nothing large goes through Ray's store: names of images there, results back.
 _STORE = 200 * 2**20
 _SECONDS_BETWEEN_LOOKS = 2.0
+# Ray would end workers where other programs fill the memory, and tell its makers of
+# its use.
+_ENVIRONMENT = {
+    "RAY_memory_monitor_refresh_ms": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
 
 
 class _Worker:
@@ -57,7 +63,7 @@ def finished_by_ray(
     open_work: Callable[[], Work],
     options: EngineOptions,
     say: Callable[[str], None],
-    threads: int | None,
+    at_a_time: int | None,
 ) -> Iterator[tuple[int, Any]]:
     """As `engines.finished`."""
     if not numbers:
@@ -65,7 +71,7 @@ def finished_by_ray(
     ray = extras.require("engine='ray' needs", "ray", "ray")
     with _joined(ray, options.engine_address):
         begin = (open_work, os.getcwd(), list(options.imports))
-        yield from _Pool(ray, shards, numbers, begin, say, threads).results()
+        yield from _Pool(ray, shards, numbers, begin, say, at_a_time).results()
 
 
 @contextlib.contextmanager
@@ -75,9 +81,8 @@ def _joined(ray: Any, address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    # It would end workers on machines that other programs fill.
-    os.environ.setdefault("RAY_memory_monitor_refresh_ms", "0")
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     of_one = {
         "num_cpus": os.cpu_count(),
         "object_store_memory": _STORE,
@@ -132,9 +137,9 @@ class _Asked:
 class _Pool:
     """Hands shards to workers, one by one, and takes what they make of them."""
 
-    def __init__(self, ray, shards, numbers, begin, say, threads):
+    def __init__(self, ray, shards, numbers, begin, say, at_a_time):
         self._ray, self._shards, self._say = ray, shards, say
-        self._begin, self._threads = begin, threads
+        self._begin, self._at_a_time = begin, at_a_time
         self._queue = collections.deque(numbers)
         self._asked: dict[Any, _Asked] = {}
         self._places: dict[tuple[str, int], _Place] = {}
@@ -163,7 +168,7 @@ class _Pool:
                 free = 1
                 if asked.number is None:
                     free = max(int(asked.place.cpus), 1)
-                    free = min(self._threads or free, free)
+                    free = min(self._at_a_time or free, free)
                 for _ in range(free):
                     self._ask(asked.place)
         self._check_failed()

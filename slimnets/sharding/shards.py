@@ -30,8 +30,18 @@ class ShardsFailed(RuntimeError):
     """Some shards could not be finished, again and again; all others are."""
 
 
-def cut(items: Sequence[Any], size: int, what: str = "images") -> list[Shard]:
-    """Cuts items into shards of a size, of which the last may be smaller."""
+def cut(
+    items: Sequence[Any], size: int, *, batch_size: int = 1, what: str = "images"
+) -> list[Shard]:
+    """Cuts items into shards, of which the last may be smaller.
+
+    Args:
+        items: all of them.
+        size: of a shard; at most, but for a batch that is larger.
+        batch_size: of which each has whole ones.
+        what: the items are.
+    """
+    size = batch_size * max(1, size // batch_size)
     return [
         Shard(
             f"{what} {start} to {min(start + size, len(items)) - 1}",

@@ -66,20 +66,9 @@ class Classifier:
         return decode_predictions(scores, self._top, self._labels)
 
 
-def open_configured(
-    config: PredictionConfig | EmbeddingConfig, digest: str | None = None
-) -> Trained:
-    """Opens the network that a config names; see `open_trained`.
-
-    Args:
-        config: names it.
-        digest: what `Trained.digest` is where the command was given, if this is another
-            process.
-
-    Raises:
-        ValueError: if it is not.
-    """
-    trained = open_trained(
+def open_configured(config: PredictionConfig | EmbeddingConfig) -> Trained:
+    """Opens the network that a config names; see `open_trained`."""
+    return open_trained(
         getattr(config, "exported_path", None) or config.checkpoint_path,
         averages=config.averages,
         model_name=config.model_name,
@@ -88,8 +77,6 @@ def open_configured(
         rename=rename_pairs(config.rename or ()),
         exclude=config.exclude or (),
     )
-    trained.check_digest(digest)
-    return trained
 
 
 def is_upright(trained: Trained, config: PredictionConfig | EmbeddingConfig) -> bool:

@@ -23,6 +23,7 @@ from slimnets.progress import Count, show_progress
 from slimnets.sharding import ONE, check_same, cut, finished
 from slimnets.tasks.classifiers import is_upright, open_configured
 from slimnets.tasks.config import EmbeddingConfig
+from slimnets.trained import Trained
 
 MANIFEST = "features.json"
 
@@ -72,10 +73,10 @@ def write_embeddings(
     """
     others: list[str] = []
     images = find_images(config.input, others)
-    network = _Network(config)
+    network = _Network(config, open_configured(config))
     tell(network.trained.source)
     os.makedirs(config.output, exist_ok=True)
-    digest = _check_manifest(config, network, images)
+    _check_manifest(config, network, images)
     shards = [
         dataclasses.replace(shard, items=(number, shard.items))
         for number, shard in enumerate(cut(images, config.shard_size))
@@ -89,7 +90,7 @@ def write_embeddings(
     }
     with show_progress("features", 0, len(images), unit="image", show=show) as progress:
         count = Count(progress, sum(shards[number].size for number in bad))
-        open_work = functools.partial(_opened, config, digest)
+        open_work = functools.partial(_opened, config, network.trained.opening)
         if config.engine == ONE:  # Which need not open the network again.
             open_work = functools.partial(_Work, config, network, count.add)
         for number, problems in finished(
@@ -122,8 +123,8 @@ def _path(config: EmbeddingConfig, number: int) -> str:
 class _Network:
     """A network with its weights, from images of any size to one end point."""
 
-    def __init__(self, config: EmbeddingConfig, digest: str | None = None):
-        self.trained = open_configured(config, digest)
+    def __init__(self, config: EmbeddingConfig, trained: Trained):
+        self.trained = trained
         self.model, self.channels = self.trained.network, self.trained.channels
         self.end_point = config.end_point
         self.exif_orientation = is_upright(self.trained, config)
@@ -144,9 +145,9 @@ class _Network:
         return values
 
 
-def _opened(config: EmbeddingConfig, digest: str) -> _Work:
+def _opened(config: EmbeddingConfig, opening: Callable[[], Trained]) -> _Work:
     """What a worker elsewhere works with."""
-    return _Work(config, _Network(config, digest))
+    return _Work(config, _Network(config, opening()))
 
 
 class _Work:
@@ -285,12 +286,8 @@ def _example(name: str, index: int, value: np.ndarray) -> bytes:
 
 def _check_manifest(
     config: EmbeddingConfig, network: _Network, images: Sequence[ImageFile]
-) -> str:
-    """Writes what the shards are of, or raises ValueError if they are of other work.
-
-    Returns:
-        The digest of the weights.
-    """
+) -> None:
+    """Writes what the shards are of, or raises ValueError if they are of other work."""
     mine = {
         "images": len(images),
         "names_sha256": digest_of_names(images),
@@ -309,8 +306,7 @@ def _check_manifest(
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
             check_same(config.output, json.load(file), mine, "other features")
-    else:
-        with drafted(path) as draft, open(draft, "w", encoding="utf-8") as file:
-            json.dump(mine, file, indent=2, sort_keys=True)
-            file.write("\n")
-    return mine["weights_sha256"]
+        return
+    with drafted(path) as draft, open(draft, "w", encoding="utf-8") as file:
+        json.dump(mine, file, indent=2, sort_keys=True)
+        file.write("\n")

@@ -24,8 +24,6 @@ from slimnets.tasks.config import PredictionConfig
 from slimnets.trained import CLASSIFICATION, Trained
 
 STDIN = "-"
-# About so many images are a worker's at a time.
-_SHARD = 1024
 
 
 def write_predictions(
@@ -154,7 +152,7 @@ def _write_of_shards(
 ) -> tuple[int, list[str]]:
     """Writes what workers make of shards, which are whole batches."""
     batch_size = Classifier(trained, config).batch_size
-    shards = cut(images, batch_size * max(1, _SHARD // batch_size))
+    shards = cut(images, config.shard_size, batch_size=batch_size)
     settings = dataclasses.asdict(config)
     for name in ("output", "max_bad_records", "engine_address", "manifest", "imports"):
         del settings[name]
@@ -168,7 +166,7 @@ def _write_of_shards(
     for result in in_order(
         "predict",
         shards,
-        functools.partial(_Work, config, trained.digest),
+        functools.partial(_Work, config, trained.opening),
         config,
         work,
         f"{config.output}.manifest",
@@ -186,8 +184,8 @@ def _write_of_shards(
 class _Work:
     """Predicts shards."""
 
-    def __init__(self, config: PredictionConfig, digest: str):
-        self._classifier = Classifier(open_configured(config, digest), config)
+    def __init__(self, config: PredictionConfig, opening: Callable[[], Trained]):
+        self._classifier = Classifier(opening(), config)
         # How many may be bad is for who has all shards to say.
         self._config = dataclasses.replace(config, max_bad_records=sys.maxsize)
 

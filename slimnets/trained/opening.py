@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import importlib
 import os
@@ -51,6 +52,7 @@ class Trained:
         source: one line: what was opened, of which step, averages or not.
         path: the file of its weights, or the prefix of its files.
         averages: whether any variable has its average.
+        again: opens it again.
     """
 
     model: Callable
@@ -61,6 +63,7 @@ class Trained:
     source: str
     path: str
     averages: bool = False
+    again: Callable[[], Trained] | None = None
 
     @property
     def image_size(self) -> int:
@@ -121,12 +124,11 @@ class Trained:
                 f"{' or '.join(allowed)}."
             )
 
-    def check_digest(self, digest: str | None) -> None:
-        """Raises ValueError if the digest is another one, which None is not."""
-        if digest not in (None, self.digest):
-            raise ValueError(
-                f"{self.path} has other weights here than where the command was given."
-            )
+    @property
+    def opening(self) -> Callable[[], Trained]:
+        """What opens the same in another process, to which it can be sent; it raises
+        ValueError if the weights are others there."""
+        return functools.partial(_reopened, self.again, self.digest)
 
     @property
     def labels_offset(self) -> int:
@@ -194,6 +196,18 @@ def open_trained(
             installed.
     """
     path = os.fspath(path)
+    rename, exclude = list(rename), list(exclude)
+    again = functools.partial(
+        open_trained,
+        path,
+        averages=averages,
+        model_name=model_name,
+        image_size=image_size,
+        preprocessing=preprocessing,
+        precision=precision,
+        rename=rename,
+        exclude=exclude,
+    )
     if _is_export(path):
         _check_without_effect(
             path,
@@ -203,10 +217,10 @@ def open_trained(
             rename=rename,
             exclude=exclude,
         )
-        return importlib.import_module(_EXPORT_ROOM).open_exported(path, preprocessing)
+        room = importlib.import_module(_EXPORT_ROOM)
+        return dataclasses.replace(room.open_exported(path, preprocessing), again=again)
     weights = open_weights(path, averages)
     known = weights.metadata
-    rename, exclude = list(rename), list(exclude)
     name = model_name or known.get("model_name") or recognized(weights)
     if not name:
         raise ValueError(
@@ -258,7 +272,17 @@ def open_trained(
         source=f"{_title(name, task)} of {weights.source}{_left_out(report)}",
         path=weights.prefix,
         averages=bool(weights.averaged),
+        again=again,
     )
+
+
+def _reopened(again: Callable[[], Trained], digest: str) -> Trained:
+    trained = again()
+    if trained.digest != digest:
+        raise ValueError(
+            f"{trained.path} has other weights here than where the command was given."
+        )
+    return trained
 
 
 def _is_export(path: str) -> bool:
