@@ -7,6 +7,7 @@ laws over 20,000 images are in tests/benchmarks/scale.py.
 import hashlib
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
