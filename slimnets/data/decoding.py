@@ -32,7 +32,7 @@ def decoded_training(
     chosen: tf.data.Dataset,
     batch_size: int,
     decode: Decoding,
-    bad_records: BadRecords,
+    bad_records: BadRecords | None,
     locate: Callable[[int], int],
 ) -> tf.data.Dataset:
     """Batches of augmented images and labels.
@@ -43,7 +43,8 @@ def decoded_training(
         chosen: pairs of indices `[batch_size]` and draws `[batch_size, draws]`.
         batch_size: of these.
         decode: makes pixels of encoded images.
-        bad_records: counts the examples that others stand in for.
+        bad_records: counts the examples that others stand in for; None for a pipeline
+            without Python, which ends at the first of them.
         locate: tells the index of an example by its place in `chosen`.
 
     Raises:
@@ -53,6 +54,16 @@ def decoded_training(
     def prepare(index, data, draws):
         image, label, boxes = _checked(source, index, data)
         return augmentation.encoded(image, boxes, draws, decode), label
+
+    if bad_records is None:
+
+        def read_and_prepare(index, draws):
+            return prepare(index, source.read_in_graph(index), draws)
+
+        made = chosen.unbatch().map(
+            read_and_prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )
+        return made.batch(batch_size, drop_remainder=True)
 
     # Traced once for both of its uses.
     traced = tf.function(prepare)

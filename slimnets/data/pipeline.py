@@ -32,12 +32,13 @@ def training_batches(
     batch_size: int,
     seed: int,
     image_size: int | None = None,
-    first_step: int = 0,
+    first_step: int | tf.Tensor = 0,
     split: str | None = None,
     preprocessing: str | None = None,
     options: AugmentationOptions | None = None,
     input_context: tf.distribute.InputContext | None = None,
     bad_records: BadRecords | None = None,
+    python: bool = True,
 ) -> tf.data.Dataset:
     """Batches without end, each epoch in a new order, every image once per epoch.
 
@@ -54,6 +55,8 @@ def training_batches(
         input_context: which of several workers this is; it gets its share of each
             batch. None for all of it.
         bad_records: counts examples that cannot be used; by default none may be.
+        python: whether Python may read records, and name an example that cannot be
+            used; without it another process can run the pipeline.
 
     Returns:
         Pairs of images float32 `[batch_size, image_size, image_size, channels]` (of
@@ -106,7 +109,7 @@ def training_batches(
     else:
         batches = decoded_training(
             reading.source, augmentation, chosen, share.size, reading.decoding,
-            reading.bad_records, locate,
+            reading.bad_records if python else None, locate,
         )  # fmt: skip
     if augmentation.mixes:
         mixes = steps.map(
@@ -222,9 +225,11 @@ def _reading(data, image_size, split, preprocessing, bad_records, train) -> _Rea
     split = split or (dataset.train_split if train else dataset.test_split)
     name = preprocessing or dataset.default_preprocessing or FALLBACK
     limit = config.max_bad_records if config else 0
+    with tf.init_scope():  # It is kept, for use outside of a graph too.
+        source = dataset.source(split)
     return _Reading(
         dataset,
-        dataset.source(split),
+        source,
         split,
         get_preprocessing(name).for_dataset(dataset),
         image_size,
