@@ -31,6 +31,7 @@ from slimnets.training.cluster import (
     check_cluster,
 )
 from slimnets.training.optimization_config import OptimizationConfig
+from slimnets.training.schedulers import SCHEDULERS
 
 CHECKPOINT_PATH = (
     "The weights: a file, a checkpoint's prefix, or the train_dir of a run, of which "
@@ -131,6 +132,9 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
         "this process is, chief, worker or ps.")
     tpu: str | None = setting(None, DISTRIBUTION, "Address of the TPU; this machine's "
         "by default.")
+    cluster: str | None = setting(None, DISTRIBUTION, "Of multi_worker: who has "
+        "started the processes, whose environment says which they are; in place of "
+        "workers and task_index.", choices=SCHEDULERS)
     data_service: str | None = setting(None, DISTRIBUTION, "grpc://host:port of the "
         "dispatcher of a tf.data service (slimnets data-service), whose workers make "
         "the batches of training.")

@@ -8,7 +8,6 @@ import hashlib
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -18,12 +17,11 @@ import pytest
 import tensorflow as tf
 
 import slimnets
+from tests.sharding.nodes import Cluster, kill_node
 
 pytest.importorskip("ray")
-cluster_utils = pytest.importorskip("ray.cluster_utils")
 
 pytestmark = pytest.mark.slow
-ROOT = pathlib.Path(__file__).parents[2]
 NUMBER, SIZE, SHARD = 239, 16, 8
 
 
@@ -56,37 +54,11 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster():
-    # The workers are of the nodes, which have the environment of this process.
-    environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path[1:]]),
-                   "RAY_memory_monitor_refresh_ms": "0"}  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        options = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
-        cluster = cluster_utils.Cluster(
-            initialize_head=True, head_node_args={**options, "include_dashboard": False}
-        )
-        for _ in range(2):
-            cluster.add_node(**options)
-        cluster.options = options
-        yield cluster
-        cluster.shutdown()
-
-
-def kill_node(cluster):
-    """Ends all processes of a node at once, as a power cut does, and adds another."""
-    node = sorted(cluster.worker_nodes, key=id)[0]
-    raylet = node.all_processes["raylet"][0].process.pid
-    for pid in [raylet, *children_of(raylet)]:
-        os.kill(pid, signal.SIGKILL)
-    cluster.worker_nodes.remove(node)
-    node.kill_all_processes(check_alive=False, allow_graceful=False)
-
-
-def children_of(pid):
-    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True)
-    children = list(map(int, found.stdout.split()))
-    return [*children, *(other for child in children for other in children_of(child))]
+        for name in ("PYTHONPATH", "RAY_memory_monitor_refresh_ms"):
+            patch.setenv(name, os.environ.get(name, "0"))
+        with Cluster() as cluster:
+            yield cluster
 
 
 def start(command, cluster=None, **given):
@@ -97,10 +69,9 @@ def start(command, cluster=None, **given):
 
 
 def begin(command, *options):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     return subprocess.Popen(
         [sys.executable, "-m", "slimnets", command, *options],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
 
@@ -161,7 +132,7 @@ def test_features_survive_a_node_and_a_driver(features, cluster, tmp_path):
     process.communicate()
     there = shards(rays)
     assert there < number
-    cluster.add_node(**cluster.options)
+    cluster.add_node()
     out, _ = finish(start("features", cluster, **features))
     written = int(out.split(" of 240 images, ")[1].split()[0])
     # Workers that were busy when the driver was killed may have finished theirs.
