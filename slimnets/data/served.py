@@ -38,8 +38,12 @@ def served(
         ConnectionError: if nobody listens there.
     """
     check_reachable(service)
-    parts = tf.data.Dataset.range(first_step, tf.int64.max, STEPS)
-    whole = parts.flat_map(lambda step: batches(step).take(STEPS))
+
+    @tf.autograph.experimental.do_not_convert
+    def part(step: tf.Tensor) -> tf.data.Dataset:
+        return batches(step).take(STEPS)
+
+    whole = tf.data.Dataset.range(first_step, tf.int64.max, STEPS).flat_map(part)
     distribute = tf.data.experimental.service.distribute(
         tf.data.experimental.service.ShardingPolicy.DYNAMIC, service
     )

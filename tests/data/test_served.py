@@ -77,7 +77,7 @@ def test_one_worker_gives_the_batches_of_the_run_without_it(
 
 
 def test_two_workers_give_each_steps_batch_once(dispatcher):
-    batches = batches_of(InputConfig(preprocessing_name="digits", train_image_size=8))
+    batches = batches_of(InputConfig(preprocessing_name="plain", train_image_size=6))
     servers = [worker(dispatcher) for _ in range(2)]
     made = served(lambda step: batches(step, python=False), 0, dispatcher.target)
     found, steps = some(made, 4 * STEPS), some(batches(0), 12 * STEPS)
