@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from slimnets.data.image_files import ImageFile, digest_of_names, find_images
 from slimnets.data.labels import Prediction
-from slimnets.files import drafted
+from slimnets.files import drafted, remove_drafts
 from slimnets.sharding import ONE, cut, in_order
 from slimnets.tasks import head_prediction
 from slimnets.tasks.batching import batches_of, good_of
@@ -81,6 +81,8 @@ def write_predictions(
         ) as file,
     ):
         result = write(file)
+    folder, name = os.path.split(config.output)
+    remove_drafts(folder or ".", {name})
     return *result, others
 
 
