@@ -122,6 +122,8 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
     trained = weights_flags.open_trained(
         flag_values, path, model_name=flag_values.model_name, precision=None
     )
+    options = engine_flags.options(flag_values)
+    options.check_task(trained.task, CLASSIFICATION, trained.path)
     if trained.task != CLASSIFICATION:
         if report:
             raise UsageError(
@@ -134,7 +136,6 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
         seconds = time.monotonic() - started
         print(f"{line}, {seconds:.0f} s, {files}{os.path.abspath(where)}")
         return
-    options = engine_flags.options(flag_values)
     evaluate = evaluate_trained
     if options.engine != ONE:
         evaluate = functools.partial(

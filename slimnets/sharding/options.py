@@ -26,6 +26,19 @@ class EngineOptions:
     # Modules that a worker imports first: what they register is there by its name.
     imports: Sequence[str] = ()
 
+    def check_task(self, task: str, only: str, path: str) -> None:
+        """Raises ValueError if an engine is to do what only one process does.
+
+        Args:
+            task: what a network is for.
+            only: what engines are for.
+            path: where the network is.
+        """
+        if self.engine != ONE and task != only:
+            raise ValueError(
+                f"engine={self.engine!r} is for {only} alone, and {path} is of {task}."
+            )
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ManifestOptions(EngineOptions):

@@ -18,6 +18,7 @@ import dataclasses
 import importlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ MOST_TRIES = 3
 # Nothing large goes through Ray's store: names of images there, results back.
 _STORE = 200 * 2**20
 _SECONDS_BETWEEN_LOOKS = 2.0
+_SECONDS_IN_SILENCE = 60.0
 # Ray would end workers where other programs fill the memory, and tell its makers of
 # its use.
 _ENVIRONMENT = {
@@ -113,7 +115,8 @@ class _Place:
         node, host: the machine.
         cpus, gpus: what the worker gets of it.
         worker: which is there; None for one that is to begin.
-        begun: how many have.
+        free: how many more shards it takes on; none before it has begun.
+        begun: how many workers have begun here.
         closed: why none begins here any more.
     """
 
@@ -122,15 +125,17 @@ class _Place:
     cpus: float
     gpus: int
     worker: Any = None
+    free: int = 0
     begun: int = 0
     closed: str = ""
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class _Asked:
     """What a worker was asked for: a shard, or with None whether it has begun."""
 
     place: _Place
+    worker: Any
     number: int | None = None
 
 
@@ -145,11 +150,16 @@ class _Pool:
         self._places: dict[tuple[str, int], _Place] = {}
         self._tries: collections.Counter = collections.Counter()
         self._failed: dict[int, str] = {}
+        # When there was something to wait for beside results, or it was said.
+        self._moved = time.monotonic()
 
     def results(self) -> Iterator[tuple[int, Any]]:
         """Yields numbers of shards and results until all are there, or given up."""
         while self._queue or any(a.number is not None for a in self._asked.values()):
-            self._fill_places()
+            self._hand_out()
+            if not self._asked:  # For machines to come.
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+                continue
             ready, _ = self._ray.wait(
                 list(self._asked), num_returns=1, timeout=_SECONDS_BETWEEN_LOOKS
             )
@@ -158,23 +168,23 @@ class _Pool:
                 try:
                     result = self._ray.get(reference)
                 except self._ray.exceptions.RayTaskError as error:
+                    asked.place.free += 1
                     self._fail(asked.number, asked.place, str(error.cause))
                 except self._ray.exceptions.RayError as error:
                     self._lose(asked, error)
-                    continue
                 else:
-                    if asked.number is not None:
-                        yield asked.number, result
-                free = 1
-                if asked.number is None:
-                    free = max(int(asked.place.cpus), 1)
-                    free = min(self._at_a_time or free, free)
-                for _ in range(free):
-                    self._ask(asked.place)
+                    if asked.number is None:
+                        processors = max(int(asked.place.cpus), 1)
+                        most = self._at_a_time or processors
+                        asked.place.free = min(most, processors)
+                        continue
+                    asked.place.free += 1
+                    yield asked.number, result
         self._check_failed()
 
-    def _fill_places(self) -> None:
-        """Begins workers wherever there is room for one.
+    def _hand_out(self) -> None:
+        """Begins workers wherever there is room for one, and gives those that are free
+        something to do.
 
         Raises:
             RuntimeError: if none can begin anywhere.
@@ -188,9 +198,23 @@ class _Pool:
         for place in there:
             if place.worker is None and not place.closed:
                 self._start(place)
-        if there and all(place.closed for place in there) and not self._asked:
+            while place.free and self._queue:
+                place.free -= 1
+                number = self._queue.popleft()
+                reference = place.worker.do.remote(self._shards[number].items)
+                self._asked[reference] = _Asked(place, place.worker, number)
+        if there and all(place.closed for place in there):
             raise RuntimeError(
                 f"No worker could begin; of the last the reason was: {there[-1].closed}"
+            )
+        now = time.monotonic()
+        if any(asked.number is not None for asked in self._asked.values()):
+            self._moved = now
+        elif now > self._moved + _SECONDS_IN_SILENCE:
+            self._moved = now
+            self._say(
+                f"waits for workers: {len(there)} are to begin, on {len(alive)} "
+                "machines, once their processors are free"
             )
 
     def _start(self, place: _Place) -> None:
@@ -203,20 +227,13 @@ class _Pool:
         }
         place.worker = self._ray.remote(_Worker).options(**options).remote(*self._begin)
         place.begun += 1
-        self._asked[place.worker.begun.remote()] = _Asked(place)
-
-    def _ask(self, place: _Place) -> None:
-        """Hands the next shard to a worker."""
-        if self._queue:
-            number = self._queue.popleft()
-            items = self._shards[number].items
-            self._asked[place.worker.do.remote(items)] = _Asked(place, number)
+        self._asked[place.worker.begun.remote()] = _Asked(place, place.worker)
 
     def _lose(self, asked: _Asked, error: Any) -> None:
         """Takes back what was asked of a worker that is no more."""
         place, reason = asked.place, _last_line(error)
-        if place.worker is not None:
-            place.worker = None
+        if place.worker is asked.worker:  # Else that is known.
+            place.worker, place.free = None, 0
             if getattr(error, "actor_init_failed", False):
                 place.closed = f"{place.host}: {reason}"
             elif place.begun >= MOST_TRIES and asked.number is None:

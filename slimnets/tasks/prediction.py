@@ -65,6 +65,7 @@ def write_predictions(
     images = find_input(config.input, stdin, others)
     trained = open_configured(config)
     tell(trained.source)
+    config.check_task(trained.task, CLASSIFICATION, trained.path)
     if config.engine != ONE:
         write = functools.partial(_write_of_shards, config, trained, list(images))
     elif trained.task == CLASSIFICATION:
