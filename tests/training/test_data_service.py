@@ -4,9 +4,11 @@ import os
 import re
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from slimnets.training import train
 from slimnets.training.input_profile import Waits
@@ -52,7 +54,8 @@ def service(tmp_path):
     yield begin
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        process.stderr.close()
 
 
 @pytest.mark.slow
@@ -70,8 +73,7 @@ def test_one_worker_trains_as_none_and_a_signal_ends_it(config, service):
         np.testing.assert_array_equal(others[name], ones[name])
     for process in (worker, dispatcher):
         process.terminate()
-        process.communicate()
-        assert process.returncode == 0
+        assert process.wait() == 0
 
 
 @pytest.mark.slow
@@ -86,7 +88,7 @@ def test_a_run_goes_on_when_a_worker_and_the_dispatcher_are_lost(config, service
     workers[0].kill()
     wait_for_checkpoint(run.train_dir, [process], after=saved_step(run.train_dir) + 60)
     dispatcher.kill()
-    dispatcher.communicate()
+    dispatcher.wait()
     service("dispatcher")
     ((out, err),) = finish([process])
     assert process.returncode == 0, err
@@ -96,16 +98,12 @@ def test_a_run_goes_on_when_a_worker_and_the_dispatcher_are_lost(config, service
 
 
 def test_waits_are_counted_where_the_input_is_slow(tmp_path):
-    import time
-
-    import tensorflow as tf
-
     def slow(value):
         time.sleep(0.05)
         return value
 
     batches = tf.data.Dataset.range(100).map(
-        lambda value: tf.numpy_function(slow, [value], tf.int64)
+        lambda value: tf.ensure_shape(tf.numpy_function(slow, [value], tf.int64), [])
     )
     for dataset, limit in ((batches, "input"), (tf.data.Dataset.range(100), "device")):
         waits, began = Waits(), time.monotonic()
