@@ -123,7 +123,8 @@ def in_order(
     Raises:
         ValueError: for more than that; and as of `Manifest` and `finished`.
     """
-    manifest = Manifest(options.manifest or path, {"shards": len(shards), **work})
+    cut = {"shards": len(shards), "first": shards[0].size if shards else 0}
+    manifest = Manifest(options.manifest or path, {**cut, **work})
     bad: list[str] = []
 
     def take(number: int, result: Any) -> None:

@@ -42,6 +42,7 @@ def evaluate_shards(
         ShardsFailed, ImportError, ConnectionError: as `sharding.finished`.
     """
     started = time.monotonic()
+    limit = settings.get("max_bad_records", 0)
     evaluator, scope = evaluator_of(trained, **settings)
     kinds = [(), *((name, s) for name in corruptions for s in STRENGTHS)]
     numbers, batch_size = range(evaluator.number), evaluator.batch_size
@@ -60,9 +61,10 @@ def evaluate_shards(
             "images": evaluator.number,
             "corruptions": list(corruptions),
             **settings,
+            "max_bad_records": None,  # It may be raised, and the run goes on.
         },
         manifest,
-        settings.get("max_bad_records", 0),
+        limit,
     )
     sums: dict[tuple, Sums] = {kind: Sums() for kind in kinds}
     for shard, result in zip(shards, results, strict=True):

@@ -2,12 +2,14 @@
 
 import functools
 import pathlib
+import sys
 
 import numpy as np
 import pytest
 
 from slimnets.files import drafted, remove_drafts
 from slimnets.sharding import Manifest, ManifestOptions, cut, finished, in_order
+from slimnets.tasks.config import PredictionConfig
 
 SHARDS = cut(range(23), 5)
 
@@ -64,7 +66,9 @@ def test_a_manifest_is_of_one_work_and_one_process(run, tmp_path):
         list(run([], {"seed": 1}))
     with pytest.raises(ValueError, match=r"seed=1 there, 2 here.*another manifest"):
         list(run([], {"seed": 2}))
-    manifest = Manifest(str(tmp_path / "manifest"), {"shards": 5, "seed": 1})
+    manifest = Manifest(
+        str(tmp_path / "manifest"), {"shards": 5, "first": 5, "seed": 1}
+    )
     assert len(manifest) == 2 and 1 in manifest and 2 not in manifest
     manifest.add(1, "another result of the same shard")
     assert manifest[1]["bad"] == []
@@ -78,6 +82,21 @@ def test_bad_images_are_counted_over_all_shards(run):
     assert [len(result["bad"]) for result in run(done, limit=1)] == [0, 0, 1, 0, 0]
     with pytest.raises(ValueError, match=r"1 bad images.*max_bad_records=0.*11 is bad"):
         list(run([None] * 3, limit=0))
+
+
+def test_settings_of_no_effect_and_a_missing_ray_are_errors(monkeypatch):
+    given = {"input": "x", "checkpoint_path": "y"}
+    for name, value in (("engine_address", "head:1"), ("manifest", "file")):
+        with pytest.raises(ValueError, match=f"{name}='.*' is of no effect without"):
+            PredictionConfig(**given, **{name: value})
+    with pytest.raises(ValueError, match="engine='spark' is not one of one, ray"):
+        PredictionConfig(**given, engine="spark")
+    options = ManifestOptions(engine="ray")
+    with pytest.raises(ValueError, match=r"engine='ray' is for one.*x is of another"):
+        options.check_task("another", "one", "x")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ImportError, match=r"ray, which is not .*slimnets\[ray\]"):
+        list(finished(SHARDS, [0], lambda: sum, options))
 
 
 def test_a_file_is_whole_or_not_there(tmp_path):
