@@ -67,6 +67,7 @@ setup(
         "torch": ["torch"],
         "onnx": ["onnx>=1.16", "onnxruntime>=1.18"],
         "tflite": ["ai-edge-litert"],
+        "ray": ["ray[data]>=2.9"],
         "openvino": ["openvino>=2024.2", "onnx>=1.16", "onnxruntime>=1.18"],
     },
     entry_points={"console_scripts": ["slimnets = slimnets.cli.main:entry_point"]},

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import re
+import uuid
+from collections.abc import Collection, Iterator
 from typing import IO
 
 # Of exports by format; a directory has none.
@@ -16,6 +20,33 @@ EXPORT_ENDINGS = {
     "stablehlo": ".mlir",
     "keras": ".keras",
 }
+_DRAFT = re.compile(r"\.(.+)\.[0-9a-f]{32}\.part")
+
+
+@contextlib.contextmanager
+def drafted(path: str) -> Iterator[str]:
+    """Gives the name of a draft, which becomes the file once the context ends well.
+
+    It is hidden, and nobody else's: several may write a file at a time, of which the
+    last one wins.
+    """
+    folder, name = os.path.split(path)
+    draft = os.path.join(folder, f".{name}.{uuid.uuid4().hex}.part")
+    try:
+        yield draft
+        move_into_place(draft, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(draft)
+
+
+def remove_drafts(folder: str, names: Collection[str]) -> None:
+    """Removes what processes that were killed have left of files of these names."""
+    for draft in os.listdir(folder):
+        match = _DRAFT.fullmatch(draft)
+        if match and match[1] in names:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(folder, draft))
 
 
 def move_into_place(draft: str, path: str) -> None:

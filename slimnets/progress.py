@@ -1,5 +1,7 @@
 """How far a run is: a bar on a terminal, plain lines elsewhere."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import os
@@ -97,6 +99,26 @@ class Progress:
 
     def _print(self, line: str) -> None:
         print(line, file=self._stream, flush=True)
+
+
+class Count:
+    """Adds up what is done, and shows how fast that goes.
+
+    Args:
+        progress: where.
+        done: what was done before.
+    """
+
+    def __init__(self, progress: Progress | _Silent, done: int = 0):
+        self._progress, self._first, self.done = progress, done, done
+        self._began = time.monotonic()
+        progress.update(done)
+
+    def add(self, number: int) -> None:
+        """Counts images that were worked on now."""
+        self.done += number
+        rate = (self.done - self._first) / (time.monotonic() - self._began)
+        self._progress.update(self.done, {"images_per_second": rate})
 
 
 class _Silent:

@@ -29,7 +29,7 @@ LAYERS = [
     ["layers"],
     ["weights"],
     ["variables", "scopes", "end_points", "contrib_names"],
-    ["rules", "deprecation"],
+    ["rules", "deprecation", "sharding"],
     [
         "extras",
         "listing",
@@ -59,6 +59,8 @@ EXTRAS = {
     "tensorflow_datasets",
     "PIL",
     "pillow_heif",
+    "pyarrow",
+    "ray",
 }
 # A file that lies in one room for its import path alone -> the room it belongs to.
 ELSEWHERE = {"nets/nets_factory.py": "slim"}

@@ -10,16 +10,18 @@ that lie outside of their photo or are empty are named.
 """
 
 import dataclasses
+import functools
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from absl import flags
 
-from slimnets.cli import setting_flags
+from slimnets.cli import engine_flags, setting_flags
 from slimnets.cli.command import UsageError, define_debug
 from slimnets.data.input_config import ANNOTATED, OF_DATASETS, InputConfig
 from slimnets.quiet import start_tensorflow
+from slimnets.sharding.options import ONE
 
 ARGUMENTS = ("DIRECTORY",)
 # So many pairs of the same bytes are named.
@@ -45,22 +47,27 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         "one that stands in both training and the test split.",
         flag_values=flag_values,
     )
+    engine_flags.define(flag_values)
     define_debug(flag_values)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     started = time.monotonic()
     name, options = _dataset(flag_values, arguments)
+    engine = engine_flags.options(flag_values)
     start_tensorflow(flag_values.debug)
-    from slimnets.data.checking import check_dataset
+    from slimnets.data.checking import check_dataset, check_shards
     from slimnets.progress import show_images
 
-    dataset = dataclasses.replace(
-        _opened(name, options, flag_values.annotations),
-        exif_orientation=flag_values.exif_orientation,
+    opening = functools.partial(
+        _opened, name, options, flag_values.annotations, flag_values.exif_orientation
     )
-    with show_images("check-data") as bar:
-        checked = check_dataset(dataset, lambda done, total: bar(total).update(done))
+    dataset = opening()
+    if engine.engine == ONE:
+        with show_images("check-data") as bar:
+            checked = check_dataset(dataset, lambda done, of: bar(of).update(done))
+    else:
+        checked = check_shards(opening, engine)
     for split, found in checked.splits.items():
         _tell_split(split, found, dataset.label_names, checked.repeated[split])
     both = _tell_shared(checked, dataset.train_split)
@@ -94,8 +101,13 @@ def _dataset(
     return name or ("folder" if os.path.isdir(path) else kind), options
 
 
-def _opened(name: str, options: dict, kind: str | None):
+def _opened(name: str, options: Mapping, kind: str | None, exif_orientation: bool):
     """Opens the dataset: of classes or, where `kind` or its name says so, annotated."""
+    dataset = _open(name, dict(options), kind)
+    return dataclasses.replace(dataset, exif_orientation=exif_orientation)
+
+
+def _open(name: str, options: dict, kind: str | None):
     from slimnets.data.annotated import first_kind, open_annotated
     from slimnets.data.datasets import dataset_names, get_dataset
 

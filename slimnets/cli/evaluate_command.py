@@ -9,6 +9,7 @@ are written as files. The interval is where the accuracy of other such images
 lies 19 times of 20, by bootstrap.
 """
 
+import functools
 import os
 import sys
 import time
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import head_evaluation, setting_flags, weights_flags
+from slimnets.cli import engine_flags, head_evaluation, setting_flags, weights_flags
 from slimnets.cli.command import (
     UsageError,
     check_output_directory,
@@ -25,6 +26,7 @@ from slimnets.cli.command import (
 )
 from slimnets.data.input_config import OF_DATASETS, InputConfig
 from slimnets.quiet import start_tensorflow
+from slimnets.sharding.options import ONE
 from slimnets.tasks.config import InferenceConfig, PredictionConfig
 
 ARGUMENTS = ()
@@ -82,6 +84,7 @@ def define_measuring(flag_values: flags.FlagValues) -> None:
         flag_values, "model_name", "preprocessing_name", "eval_image_size",
         "exif_orientation", "max_bad_records",
     )  # fmt: skip
+    engine_flags.define(flag_values)
     define_debug(flag_values)
 
 
@@ -111,6 +114,7 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
     from slimnets.trained import CLASSIFICATION
     from slimnets.training.evaluation import evaluate_trained
     from slimnets.training.evaluation_files import write_report
+    from slimnets.training.evaluation_shards import evaluate_shards
     from slimnets.training.report_page import write_page
     from slimnets.training.temperature import store_temperature
 
@@ -119,6 +123,8 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
     trained = weights_flags.open_trained(
         flag_values, path, model_name=flag_values.model_name, precision=None
     )
+    options = engine_flags.options(flag_values)
+    options.check_task(trained.task, CLASSIFICATION, trained.path)
     if trained.task != CLASSIFICATION:
         line = head_evaluation.measure(flag_values, trained, report)
         where = flag_values.output or trained.path
@@ -133,7 +139,14 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
                 f"--{name} is of no effect with {trained.path}, which is of "
                 f"{CLASSIFICATION}"
             )
-    evaluation = evaluate_trained(
+    evaluate = evaluate_trained
+    if options.engine != ONE:
+        evaluate = functools.partial(
+            evaluate_shards,
+            options=options,
+            manifest=engine_flags.manifest_of("evaluate", flag_values.output),
+        )
+    evaluation = evaluate(
         trained,
         dataset_name=flag_values.dataset_name,
         **{name: flag_values[name].value for name in OF_DATASETS},

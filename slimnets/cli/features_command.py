@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import setting_flags, weights_flags
+from slimnets.cli import imports, setting_flags, weights_flags
 from slimnets.cli.command import (
     UsageError,
     define_debug,
@@ -37,7 +37,8 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     started = time.monotonic()
     weights_flags.take_weights(flag_values)
     require(flag_values, "features", *_REQUIRED)
-    config = EmbeddingConfig(**setting_flags.values(flag_values, EmbeddingConfig))
+    values = setting_flags.values(flag_values, EmbeddingConfig)
+    config = EmbeddingConfig(**values, imports=imports.IMPORTED)
     start_tensorflow(flag_values.debug)
     from slimnets.tasks.embedding import write_embeddings
 

@@ -18,6 +18,8 @@ HELP = (
     "datasets, losses, metrics) is there by its name. The directory where the command "
     "runs is searched too.",
 )
+# What was imported, which workers of a cluster import too.
+IMPORTED: list[str] = []
 
 
 def resolve(arguments: list[str]) -> list[str]:
@@ -50,6 +52,7 @@ def _import(name: str, debug: bool) -> None:
     try:
         with quiet_tensorflow(debug):
             importlib.import_module(name)
+        IMPORTED.append(name)
     except Exception as error:  # Whatever a module of theirs may raise.
         if debug:
             raise

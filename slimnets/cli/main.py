@@ -43,6 +43,7 @@ COMMANDS = {
     "features": "write embeddings of many images",
     "check-data": "read every image once, and say what is wrong",
     "make-records": "write a folder of images as record files",
+    "data-service": "make batches for training on other machines",
     "train-detector": "train an object detector on a backbone",
     "train-segmenter": "train a semantic segmenter on a backbone",
     "weights": "list public weights, or fetch them",

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
+from slimnets.cli import engine_flags
 from slimnets.cli.command import define_debug, require
 from slimnets.quiet import start_tensorflow
 
@@ -47,6 +48,8 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     for kind, name, default, text in _FIELDS:
         define = getattr(flags, f"DEFINE_{kind}")
         define(name, default, text, flag_values=flag_values)
+    # What a worker has at a time is a file.
+    engine_flags.define(flag_values, ("engine", "engine_address", "manifest"))
     define_debug(flag_values)
 
 
@@ -59,6 +62,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     from slimnets.progress import show_images
 
     options = {name: flag_values[name].value for _, name, *_ in _FIELDS}
+    options["options"] = engine_flags.options(flag_values)
     with show_images("make-records") as bar:
         began = time.monotonic()
 

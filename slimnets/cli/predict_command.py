@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import setting_flags, weights_flags
+from slimnets.cli import imports, setting_flags, weights_flags
 from slimnets.cli.command import (
     UsageError,
     check_output_directory,
@@ -51,7 +51,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     values = setting_flags.values(flag_values, PredictionConfig)
     if arguments:
         values["input"] = list(arguments)
-    config = PredictionConfig(**values)
+    config = PredictionConfig(**values, imports=imports.IMPORTED)
     for name in ("overlays", "masks"):
         if values[name]:
             check_output_directory(name, values[name])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
+import functools
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from slimnets.data.decoding import out_of_range, parsed
 from slimnets.data.image_files import BadImage
 from slimnets.data.pixel_limit import decode_image
 from slimnets.data.sources import Arrays
+from slimnets.sharding import ManifestOptions, cut, in_order
 
 # So many examples are on their way at a time.
 _AHEAD = 256
@@ -43,6 +45,22 @@ class CheckedSplit:
     classes: np.ndarray
     sizes: collections.Counter
     digests: dict[bytes, list[str]]
+
+    @classmethod
+    def empty(cls, number: int, num_classes: int) -> CheckedSplit:
+        """One of which nothing was looked at yet."""
+        classes = np.zeros(num_classes, np.int64)
+        digests: dict = collections.defaultdict(list)
+        return cls(number, {}, classes, collections.Counter(), digests)
+
+    def add(self, seen: _Seen) -> None:
+        """Counts an example."""
+        if seen.problem:
+            self.bad[seen.name] = seen.problem
+            return
+        np.add.at(self.classes, list(seen.classes), 1)
+        self.sizes[tuple(seen.size)] += 1
+        self.digests[bytes.fromhex(seen.digest)].append(seen.name)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,16 +97,78 @@ def check_dataset(
         dataset: on disk or in memory.
         progress: is told how many examples are done, and of how many.
     """
-    names = [name for name in dataset.splits if name != dataset.whole_split]
-    sources = {name: dataset.source(name) for name in names}
+    sources = {name: dataset.source(name) for name in _checked_splits(dataset)}
     total = sum(source.number for source in sources.values())
     splits, done = {}, 0
     for name, source in sources.items():
-        splits[name] = _check(
-            dataset, source, lambda n, done=done: progress(done + n, total)
-        )
-        done += source.number
+        splits[name] = CheckedSplit.empty(source.number, dataset.num_classes)
+        for seen in _look(dataset, source, range(source.number)):
+            splits[name].add(seen)
+            done += 1
+            if done % _AHEAD == 0 or done == total:
+                progress(done, total)
     return CheckedDataset(splits)
+
+
+def check_shards(
+    opening: Callable[[], Dataset],
+    options: ManifestOptions,
+    manifest: str = "check-data.manifest",
+) -> CheckedDataset:
+    """As `check_dataset`, by an engine.
+
+    Args:
+        opening: gives the dataset, also in another process, to which it is sent.
+        options: who works.
+        manifest: where finished shards are noted, if the options do not say.
+
+    Raises:
+        ShardsFailed, ImportError, ConnectionError: as `sharding.finished`.
+    """
+    dataset = opening()
+    numbers = {name: dataset.splits[name] for name in _checked_splits(dataset)}
+    shards = [
+        dataclasses.replace(part, items=(name, part.items))
+        for name, number in numbers.items()
+        for part in cut(range(number), options.shard_size, what=f"{name} images")
+    ]
+    results = in_order(
+        "check-data",
+        shards,
+        functools.partial(_Work, opening),
+        options,
+        {
+            "dataset": [dataset.name, dataset.directory, dataset.fingerprint],
+            "splits": numbers,
+            "exif_orientation": dataset.exif_orientation,
+        },
+        manifest,
+    )
+    splits = {
+        name: CheckedSplit.empty(number, dataset.num_classes)
+        for name, number in numbers.items()
+    }
+    for shard, result in zip(shards, results, strict=True):
+        for seen in result["seen"]:
+            splits[shard.items[0]].add(_Seen(*seen))
+    return CheckedDataset(splits)
+
+
+def _checked_splits(dataset: Dataset) -> list[str]:
+    return [name for name in dataset.splits if name != dataset.whole_split]
+
+
+class _Work:
+    """Looks at shards: some indices of a split."""
+
+    def __init__(self, opening: Callable[[], Dataset]):
+        self._dataset = opening()
+        self._source = functools.cache(self._dataset.source)
+
+    def __call__(self, items: tuple[str, range]) -> dict[str, Any]:
+        split, indices = items
+        looked = _look(self._dataset, self._source(split), indices)
+        return {"seen": [dataclasses.astuple(seen) for seen in looked], "bad": []}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,39 +179,23 @@ class _Seen:
     problem: str = ""
     classes: Sequence[int] = ()
     size: tuple[int, int] = (0, 0)
-    digest: bytes = b""
+    digest: str = ""
 
 
-def _check(
-    dataset: Dataset, source: Any, progress: Callable[[int], None]
-) -> CheckedSplit:
+def _look(dataset: Dataset, source: Any, indices: range) -> Iterator[_Seen]:
+    """Looks at examples in threads, a few ahead."""
     look = _look_at_file
     for kind, other in ((Arrays, _look_at_array), (AnnotatedSource, _look_at_photo)):
         look = other if isinstance(source, kind) else look
-    split = CheckedSplit(
-        source.number,
-        {},
-        np.zeros(dataset.num_classes, np.int64),
-        collections.Counter(),
-        collections.defaultdict(list),
-    )
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, source.number, _AHEAD):
-            part = range(start, min(start + _AHEAD, source.number))
-            for seen in pool.map(lambda index: look(dataset, source, index), part):
-                if seen.problem:
-                    split.bad[seen.name] = seen.problem
-                    continue
-                np.add.at(split.classes, list(seen.classes), 1)
-                split.sizes[seen.size] += 1
-                split.digests[seen.digest].append(seen.name)
-            progress(part.stop)
-    return split
+        for start in range(0, len(indices), _AHEAD):
+            part = indices[start : start + _AHEAD]
+            yield from pool.map(lambda index: look(dataset, source, index), part)
 
 
 def _look_at_array(dataset: Dataset, source: Arrays, index: int) -> _Seen:
     image, label = source.images[index], source.labels[index]
-    digest = hashlib.sha256(np.ascontiguousarray(image)).digest()
+    digest = hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
     name = f"example {index}"
     classes = _classes(label)
     if not all(0 <= c < dataset.num_classes for c in classes):
@@ -151,7 +215,7 @@ def _look_at_file(dataset: Dataset, source: Any, index: int) -> _Seen:
         )
     except (OSError, ValueError, tf.errors.OpError) as error:
         return _Seen(name, reason(error))
-    digest = hashlib.sha256(encoded.numpy()).digest()
+    digest = hashlib.sha256(encoded.numpy()).hexdigest()
     return _Seen(name, "", classes, tuple(image.shape[:2]), digest)
 
 
@@ -165,7 +229,7 @@ def _look_at_photo(dataset: Dataset, source: AnnotatedSource, index: int) -> _Se
         classes = photo.objects.labels
     else:
         classes = np.unique(photo.mask[photo.mask >= 0])
-    digest = hashlib.sha256(source.encoded(index).image).digest()
+    digest = hashlib.sha256(source.encoded(index).image).hexdigest()
     return _Seen(name, "", classes.tolist(), photo.pixels.shape[:2], digest)
 
 

@@ -32,7 +32,7 @@ def decoded_training(
     chosen: tf.data.Dataset,
     batch_size: int,
     decode: Decoding,
-    bad_records: BadRecords,
+    bad_records: BadRecords | None,
     locate: Callable[[int], int],
 ) -> tf.data.Dataset:
     """Batches of augmented images and labels.
@@ -43,7 +43,8 @@ def decoded_training(
         chosen: pairs of indices `[batch_size]` and draws `[batch_size, draws]`.
         batch_size: of these.
         decode: makes pixels of encoded images.
-        bad_records: counts the examples that others stand in for.
+        bad_records: counts the examples that others stand in for; None for a pipeline
+            without Python, which ends at the first of them.
         locate: tells the index of an example by its place in `chosen`.
 
     Raises:
@@ -53,6 +54,16 @@ def decoded_training(
     def prepare(index, data, draws):
         image, label, boxes = _checked(source, index, data)
         return augmentation.encoded(image, boxes, draws, decode), label
+
+    if bad_records is None:
+
+        def read_and_prepare(index, draws):
+            return prepare(index, source.read_in_graph(index), draws)
+
+        made = chosen.unbatch().map(
+            read_and_prepare, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        )
+        return made.batch(batch_size, drop_remainder=True)
 
     # Traced once for both of its uses.
     traced = tf.function(prepare)
@@ -140,7 +151,11 @@ def decoded_evaluation(
     decode: Decoding,
     bad_records: BadRecords,
 ) -> tf.data.Dataset:
-    """Batches of images as evaluation sees them, and labels; the last may be short."""
+    """Batches of images as evaluation sees them, and labels.
+
+    The last may be short, and those with examples that cannot be used: which are in a
+    batch does not depend on what comes before it.
+    """
 
     def prepare(index, data):
         image, label, _ = _checked(source, index, data)
@@ -172,8 +187,16 @@ def decoded_evaluation(
     made = examples.map(
         or_counted, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
-    good = made.filter(lambda image, label, usable: usable)
-    return good.map(lambda image, label, usable: (image, label)).batch(batch_size)
+
+    def good(images, labels, usable):
+        return tf.cond(
+            tf.reduce_all(usable),
+            lambda: (images, labels),
+            lambda: (tf.boolean_mask(images, usable), tf.boolean_mask(labels, usable)),
+        )
+
+    batches = made.batch(batch_size).map(good)
+    return batches.filter(lambda images, labels: tf.size(images) > 0)
 
 
 def _read(source: Encoded, examples: tf.data.Dataset) -> tf.data.Dataset:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import glob
+import hashlib
 import os
 import pathlib
+import posixpath
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from slimnets.data.bad_records import reason
-from slimnets.data.formats import NAMES, is_hidden, is_image
+from slimnets.data.formats import NAMES, SUFFIXES, is_hidden, is_image
 from slimnets.data.pixel_limit import decode_image
+from slimnets.data.remote_files import find_remote, is_remote, open_file, size_of
 from slimnets.data.tables import is_table, read_rows
 from slimnets.data.text_files import read_names
 
@@ -68,7 +71,8 @@ class ImageFile:
 
     def _bytes(self) -> bytes:
         if self.offset is None:
-            return pathlib.Path(self.path).read_bytes()
+            with open_file(self.path) as file:
+                return file.read()
         record = read_span(self.path, self.offset, self.length)
         try:
             example = tf.train.Example.FromString(record)
@@ -94,12 +98,16 @@ def find_images(
         left_out: gets the names of files that are no images, in a folder or among the
             matches of a pattern.
 
+    Instead of paths of this machine these may be addresses; see `remote_files`.
+
     Raises:
         FileNotFoundError: if there is nothing there, or a listed file is missing.
         ValueError: if there are no images, or a TFRecord is cut short.
     """
     path, left_out = os.fspath(path), [] if left_out is None else left_out
-    if os.path.isdir(path):
+    if is_remote(path):
+        images = _at_address(path, left_out)
+    elif os.path.isdir(path):
         names, others = find_files(path)
         left_out += others
         images = [ImageFile(name, os.path.join(path, name)) for name in names]
@@ -113,6 +121,12 @@ def find_images(
             f"There are no images in {path}{among}; an image is {', '.join(NAMES)}."
         )
     return images
+
+
+def digest_of_names(images: Iterable[ImageFile]) -> str:
+    """SHA-256 of what images are called, in their order."""
+    names = "\n".join(image.name for image in images)
+    return hashlib.sha256(os.fsencode(names)).hexdigest()
 
 
 def find_files(root: str) -> tuple[list[str], list[str]]:
@@ -137,6 +151,24 @@ def find_files(root: str) -> tuple[list[str], list[str]]:
                 found = images if is_image(path) else others
                 found.append(os.path.relpath(path, root).replace(os.sep, "/"))
     return sorted(images), sorted(others)
+
+
+def _at_address(path: str, left_out: list[str]) -> list[ImageFile]:
+    kind, found = find_remote(path)
+    names = [name for name in found if not is_hidden(posixpath.basename(name))]
+    images = [name for name in names if name.lower().endswith(SUFFIXES)]
+    if kind == "folder":
+        left_out += sorted({*names} - {*images})
+        root = path.rstrip("/")
+        return [ImageFile(name, f"{root}/{name}") for name in images]
+    if images:
+        left_out += sorted({*names} - {*images})
+        return [ImageFile(name, name) for name in images]
+    if kind == "file" and not _is_record(path):
+        with open_file(path) as file:
+            lines = file.read().decode("utf-8-sig").splitlines()
+        return _of_names([line.strip() for line in lines if line.strip()], path)
+    return [image for name in names for image in _records(name)]
 
 
 def _in_file(path: str) -> list[ImageFile]:
@@ -166,11 +198,9 @@ def _listed(path: str) -> list[ImageFile]:
             f"{path} is neither an image that can be read ({', '.join(NAMES)}), nor a "
             f"TFRecord, nor a text file that lists images: {error}"
         ) from None
-    if is_table(names):
-        names = [row.path for row in read_rows(names, path)]
-    images = [ImageFile(name, str(root / name)) for name in names]
+    images = _of_names(names, path)
     for number, image in enumerate(images):
-        if not os.path.isfile(image.path):
+        if not is_remote(image.path) and not os.path.isfile(image.path):
             raise FileNotFoundError(
                 f"{path} lists {image.name} ({number + 1} of {len(images)}), which is "
                 "not there."
@@ -178,9 +208,20 @@ def _listed(path: str) -> list[ImageFile]:
     return images
 
 
+def _of_names(names: list[str], path: str) -> list[ImageFile]:
+    """The images that a list or a table at `path` names."""
+    if is_table(names):
+        names = [row.path for row in read_rows(names, path)]
+    root = posixpath.dirname(path) if is_remote(path) else os.path.dirname(path)
+    return [
+        ImageFile(name, name if is_remote(name) else os.path.join(root, name))
+        for name in names
+    ]
+
+
 def _is_record(path: str) -> bool:
     """Whether the file begins with a length, and its checksum or zeros above it."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         start = file.read(_HEADER)
     whole = len(start) == _HEADER
     return whole and (_is_header(start) or start[5:8] == b"\0\0\0")
@@ -217,8 +258,9 @@ def _records(path: str) -> Iterator[ImageFile]:
 
 def read_span(path: str, offset: int, length: int) -> bytes:
     """Reads that many bytes of a file from `offset` on."""
-    with open(path, "rb", buffering=0) as file:
-        return os.pread(file.fileno(), length, offset)
+    with open_file(path) as file:
+        file.seek(offset)
+        return file.read(length)
 
 
 def record_spans(path: str) -> np.ndarray:
@@ -229,11 +271,12 @@ def record_spans(path: str) -> np.ndarray:
     Raises:
         ValueError: if the file is cut short, damaged, or of another kind.
     """
-    size, offset = os.path.getsize(path), 0
+    size, offset = size_of(path), 0
     spans: list[tuple[int, int]] = []
-    with open(path, "rb", buffering=0) as file:
+    with open_file(path) as file:
         while offset < size:
-            header = os.pread(file.fileno(), _HEADER, offset)
+            file.seek(offset)
+            header = file.read(_HEADER)
             if len(header) == _HEADER and not _is_header(header):
                 raise ValueError(
                     f"{path} is damaged at the length of record {len(spans)}, or "

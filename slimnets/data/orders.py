@@ -60,10 +60,11 @@ def balanced(labels: np.ndarray, seed: int) -> Order:
 
 
 def steps_of(
-    order: Order, number: int, size: int, first_step: int = 0
+    order: Order, number: int, size: int, first_step: int | tf.Tensor = 0
 ) -> tf.data.Dataset:
     """The indices `[size]` of each step, from `first_step` on, epoch after epoch."""
-    first_epoch, start = divmod(first_step * size, number)
+    first = tf.cast(first_step, tf.int64) * size
+    first_epoch, start = first // number, first % number
 
     def epoch_order(epoch: tf.Tensor) -> tf.data.Dataset:
         begun = tf.where(epoch == first_epoch, start, 0)

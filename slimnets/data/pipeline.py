@@ -32,12 +32,13 @@ def training_batches(
     batch_size: int,
     seed: int,
     image_size: int | None = None,
-    first_step: int = 0,
+    first_step: int | tf.Tensor = 0,
     split: str | None = None,
     preprocessing: str | None = None,
     options: AugmentationOptions | None = None,
     input_context: tf.distribute.InputContext | None = None,
     bad_records: BadRecords | None = None,
+    python: bool = True,
 ) -> tf.data.Dataset:
     """Batches without end, each epoch in a new order, every image once per epoch.
 
@@ -54,6 +55,8 @@ def training_batches(
         input_context: which of several workers this is; it gets its share of each
             batch. None for all of it.
         bad_records: counts examples that cannot be used; by default none may be.
+        python: whether Python may read records, and name an example that cannot be
+            used; without it another process can run the pipeline.
 
     Returns:
         Pairs of images float32 `[batch_size, image_size, image_size, channels]` (of
@@ -106,7 +109,7 @@ def training_batches(
     else:
         batches = decoded_training(
             reading.source, augmentation, chosen, share.size, reading.decoding,
-            reading.bad_records, locate,
+            reading.bad_records if python else None, locate,
         )  # fmt: skip
     if augmentation.mixes:
         mixes = steps.map(
@@ -139,8 +142,10 @@ def evaluation_batches(
     input_context: tf.distribute.InputContext | None = None,
     bad_records: BadRecords | None = None,
     corruption: Corruption | None = None,
+    indices: range | None = None,
 ) -> tf.data.Dataset:
-    """Every image of the split once, in its stored order; the last batch may be short.
+    """Every image of the split once, in its stored order; the last batch may be short,
+    and any that has had examples that cannot be used.
 
     Args:
         data: what to read; a config says the following too, where they are None.
@@ -155,6 +160,7 @@ def evaluation_batches(
         bad_records: counts examples that cannot be used, which are left out; by default
             none may be.
         corruption: what happens to images; None for nothing.
+        indices: of the images; None for all.
 
     Returns:
         Pairs of images float32 `[batch, image_size, image_size, channels]` and labels
@@ -169,14 +175,13 @@ def evaluation_batches(
     if crop_fraction is None and isinstance(data, InputConfig):
         crop_fraction = data.eval_crop_fraction
     recipe = reading.recipe.with_crop_fraction(crop_fraction).corrupted(corruption)
-    first, workers = 0, 1
-    if input_context:
-        first = input_context.input_pipeline_id
-        workers = input_context.num_input_pipelines
-    indices = tf.data.Dataset.range(first, reading.source.number, workers)
+    read = range(reading.source.number) if indices is None else indices
+    if context := input_context:
+        read = read[context.input_pipeline_id :: context.num_input_pipelines]
+    chosen = tf.data.Dataset.range(read.start, read.stop, read.step)
     if not isinstance(reading.source, Arrays):
         batches = decoded_evaluation(
-            reading.source, recipe, indices, batch_size, reading.image_size,
+            reading.source, recipe, chosen, batch_size, reading.image_size,
             reading.decoding, reading.bad_records,
         )  # fmt: skip
         return unsharded(batches.prefetch(tf.data.AUTOTUNE))
@@ -187,7 +192,7 @@ def evaluation_batches(
         prepared = recipe.prepare(batch, reading.image_size, value_range)
         return prepared, tf.gather(labels, chosen)
 
-    return unsharded(indices.batch(batch_size).map(prepare).prefetch(1))
+    return unsharded(chosen.batch(batch_size).map(prepare).prefetch(1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,9 +225,11 @@ def _reading(data, image_size, split, preprocessing, bad_records, train) -> _Rea
     split = split or (dataset.train_split if train else dataset.test_split)
     name = preprocessing or dataset.default_preprocessing or FALLBACK
     limit = config.max_bad_records if config else 0
+    with tf.init_scope():  # It is kept, for use outside of a graph too.
+        source = dataset.source(split)
     return _Reading(
         dataset,
-        dataset.source(split),
+        source,
         split,
         get_preprocessing(name).for_dataset(dataset),
         image_size,

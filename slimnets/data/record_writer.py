@@ -8,8 +8,10 @@ import contextlib
 import dataclasses
 import functools
 import os
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -23,9 +25,12 @@ from slimnets.data.annotated_features import (
     write_label_map,
 )
 from slimnets.data.bad_records import BadRecords, TooManyBadRecords, reason
+from slimnets.data.datasets import Dataset
 from slimnets.data.labels import BACKGROUND, write_labels
 from slimnets.data.pixel_limit import decode_image
 from slimnets.data.sources import Files
+from slimnets.files import drafted, remove_drafts
+from slimnets.sharding import ONE, ManifestOptions, Shard, in_order
 
 FOLDER = "folder"
 LAYOUTS = tuple(
@@ -63,6 +68,7 @@ def make_records(
     exif_orientation: bool = True,
     num_threads: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    options: ManifestOptions | None = None,
 ) -> Written:
     """Writes the splits of a folder as record files, with the names of the classes.
 
@@ -86,6 +92,8 @@ def make_records(
             EXIF.
         num_threads: how many files are written at a time; None for one for each core.
         progress: is told how many images are done, and of how many.
+        options: who works, which goes on where it was if it was stopped, and shows its
+            progress by itself; None for this process, which begins anew.
 
     Raises:
         ValueError: if the folder has no classes, or an empty one; for an unknown layout
@@ -124,25 +132,99 @@ def make_records(
     if dataset_name != FOLDER and (annotations or first_kind(dataset_name)) == BOXES:
         write_label_map(output, dataset)
     bad = BadRecords(max_bad_records)
-    decode = functools.partial(
-        decode_image, channels=3, exif_orientation=exif_orientation
-    )
-    writer = _Writer(dataset, row.labels_offset, bad, progress, shards, decode)
-    with concurrent.futures.ThreadPoolExecutor(num_threads or os.cpu_count()) as pool:
-        futures = [pool.submit(writer.write, shard) for shard in shards]
-        try:
-            counts = [future.result() for future in futures]
-            bad.check()
-        except BaseException:
-            writer.stop.set()
-            pool.shutdown(cancel_futures=True)
-            raise
+    make = functools.partial(_Writer, row.labels_offset, exif_orientation)
+    if options and options.engine != ONE:
+        opening = functools.partial(
+            _opened, dataset_name, annotations, dataset_dir, layout
+        )
+        work = {
+            "dataset": [dataset.fingerprint, *dataset.label_names],
+            "seed": seed,
+            "exif_orientation": exif_orientation,
+        }
+        counts = _write_by(
+            options, shards, functools.partial(_Elsewhere, opening, make), work, bad,
+            num_threads,
+        )  # fmt: skip
+    else:
+        counts = _write(make(dataset, bad, progress, shards), shards, num_threads)
     written = list(zip(shards, counts, strict=True))
     return Written(
         {s: [shard.path for shard in shards if shard.split == s] for s in splits},
         {s: sum(n for shard, n in written if shard.split == s) for s in splits},
         bad.found,
     )
+
+
+def _write(
+    writer: _Writer, shards: Sequence[_Shard], num_threads: int | None
+) -> list[int]:
+    """Writes files in threads: how many images are in each."""
+    with concurrent.futures.ThreadPoolExecutor(num_threads or os.cpu_count()) as pool:
+        futures = [pool.submit(writer.write, shard) for shard in shards]
+        try:
+            counts = [future.result() for future in futures]
+            writer.bad.check()
+        except BaseException:
+            writer.stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+    return counts
+
+
+def _write_by(
+    options: ManifestOptions,
+    shards: Sequence[_Shard],
+    open_work: Callable[[], _Elsewhere],
+    work: Mapping[str, Any],
+    bad: BadRecords,
+    at_a_time: int | None,
+) -> list[int]:
+    """Has files written by an engine: how many images are in each."""
+    folder = os.path.dirname(shards[0].path)
+    names = [os.path.basename(shard.path) for shard in shards]
+    counts = []
+    for result in in_order(
+        "make-records",
+        [
+            Shard(name, len(shard.indices), (shard.split, shard.path, shard.indices))
+            for name, shard in zip(names, shards, strict=True)
+        ],
+        open_work,
+        options,
+        {"files": names, **work},
+        os.path.join(folder, ".make-records.manifest"),
+        bad.limit,
+        at_a_time=at_a_time,
+        is_there=lambda shard: os.path.exists(shard.items[1]),
+    ):
+        counts.append(result["images"])
+        bad.found |= result["found"]
+    remove_drafts(folder, names)
+    return counts
+
+
+class _Elsewhere:
+    """Writes files in another process.
+
+    Args:
+        opening: gives the dataset.
+        make: makes a writer.
+    """
+
+    def __init__(self, opening: Callable[[], Dataset], make: Callable[..., _Writer]):
+        self._dataset, self._make = opening(), make
+        self._source = functools.cache(self._dataset.source)
+
+    def __call__(self, items: tuple[str, str, np.ndarray]) -> dict[str, Any]:
+        split, path, indices = items
+        shard = _Shard(split, path, self._source(split), indices)
+        # How many may be bad is for who has all shards to say.
+        bad = BadRecords(sys.maxsize)
+        writer = self._make(self._dataset, bad, lambda done, total: None, [shard])
+        images = writer.write(shard)
+        told = [f"{name}: {why}" for name, why in bad.found.items()]
+        return {"images": images, "found": bad.found, "bad": told}
 
 
 def _opened(name: str, annotations: str | None, dataset_dir: str, layout: str):
@@ -193,39 +275,40 @@ def _check_output(
         )
 
 
+class _Stopped(Exception):
+    """A file is not to be finished."""
+
+
 class _Writer:
     """Writes shards; several may be under way in as many threads."""
 
-    def __init__(self, dataset, labels_offset, bad, progress, shards, decode):
+    def __init__(self, labels_offset, exif_orientation, dataset, bad, progress, shards):
         self.stop = threading.Event()
+        self.bad = bad
         self._dataset = dataset
         self._labels_offset = labels_offset
-        self._bad = bad
-        self._decode = decode
+        self._decode = functools.partial(
+            decode_image, channels=3, exif_orientation=exif_orientation
+        )
         self._progress = progress
         self._total = sum(len(shard.indices) for shard in shards)
         self._done = 0
         self._lock = threading.Lock()
 
     def write(self, shard: _Shard) -> int:
-        """Writes a file under a draft's name, then renames it: how many images."""
-        folder, name = os.path.split(shard.path)
-        draft = os.path.join(folder, f".{name}.draft")
+        """Writes a file, whole or not at all: how many images."""
         number = 0
-        try:
+        with contextlib.suppress(_Stopped), drafted(shard.path) as draft:
             with tf.io.TFRecordWriter(draft) as writer:
                 for index in shard.indices.tolist():
                     if self.stop.is_set():
-                        return 0
+                        raise _Stopped
                     if example := self._example(shard.source, index):
                         writer.write(example)
                         number += 1
                     self._count()
-            if not self._bad.too_many:
-                os.replace(draft, shard.path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(draft)
+            if self.bad.too_many:
+                raise _Stopped
         return number
 
     def _count(self) -> None:
@@ -243,7 +326,7 @@ class _Writer:
             path = source.path if isinstance(source, Files) else source.name
             name = path(index)
             with contextlib.suppress(TooManyBadRecords):  # All are named at the end.
-                self._bad.add(name, reason(error))
+                self.bad.add(name, reason(error))
             return None
         example = tf.train.Example(features=tf.train.Features(feature=feature))
         return example.SerializeToString(deterministic=True)

@@ -44,6 +44,9 @@ class Encoded(Protocol):
     def read(self, index: int) -> bytes:
         """What `parse` needs of an example, beside its index."""
 
+    def read_in_graph(self, index: tf.Tensor) -> tf.Tensor:
+        """The same as a graph that needs no Python, for other processes."""
+
     def parse(
         self, index: tf.Tensor, data: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -85,7 +88,8 @@ class Files:
         self.multi_label = labels.ndim == 2
         self.paths = names
         self._root = root
-        self._folder = tf.constant(os.fsencode(f"{root}/"))
+        # Who reads in a graph may be another process, with a directory of its own.
+        self._folder = tf.constant(os.fsencode(f"{os.path.abspath(root)}/"))
         # Bytes, for names of files need not be UTF-8.
         self._names = tf.constant(list(map(os.fsencode, names)), tf.string)
         kind = tf.float32 if self.multi_label else tf.int64
@@ -100,6 +104,9 @@ class Files:
 
     def read(self, index: int) -> bytes:
         return b""  # `parse` reads the file itself.
+
+    def read_in_graph(self, index):
+        return tf.constant(b"")
 
     def parse(self, index, data):
         path = tf.strings.join([self._folder, self._names[index]])
@@ -165,6 +172,22 @@ class Records:
 
     def read(self, index: int) -> bytes:
         return read_span(self._paths[self._place(index)[0]], *self._spans[index])
+
+    def read_in_graph(self, index):
+        if self._places is not None:
+            raise ValueError(
+                "Labels that are texts are looked up in a table, which a data_service "
+                "has no part in: write them as numbers."
+            )
+        paths = [os.fsencode(os.path.abspath(path)) for path in self._paths]
+        sizes = tf.constant([os.path.getsize(path) for path in self._paths], tf.int64)
+        starts = tf.constant(self._starts[1:], tf.int64)
+        shard = tf.searchsorted(starts, [tf.cast(index, tf.int64)], side="right")[0]
+        offset, length = tf.unstack(tf.constant(self._spans)[index])
+        record = tf.data.FixedLengthRecordDataset(
+            tf.constant(paths)[shard], length, offset, sizes[shard] - offset - length
+        )
+        return record.get_single_element()
 
     def parse(self, index, data):
         names = self._features

@@ -16,6 +16,7 @@ from slimnets.settings import (
     documented,
     setting,
 )
+from slimnets.sharding.options import EngineOptions, ManifestOptions
 from slimnets.training.training_config import (
     CHECKPOINT_PATH,
     WeightsOptions,
@@ -49,7 +50,7 @@ class InferenceConfig(WeightsOptions):
 
 @documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EmbeddingConfig(InferenceConfig):
+class EmbeddingConfig(InferenceConfig, EngineOptions):
     """What is written where."""
 
     # fmt: off
@@ -67,7 +68,7 @@ class EmbeddingConfig(InferenceConfig):
 
 @documented
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PredictionConfig(InferenceConfig):
+class PredictionConfig(InferenceConfig, ManifestOptions):
     """What is predicted."""
 
     # fmt: off

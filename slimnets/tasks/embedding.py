@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import hashlib
+import functools
 import json
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from slimnets.data.image_files import BadImage, ImageFile, find_images
-from slimnets.progress import show_progress
+from slimnets.data.image_files import BadImage, ImageFile, digest_of_names, find_images
+from slimnets.files import drafted, remove_drafts
+from slimnets.progress import Count, show_progress
+from slimnets.sharding import ONE, check_same, cut, finished
 from slimnets.tasks.classifiers import is_upright, open_configured
 from slimnets.tasks.config import EmbeddingConfig
+from slimnets.trained import Trained
 
 MANIFEST = "features.json"
 
@@ -72,57 +73,64 @@ def write_embeddings(
     """
     others: list[str] = []
     images = find_images(config.input, others)
-    network = _Network(config)
+    network = _Network(config, open_configured(config))
     tell(network.trained.source)
     os.makedirs(config.output, exist_ok=True)
     _check_manifest(config, network, images)
-    starts = range(0, len(images), config.shard_size)
     shards = [
-        os.path.join(config.output, f"features-{number:05d}.{config.format}")
-        for number in range(len(starts))
+        dataclasses.replace(shard, items=(number, shard.items))
+        for number, shard in enumerate(cut(images, config.shard_size))
     ]
-    written, bad = 0, []
+    paths = [_path(config, number) for number in range(len(shards))]
+    missing = [number for number, path in enumerate(paths) if not os.path.exists(path)]
+    bad = {
+        number: _left_out(path, *shards[number].items, config, network.channels)
+        for number, path in enumerate(paths)
+        if number not in {*missing}
+    }
     with show_progress("features", 0, len(images), unit="image", show=show) as progress:
-        for path, start in zip(shards, starts, strict=True):
-            part = images[start : start + config.shard_size]
-            if os.path.exists(path):
-                bad += _left_out(path, part, start, network.channels)
-                progress.update(start + len(part))
-                continue
-            rows, problems = _embed(network, part, start, config, progress)
-            bad += problems
-            if len(bad) > config.max_bad_records:
-                break
-            _write(path, rows)
-            written += 1
-    if len(bad) > config.max_bad_records:
+        count = Count(progress, sum(shards[number].size for number in bad))
+        open_work = functools.partial(_opened, config, network.trained.opening)
+        if config.engine == ONE:  # Which need not open the network again.
+            open_work = functools.partial(_Work, config, network, count.add)
+        for number, problems in finished(
+            shards, missing, open_work, config, progress.say
+        ):
+            bad[number] = problems
+            _check_bad(bad, config)
+            if config.engine != ONE:
+                count.add(shards[number].size)
+    _check_bad(bad, config)
+    remove_drafts(config.output, {os.path.basename(path) for path in paths})
+    problems = [problem for number in sorted(bad) for problem in bad[number]]
+    return EmbeddingResult(len(images), paths, len(missing), problems, others)
+
+
+def _check_bad(bad: Mapping[int, Sequence[str]], config: EmbeddingConfig) -> None:
+    """Raises ValueError if more images are bad than may be."""
+    problems = [problem for some in bad.values() for problem in some]
+    if len(problems) > config.max_bad_records:
         raise ValueError(
-            f"{len(bad)} bad images, of which max_bad_records={config.max_bad_records} "
-            f"allows no more: {bad[-1]}"
+            f"{len(problems)} bad images, of which max_bad_records="
+            f"{config.max_bad_records} allows no more: {problems[-1]}"
         )
-    return EmbeddingResult(len(images), shards, written, bad, others)
+
+
+def _path(config: EmbeddingConfig, number: int) -> str:
+    return os.path.join(config.output, f"features-{number:05d}.{config.format}")
 
 
 class _Network:
     """A network with its weights, from images of any size to one end point."""
 
-    def __init__(self, config: EmbeddingConfig):
-        self.trained = open_configured(config)
+    def __init__(self, config: EmbeddingConfig, trained: Trained):
+        self.trained = trained
         self.model, self.channels = self.trained.network, self.trained.channels
         self.end_point = config.end_point
         self.exif_orientation = is_upright(self.trained, config)
         # A wrong end point is known before anything is written.
         size = self.trained.image_size
         self(np.zeros((config.batch_size, size, size, self.channels), np.float32))
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of all weights, whatever file they come from."""
-        digest = hashlib.sha256()
-        for name, variable in sorted(self.model.variables_by_name.items()):
-            digest.update(name.encode())
-            digest.update(np.ascontiguousarray(variable.numpy()))
-        return digest.hexdigest()
 
     def load(self, image: ImageFile) -> np.ndarray:
         """Decodes and resizes: float32 `[size, size, channels]`."""
@@ -137,39 +145,64 @@ class _Network:
         return values
 
 
-def _embed(
-    network: _Network,
-    images: Sequence[ImageFile],
-    start: int,
-    config: EmbeddingConfig,
-    progress: Any,
-) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Returns a shard's arrays, and what was wrong with the images left out."""
-    values, index, bad = [], [], []
-    began, size = time.monotonic(), config.batch_size
-    for first, batch in _prefetched(network, images, size):
-        good = [i for i, image in enumerate(batch) if not isinstance(image, str)]
-        bad += [
-            f"{image} (image {start + first + i} of the input)"
-            for i, image in enumerate(batch)
-            if isinstance(image, str)
-        ]
-        if len(bad) > config.max_bad_records:
-            break
-        if good:
-            # Filled up, so that every batch has one shape and one way to compute.
-            filled = np.stack([batch[i] for i in (good + [good[0]] * size)[:size]])
-            values.append(network(filled)[: len(good)])
-            index += [start + first + i for i in good]
-        done = first + len(batch)
-        rate = done / (time.monotonic() - began)
-        progress.update(start + done, {"images_per_second": rate})
-    rows = {
-        "embeddings": np.concatenate(values) if values else np.zeros((0, 0), "f"),
-        "names": np.array([images[i - start].name for i in index], dtype=np.str_),
-        "index": np.array(index, np.int64),
-    }
-    return rows, bad
+def _opened(config: EmbeddingConfig, opening: Callable[[], Trained]) -> _Work:
+    """What a worker elsewhere works with."""
+    return _Work(config, _Network(config, opening()))
+
+
+class _Work:
+    """Writes shards.
+
+    Args:
+        config: what is written where.
+        network: of what.
+        tell: is told of numbers of images that are done.
+    """
+
+    def __init__(
+        self,
+        config: EmbeddingConfig,
+        network: _Network,
+        tell: Callable[[int], None] = lambda number: None,
+    ):
+        self._config, self._network, self._tell = config, network, tell
+
+    def __call__(self, items: tuple[int, Sequence[ImageFile]]) -> list[str]:
+        """Writes a shard, unless there are too many bad images in it; what is wrong
+        with these."""
+        number, images = items
+        rows, bad = self._embed(images, number * self._config.shard_size)
+        if len(bad) <= self._config.max_bad_records:
+            _write(_path(self._config, number), rows)
+        return bad
+
+    def _embed(
+        self, images: Sequence[ImageFile], start: int
+    ) -> tuple[dict[str, np.ndarray], list[str]]:
+        """Returns a shard's arrays, and what was wrong with the images left out."""
+        values, index, bad = [], [], []
+        size = self._config.batch_size
+        for first, batch in _prefetched(self._network, images, size):
+            good = [i for i, image in enumerate(batch) if not isinstance(image, str)]
+            bad += [
+                f"{image} (image {start + first + i} of the input)"
+                for i, image in enumerate(batch)
+                if isinstance(image, str)
+            ]
+            if len(bad) > self._config.max_bad_records:
+                break
+            if good:
+                # Filled up, so that every batch has one shape and one way to compute.
+                filled = np.stack([batch[i] for i in (good + [good[0]] * size)[:size]])
+                values.append(self._network(filled)[: len(good)])
+                index += [start + first + i for i in good]
+            self._tell(len(batch))
+        rows = {
+            "embeddings": np.concatenate(values) if values else np.zeros((0, 0), "f"),
+            "names": np.array([images[i - start].name for i in index], dtype=np.str_),
+            "index": np.array(index, np.int64),
+        }
+        return rows, bad
 
 
 def _prefetched(
@@ -197,10 +230,14 @@ def _prefetched(
 
 
 def _left_out(
-    path: str, images: Sequence[ImageFile], start: int, channels: int
+    path: str,
+    number: int,
+    images: Sequence[ImageFile],
+    config: EmbeddingConfig,
+    channels: int,
 ) -> list[str]:
     """What is wrong with the images that a finished shard does not have."""
-    there = set(_index_of(path))
+    start, there = number * config.shard_size, set(_index_of(path))
     problems = []
     for i, image in enumerate(images):
         if start + i not in there:
@@ -223,18 +260,17 @@ def _index_of(path: str) -> list[int]:
 
 
 def _write(path: str, rows: dict[str, np.ndarray]) -> None:
-    """Writes a shard under another name, and moves it into place."""
-    draft = f"{path}.part"
-    if path.endswith(".npz"):
-        with open(draft, "wb") as file:
-            np.savez(file, **rows)
-    else:
+    """Writes a shard, whole or not at all."""
+    with drafted(path) as draft:
+        if path.endswith(".npz"):
+            with open(draft, "wb") as file:
+                np.savez(file, **rows)
+            return
         with tf.io.TFRecordWriter(draft) as writer:
             for name, index, value in zip(
                 rows["names"], rows["index"], rows["embeddings"], strict=True
             ):
                 writer.write(_example(str(name), int(index), value))
-    os.replace(draft, path)
 
 
 def _example(name: str, index: int, value: np.ndarray) -> bytes:
@@ -252,12 +288,11 @@ def _check_manifest(
     config: EmbeddingConfig, network: _Network, images: Sequence[ImageFile]
 ) -> None:
     """Writes what the shards are of, or raises ValueError if they are of other work."""
-    names = "\n".join(image.name for image in images)
     mine = {
         "images": len(images),
-        "names_sha256": hashlib.sha256(os.fsencode(names)).hexdigest(),
+        "names_sha256": digest_of_names(images),
         "checkpoint": os.path.basename(network.trained.path),
-        "weights_sha256": network.digest,
+        "weights_sha256": network.trained.digest,
         "model_name": network.model.network_name,
         "end_point": config.end_point,
         "image_size": network.trained.image_size,
@@ -270,19 +305,8 @@ def _check_manifest(
     path = os.path.join(config.output, MANIFEST)
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
-            theirs = json.load(file)
-        different = [
-            f"{name}={theirs.get(name)!r} there, {value!r} here"
-            for name, value in mine.items()
-            if theirs.get(name) != value
-        ]
-        if different:
-            raise ValueError(
-                f"{config.output} holds other features ({'; '.join(different)}): "
-                "choose another output, or the same settings to go on with it."
-            )
+            check_same(config.output, json.load(file), mine, "other features")
         return
-    with open(f"{path}.part", "w", encoding="utf-8") as file:
+    with drafted(path) as draft, open(draft, "w", encoding="utf-8") as file:
         json.dump(mine, file, indent=2, sort_keys=True)
         file.write("\n")
-    os.replace(f"{path}.part", path)

@@ -43,6 +43,11 @@ class HeadTask:
         self._finder: tuple[Model, Finder] | None = None
 
     def make_network(self, config: HeadConfig) -> Model:
+        if config.data_service:
+            raise ValueError(
+                f"data_service={config.data_service} is not for boxes and masks, which "
+                "Python reads."
+            )
         model = make_model(
             config,
             head_of(self.name).network,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import functools
+import io
 import itertools
 import json
 import os
@@ -12,13 +13,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
-from slimnets.data.image_files import ImageFile, find_images
+from slimnets.data.image_files import ImageFile, digest_of_names, find_images
 from slimnets.data.labels import Prediction
+from slimnets.files import drafted, remove_drafts
+from slimnets.sharding import ONE, cut, in_order
 from slimnets.tasks import head_prediction
 from slimnets.tasks.batching import batches_of, good_of
 from slimnets.tasks.classifiers import Classifier, open_configured
 from slimnets.tasks.config import PredictionConfig
-from slimnets.trained import CLASSIFICATION
+from slimnets.trained import CLASSIFICATION, Trained
 
 STDIN = "-"
 
@@ -56,27 +59,31 @@ def write_predictions(
     """
     if config.output is not None:
         _check_output(config.output)
+    elif config.engine != ONE:
+        raise ValueError(f"engine={config.engine!r} needs output, a file.")
     others: list[str] = []
     images = find_input(config.input, stdin, others)
     trained = open_configured(config)
     tell(trained.source)
-    if trained.task == CLASSIFICATION:
+    config.check_task(trained.task, CLASSIFICATION, trained.path)
+    if config.engine != ONE:
+        write = functools.partial(_write_of_shards, config, trained, list(images))
+    elif trained.task == CLASSIFICATION:
         write = functools.partial(_write, config, Classifier(trained, config), images)
     else:
         found = head_prediction.Writer(trained, config)
         write = functools.partial(found.write, images)
     if config.output is None:
         return *write(stdout), others
-    draft = f"{config.output}.part"
-    try:
-        with open(
+    with (
+        drafted(config.output) as draft,
+        open(
             draft, "w", encoding="utf-8", errors="surrogateescape", newline=""
-        ) as file:
-            result = write(file)
-        os.replace(draft, config.output)
-    finally:
-        if os.path.exists(draft):
-            os.remove(draft)
+        ) as file,
+    ):
+        result = write(file)
+    folder, name = os.path.split(config.output)
+    remove_drafts(folder or ".", {name})
     return *result, others
 
 
@@ -147,6 +154,55 @@ def _write(
         rows += len(good)
         file.flush()
     return rows, bad
+
+
+def _write_of_shards(
+    config: PredictionConfig, trained: Trained, images: Sequence[ImageFile], file: Any
+) -> tuple[int, list[str]]:
+    """Writes what workers make of shards, which are whole batches."""
+    batch_size = Classifier(trained, config).batch_size
+    shards = cut(images, config.shard_size, batch_size=batch_size)
+    settings = dataclasses.asdict(config)
+    for name in ("output", "max_bad_records", "engine_address", "manifest", "imports"):
+        del settings[name]
+    work = {
+        **settings,
+        "weights_sha256": trained.digest,
+        "names_sha256": digest_of_names(images),
+        "batch_size": batch_size,
+    }
+    rows, bad = 0, []
+    for result in in_order(
+        "predict",
+        shards,
+        functools.partial(_Work, config, trained.opening),
+        config,
+        work,
+        f"{config.output}.manifest",
+        config.max_bad_records,
+    ):
+        text = result["text"]
+        if rows and config.format == "csv":
+            _, _, text = text.partition("\n")  # Each begins with the names of columns.
+        file.write(text)
+        rows += result["rows"]
+        bad += result["bad"]
+    return rows, bad
+
+
+class _Work:
+    """Predicts shards."""
+
+    def __init__(self, config: PredictionConfig, opening: Callable[[], Trained]):
+        self._classifier = Classifier(opening(), config)
+        # How many may be bad is for who has all shards to say.
+        self._config = dataclasses.replace(config, max_bad_records=sys.maxsize)
+
+    def __call__(self, images: Sequence[ImageFile]) -> dict[str, Any]:
+        """The rows of a shard as text, their number, and what is wrong with others."""
+        text = io.StringIO(newline="")
+        rows, bad = _write(self._config, self._classifier, images, text)
+        return {"text": text.getvalue(), "rows": rows, "bad": bad}
 
 
 def _csv_writer(file: TextIO) -> Callable[[str, list[Prediction]], None]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
 import importlib
 import os
+import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -53,6 +56,7 @@ class Trained:
         source: one line: what was opened, of which step, averages or not.
         path: the file of its weights, or the prefix of its files.
         averages: whether any variable has its average.
+        again: opens it again.
     """
 
     model: Callable
@@ -63,6 +67,7 @@ class Trained:
     source: str
     path: str
     averages: bool = False
+    again: Callable[[], Trained] | None = None
 
     def __repr__(self) -> str:
         return (
@@ -96,6 +101,22 @@ class Trained:
         return self.model
 
     @property
+    def digest(self) -> str:
+        """SHA-256 of all weights, whatever file they come from; of an export, of its
+        files."""
+        digest = hashlib.sha256()
+        if isinstance(self.model, Model):
+            for name, variable in sorted(self.model.variables_by_name.items()):
+                digest.update(name.encode())
+                digest.update(np.ascontiguousarray(variable.numpy()))
+            return digest.hexdigest()
+        path = pathlib.Path(self.path)
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                digest.update(file.read_bytes())
+        return digest.hexdigest()
+
+    @property
     def num_classes(self) -> int | None:
         """The number of logits; None of features."""
         return getattr(self.model, "num_classes", None)
@@ -112,6 +133,12 @@ class Trained:
                 f"{self.path} is of a run of {self.task}, not of "
                 f"{' or '.join(allowed)}."
             )
+
+    @property
+    def opening(self) -> Callable[[], Trained]:
+        """What opens the same in another process, to which it can be sent; it raises
+        ValueError if the weights are others there."""
+        return functools.partial(_reopened, self.again, self.digest)
 
     @property
     def labels_offset(self) -> int:
@@ -178,6 +205,18 @@ def open_trained(
             installed.
     """
     path = os.fspath(path)
+    rename, exclude = list(rename), list(exclude)
+    again = functools.partial(
+        open_trained,
+        path,
+        averages=averages,
+        model_name=model_name,
+        image_size=image_size,
+        preprocessing=preprocessing,
+        precision=precision,
+        rename=rename,
+        exclude=exclude,
+    )
     if _is_export(path):
         _check_without_effect(
             path,
@@ -187,10 +226,10 @@ def open_trained(
             rename=rename,
             exclude=exclude,
         )
-        return importlib.import_module(_EXPORT_ROOM).open_exported(path, preprocessing)
+        room = importlib.import_module(_EXPORT_ROOM)
+        return dataclasses.replace(room.open_exported(path, preprocessing), again=again)
     weights = open_weights(path, averages)
     known = weights.metadata
-    rename, exclude = list(rename), list(exclude)
     name = model_name or known.get("model_name") or recognized(weights)
     if not name:
         raise ValueError(
@@ -242,7 +281,17 @@ def open_trained(
         source=f"{_title(name, task)} of {weights.source}{_left_out(report)}",
         path=weights.prefix,
         averages=bool(weights.averaged),
+        again=again,
     )
+
+
+def _reopened(again: Callable[[], Trained], digest: str) -> Trained:
+    trained = again()
+    if trained.digest != digest:
+        raise ValueError(
+            f"{trained.path} has other weights here than where the command was given."
+        )
+    return trained
 
 
 def _is_export(path: str) -> bool:

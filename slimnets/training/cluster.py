@@ -9,10 +9,13 @@ import json
 import os
 from typing import Any
 
+from slimnets.training.schedulers import scheduled
+
 STRATEGIES = ("one", "mirrored", "multi_worker", "tpu", "parameter_server")
 TASK_TYPES = ("chief", "worker", "ps")
 # The settings that name processes, with the strategies that have them.
 CLUSTER_SETTINGS = {
+    "cluster": ("multi_worker",),
     "workers": ("multi_worker", "parameter_server"),
     "task_index": ("multi_worker", "parameter_server"),
     "chief": ("parameter_server",),
@@ -62,6 +65,13 @@ def check_cluster(strategy: str, **given: Any) -> None:
     if strategy == "parameter_server":
         _check_roles(given)
         return
+    if "cluster" in given:
+        for name in ("workers", "task_index"):
+            if name in given:
+                raise ValueError(
+                    f"{name}={given[name]!r} is of no effect with "
+                    f"cluster={given['cluster']}, which says it."
+                )
     workers, task_index = given.get("workers"), given.get("task_index")
     if workers is None and task_index is not None:
         raise ValueError(f"task_index={task_index} is of no effect without workers.")
@@ -100,6 +110,9 @@ def cluster_of(strategy: str, **given: Any) -> dict[str, Any] | None:
         strategy: `multi_worker` or `parameter_server`.
         **given: as of `check_cluster`, by which they are checked.
     """
+    if given.get("cluster"):
+        workers, index = scheduled(given["cluster"])
+        given = {"workers": ",".join(workers), "task_index": index}
     if given.get("workers") is None:
         return None
     jobs = {"worker": _addresses(given["workers"])}
@@ -131,7 +144,7 @@ def set_cluster(strategy: str, **given: Any) -> dict[str, Any]:
     cluster = cluster_of(strategy, **given)
     found = _parsed(there) if there else None
     if cluster is None and found is None:
-        needed = "workers=host:port,... and task_index"
+        needed = "workers=host:port,... and task_index, or cluster"
         if strategy == "parameter_server":
             needed = (
                 "chief=host:port, workers=host:port,..., "

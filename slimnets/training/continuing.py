@@ -22,12 +22,15 @@ STATE = "checkpoint"
 _FREE = {
     "train_dir",
     "dataset_dir",
+    "data_service",
     "recompute",
     "jit",
     "allow_changes",
     *CLUSTER_SETTINGS,
     *grouped(TrainingConfig, OUTPUT),
 }
+# Nor are these a run's own.
+_OF_NOW = {"train_dir", "allow_changes", "data_service", "profile_input"}
 # These change what is still to come and nothing of what was; that is said.
 _ENDS = {"max_number_of_steps", "number_of_epochs"}
 _TOLD = {"max_bad_records", *_ENDS}
@@ -58,7 +61,7 @@ def own_settings(train_dir: str | None, given: Set[str] = frozenset()) -> dict:
         Values by name; empty where there is no run.
     """
     config = metadata_of(train_dir or "").get("config", {})
-    gone = set(given) | set(CLUSTER_SETTINGS) | {"train_dir", "allow_changes"}
+    gone = set(given) | set(CLUSTER_SETTINGS) | _OF_NOW
     for setting in given:
         gone |= _GIVE_WAY.get(setting, set())
     return {name: value for name, value in config.items() if name not in gone}

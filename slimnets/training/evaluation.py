@@ -26,7 +26,7 @@ from slimnets.data.input_config import FALLBACK
 from slimnets.model import Model
 from slimnets.trained import CLASSIFICATION, Trained, open_trained
 from slimnets.training.evaluation_data import classes_of, dataset_for, scope_of
-from slimnets.training.measures import Evaluation, count
+from slimnets.training.measures import Evaluation, Sums, count
 from slimnets.training.scores import VIEWS, averaged_views, larger
 
 __all__ = [
@@ -93,7 +93,8 @@ class Evaluator:
             logits_of_labels = range(dataset.num_classes)
         self._names = logit_names or _names(dataset.label_names, logits_of_labels)
         self._split = split or dataset.test_split
-        self._dataset = dataset if keep else None
+        self._dataset, self._keep = dataset, keep
+        self.batch_size = batch_size
         self._bad = BadRecords(max_bad_records)
         infer: Callable = functools.partial(model, training=False)
         if views is not None:
@@ -112,7 +113,7 @@ class Evaluator:
                 own = config.preprocessing if config else dataset.default_preprocessing
                 recipe = get_preprocessing(preprocessing or own or FALLBACK)
                 crop_fraction = recipe.view.crop_fraction and 1.0
-        self._corrupted_batches = functools.partial(
+        self._read = functools.partial(
             evaluation_batches,
             data,
             split=self._split,
@@ -133,7 +134,7 @@ class Evaluator:
             return {**counted, **(kept if keep else {})}
 
         # The last batch may be short, which is no reason for another trace.
-        self._batches = self._corrupted_batches()
+        self._batches = self._read()
         images, labels = self._batches.element_spec
         self._count = tf.function(
             counts,
@@ -143,6 +144,11 @@ class Evaluator:
             ],
         )
 
+    @property
+    def number(self) -> int:
+        """How many examples the split has."""
+        return self._dataset.splits[self._split]
+
     def __call__(self, corruption: Corruption | None = None) -> Evaluation:
         """Raises ValueError for more bad records than allowed, or no good ones.
 
@@ -150,29 +156,38 @@ class Evaluator:
             corruption: what happens to images before; None for nothing.
         """
         started = time.monotonic()
-        sums: dict[str, Any] = {}
-        kept: dict[str, list] = {}
+        sums = self.sums(corruption)
+        return self.evaluation(sums, time.monotonic() - started)
+
+    def sums(
+        self, corruption: Corruption | None = None, indices: range | None = None
+    ) -> Sums:
+        """Counts the images of some indices, None for all; errors are as of a call."""
         self._bad.found.clear()
         batches = self._batches
-        if corruption is not None:
-            batches = self._corrupted_batches(corruption=corruption)
+        if corruption is not None or indices is not None:
+            batches = self._read(corruption=corruption, indices=indices)
+        sums = Sums()
         with explained_errors():
             for images, labels in batches:
-                for name, value in self._count(images, labels).items():
-                    if name in _KEPT:
-                        kept.setdefault(name, []).append(value.numpy())
-                    else:
-                        sums[name] = sums.get(name, 0) + value.numpy()
-        if not sums:
+                counts = {n: v.numpy() for n, v in self._count(images, labels).items()}
+                kept = {n: [counts.pop(n)] for n in _KEPT if n in counts}
+                sums.add(Sums(counts, kept))
+        sums.bad = dict(self._bad.found)
+        return sums
+
+    def evaluation(self, sums: Sums, seconds: float) -> Evaluation:
+        """What follows of the sums of all images."""
+        if not sums.counts:
             raise ValueError(f"The split {self._split!r} has no examples to measure.")
         return Evaluation.of_counts(
-            sums,
+            sums.counts,
             split=self._split,
-            seconds=time.monotonic() - started,
+            seconds=seconds,
             label_names=tuple(self._names),
-            bad_records=dict(self._bad.found),
-            dataset=self._dataset,
-            **{name: np.concatenate(parts) for name, parts in kept.items()},
+            bad_records=sums.bad,
+            dataset=self._dataset if self._keep else None,
+            **{name: np.concatenate(parts) for name, parts in sums.kept.items()},
         )
 
 
@@ -222,6 +237,32 @@ def evaluate_checkpoint(
 
 
 def evaluate_trained(
+    trained: Trained, *, corruptions: Sequence[str] = (), **settings: Any
+) -> Evaluation:
+    """Evaluates what `open_trained` gave.
+
+    Args:
+        trained: the network.
+        corruptions: names of what may have happened to images, each of which is
+            measured too; see `slimnets.data.corruptions`.
+        **settings: see `evaluator_of`.
+
+    Raises:
+        FileNotFoundError: if the dataset is not there.
+        ValueError: if dataset and network do not fit, or a name is not known.
+    """
+    evaluator, scope = evaluator_of(trained, **settings)
+    return dataclasses.replace(
+        evaluator(),
+        scope=scope,
+        corrupted={
+            name: [evaluator(Corruption(name, s)).accuracy for s in STRENGTHS]
+            for name in corruptions
+        },
+    )
+
+
+def evaluator_of(
     trained: Trained,
     *,
     dataset_name: str | None = None,
@@ -234,10 +275,9 @@ def evaluate_trained(
     max_bad_records: int = 0,
     views: str | None = None,
     keep: bool = False,
-    corruptions: Sequence[str] = (),
     **of_records: Any,
-) -> Evaluation:
-    """Evaluates what `open_trained` gave.
+) -> tuple[Evaluator, str]:
+    """What evaluates a network that `open_trained` gave.
 
     Args:
         trained: the network.
@@ -252,14 +292,14 @@ def evaluate_trained(
             in training.
         max_bad_records: how many examples that cannot be used may be left out.
         views, keep: see `Evaluator`.
-        corruptions: names of what may have happened to images, each of which is
-            measured too; see `slimnets.data.corruptions`.
         **of_records: labels_offset and the other arguments of `get_dataset` for record
             files; None for those of training.
 
+    Returns:
+        It, and which of how many images it measures; see `scope_of`.
+
     Raises:
-        FileNotFoundError: if the dataset is not there.
-        ValueError: if dataset and network do not fit, or a name is not known.
+        FileNotFoundError, ValueError: as `evaluate_trained`.
     """
     trained.check_task(CLASSIFICATION)
     dataset, whole = dataset_for(trained, dataset_name, dataset_dir, **of_records)
@@ -286,14 +326,7 @@ def evaluate_trained(
         views=views,
         keep=keep,
     )
-    return dataclasses.replace(
-        evaluator(),
-        scope=scope_of(trained, dataset, split),
-        corrupted={
-            name: [evaluator(Corruption(name, s)).accuracy for s in STRENGTHS]
-            for name in corruptions
-        },
-    )
+    return evaluator, scope_of(trained, dataset, split)
 
 
 def _names(label_names: Sequence[str], places: Sequence[int]) -> tuple[str, ...]:

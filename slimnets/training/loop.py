@@ -21,6 +21,7 @@ from slimnets.data.bad_records import explained_errors
 from slimnets.model import Model
 from slimnets.progress import show_progress
 from slimnets.training.early_stopping import reason_to_end
+from slimnets.training.input_profile import profile_stages
 from slimnets.training.logs import Logs
 from slimnets.training.measures import far_below
 from slimnets.training.parameter_server import telling_workers
@@ -120,13 +121,13 @@ class _Loop:
         self._show = show and run.is_chief
         self._logs = Logs(run.config.train_dir, first_step, run.is_chief)
         self._steps_per_call = run.least_steps_per_call
-        self._totals = Totals()
+        self._totals, self._seconds = Totals(), 0.0
         self._evaluation: Measured | None = None
         self._train_accuracy: float | None = None
 
     def run(self) -> Measured:
         """Takes all steps, and measures the result."""
-        title = self._config.model_name
+        run, title = self._run, self._config.model_name
         with (
             show_progress(title, self._step, self._last, show=self._show) as progress,
             explained_errors(),
@@ -145,6 +146,8 @@ class _Loop:
                     self._end_if_no_better()
             while self._step < self._last:
                 self._take_steps()
+            if self._seconds and (waits := run.waits):
+                progress.say(f"{title}: {waits.verdict(self._seconds)}")
             evaluation = self._evaluation or self._evaluate()
             assert evaluation is not None  # All measure at the end.
             # No worker leaves before the chief has written everything.
@@ -206,6 +209,9 @@ class _Loop:
                 self._logs.images(self._step, inputs, config.image_summaries)
         if not self._step and config.max_recoveries:
             run.save(0)
+        if config.profile_input:
+            for line in profile_stages(config, run.batches(self._step)):
+                self._progress.say(f"{config.model_name}: {line}")
         self._function = run.step_function()
         self._batches = iter(run.batches(self._step))
 
@@ -221,9 +227,10 @@ class _Loop:
             return
         self._totals.add(number, sums)
         self._step += number
-        seconds_per_step = (time.monotonic() - started) / number
+        seconds = time.monotonic() - started
+        self._seconds += seconds
         stops, steps_per_call = run.agree(
-            [float(bool(self._stop.signum)), SECONDS_PER_CALL / seconds_per_step]
+            [float(bool(self._stop.signum)), SECONDS_PER_CALL * number / seconds]
         )
         self._steps_per_call = max(run.least_steps_per_call, int(steps_per_call))
         ended = self._step == self._last

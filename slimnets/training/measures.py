@@ -127,6 +127,29 @@ def _count_several(found: tf.Tensor, there: tf.Tensor) -> dict[str, tf.Tensor]:
     }
 
 
+@dataclasses.dataclass
+class Sums:
+    """What is counted of some of a split's images.
+
+    Attributes:
+        counts: the sums of what `count` gives, by name.
+        kept: the logits and labels of batches, in order, if they are kept.
+        bad: what was wrong with each example that was left out, by name.
+    """
+
+    counts: dict[str, Any] = dataclasses.field(default_factory=dict)
+    kept: dict[str, list[np.ndarray]] = dataclasses.field(default_factory=dict)
+    bad: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    def add(self, other: Sums) -> None:
+        """Adds those of the images that come behind."""
+        for name, value in other.counts.items():
+            self.counts[name] = self.counts.get(name, 0) + value
+        for name, parts in other.kept.items():
+            self.kept.setdefault(name, []).extend(parts)
+        self.bad |= other.bad
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class Evaluation:
     """How the examples of a split were classified.

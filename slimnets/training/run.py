@@ -16,6 +16,7 @@ from slimnets.training import feeding, optimizers
 from slimnets.training.averages import Averages
 from slimnets.training.cluster import check_asynchronous
 from slimnets.training.continuing import changes
+from slimnets.training.input_profile import Waits
 from slimnets.training.parameter_server import (
     STEPS_PER_WORKER,
     Workers,
@@ -46,6 +47,7 @@ class Run:
         model, optimizer: as they are called.
         trained: the variables that the optimizer changes, by name.
         averages: of the model's variables, or None.
+        waits: how long steps waited for their batches; None where workers take them.
         recoveries: how often the run has gone back to a checkpoint.
         beginning: one line on how it begins: from which step or whose weights; empty
             for a new run with new weights.
@@ -68,6 +70,7 @@ class Run:
         if is_asynchronous(strategy):
             check_asynchronous(config)
             self._workers = Workers(strategy)
+        self.waits = None if self._workers else Waits()
         self.recoveries, self.beginning = 0, ""
         with strategy.scope(), recomputing.counting() as recomputed:
             self.model = task.make_network(config)
@@ -125,6 +128,7 @@ class Run:
             clip_norm=config.gradient_clip_norm,
             averages=self.averages,
             seed=config.seed,
+            waits=self.waits,
         )
 
     @property

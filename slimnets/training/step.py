@@ -14,6 +14,7 @@ import tensorflow as tf
 from slimnets.layers import recomputing
 from slimnets.model import Model
 from slimnets.training.averages import Averages
+from slimnets.training.input_profile import Waits
 
 Losses = Callable[[Any, Any], tuple[tf.Tensor, dict[str, tf.Tensor]]]
 Sums = dict[str, tf.Tensor]
@@ -36,6 +37,7 @@ class Training:
         clip_norm: the largest norm of the gradients of all variables; None for any.
         averages: of the model's variables; None for none.
         seed: of what layers draw at random, together with the step.
+        waits: counts how long steps wait for their batches; None for nobody.
     """
 
     strategy: tf.distribute.Strategy
@@ -49,6 +51,11 @@ class Training:
     clip_norm: float | None = None
     averages: Averages | None = None
     seed: int = 0
+    waits: Waits | None = None
+
+    def next_of(self, iterator: Iterator) -> Any:
+        """The next batch."""
+        return self.waits.next_of(iterator) if self.waits else next(iterator)
 
     @property
     def loss_scale(self) -> tf.Tensor | None:
@@ -95,7 +102,7 @@ def _whole(training: Training) -> Callable[[Iterator], Sums]:
         return sums
 
     def step(iterator: Iterator) -> Sums:
-        results = training.strategy.run(replica_step, args=next(iterator))
+        results = training.strategy.run(replica_step, args=training.next_of(iterator))
         return _over_replicas(training, results)
 
     return step
@@ -128,7 +135,7 @@ def _accumulating(training: Training) -> Callable[[Iterator], Sums]:
             total.assign(tf.zeros_like(total))
 
     def part_sums(iterator: Iterator, part: tf.Tensor) -> Sums:
-        args = (*next(iterator), part)
+        args = (*training.next_of(iterator), part)
         return _over_replicas(training, strategy.run(replica_part, args=args))
 
     def step(iterator: Iterator) -> Sums:

@@ -18,6 +18,7 @@ from slimnets import factory, layers
 from slimnets.blocks import stack_blocks
 from slimnets.data import training_batches
 from slimnets.data.label_check import check_labels
+from slimnets.data.served import served
 from slimnets.end_points import EndPoints
 from slimnets.layers import building
 from slimnets.model import Model
@@ -170,12 +171,19 @@ class Classification:
         return model
 
     def batches(self, config, first_step, input_context):
-        return training_batches(
+        batches = functools.partial(
+            training_batches,
             config,
             batch_size=config.batch_size,
             seed=config.seed,
-            first_step=first_step,
             input_context=input_context,
+        )
+        if config.data_service is None:
+            return batches(first_step=first_step)
+        return served(
+            lambda step: batches(first_step=step, python=False),
+            first_step,
+            config.data_service,
         )
 
     def targets(self, inputs: Any, targets: Any) -> Any:

@@ -31,6 +31,7 @@ from slimnets.training.cluster import (
     check_cluster,
 )
 from slimnets.training.optimization_config import OptimizationConfig
+from slimnets.training.schedulers import SCHEDULERS
 
 CHECKPOINT_PATH = (
     "The weights: a file, a checkpoint's prefix, or the train_dir of a run, of which "
@@ -140,6 +141,14 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
         "this process is, chief, worker or ps.")
     tpu: str | None = setting(None, DISTRIBUTION, "Address of the TPU; this machine's "
         "by default.")
+    cluster: str | None = setting(None, DISTRIBUTION, "Of multi_worker: who has "
+        "started the processes, whose environment says which they are; in place of "
+        "workers and task_index.", choices=SCHEDULERS)
+    data_service: str | None = setting(None, DISTRIBUTION, "grpc://host:port of the "
+        "dispatcher of a tf.data service (slimnets data-service), whose workers make "
+        "the batches of training.")
+    profile_input: bool = setting(False, OUTPUT, "Measure the stages of the input "
+        "before the first step, and how long steps waited for it.")
     recompute: bool = setting(False, SPEED, "Save memory: keep only the inputs of the "
         "root and of the units for the gradients.")
     jit: bool = setting(False, SPEED, "Compile the gradients of a step with XLA, on "
@@ -188,6 +197,7 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
         self.check_input()
         if self.strategy == "parameter_server":
             check_asynchronous(self)
+        self._check_data_service()
         self._check_teacher()
         if self.freeze_bn_delay is not None and self.recalibrate_batches:
             raise ValueError(
@@ -223,6 +233,18 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
     def to_json(self) -> dict[str, Any]:
         fields = dataclasses.fields(self)
         return {field.name: getattr(self, field.name) for field in fields}
+
+    def _check_data_service(self) -> None:
+        if self.data_service is None:
+            return
+        for name, only in (("max_bad_records", 0), ("strategy", "parameter_server")):
+            value = getattr(self, name)
+            if (value != only) == (name == "max_bad_records"):
+                raise ValueError(
+                    f"{name}={value!r} is not for data_service={self.data_service}: "
+                    "its workers name no bad images, and serve runs whose steps are "
+                    "all workers' together."
+                )
 
     def _check_teacher(self) -> None:
         for name, wrong in (("loss", "sigmoid"), ("strategy", "parameter_server")):

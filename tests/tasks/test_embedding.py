@@ -148,7 +148,8 @@ def test_missing_shards_are_written_again_exactly(config, kind):
     result = write_embeddings(run, show=False)
     before = digests(run.output)
     os.remove(result.shards[1])
-    pathlib.Path(result.shards[2] + ".part").write_bytes(b"half of it")
+    draft = f".{pathlib.Path(result.shards[2]).name}.{'0' * 32}.part"
+    pathlib.Path(run.output, draft).write_bytes(b"half of it")
     os.remove(result.shards[2])
     assert write_embeddings(run, show=False).written == 2
     assert digests(run.output) == before

@@ -13,7 +13,13 @@ from slimnets.training import strategies, train
 from slimnets.training.cluster import CLUSTER, set_cluster
 from slimnets.training.run import Run
 from slimnets.training.task import Classification
-from tests.training.cluster import finish, start_workers, wait_for_checkpoint
+from tests.training.cluster import (
+    finish,
+    free_ports,
+    start_process,
+    start_workers,
+    wait_for_checkpoint,
+)
 from tests.training.runs import final
 
 SETTINGS = {
@@ -124,6 +130,59 @@ def test_a_cluster_must_be_given(no_cluster):
         strategies.make_strategy("multi_worker")
 
 
+def slurm(nodes, tasks, process, port="2222"):
+    return {
+        "SLURM_STEP_NODELIST": nodes, "SLURM_STEP_TASKS_PER_NODE": tasks,
+        "SLURM_PROCID": str(process), "SLIMNETS_PORT": port,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cluster", "variables", "workers", "index"),
+    [
+        ("slurm", slurm("gpu[08-10],login", "1(x4)", 2),
+         ["gpu08:2222", "gpu09:2222", "gpu10:2222", "login:2222"], 2),
+        ("slurm", slurm("n[1-2,7]-x[3,5].org", "2(x2),1,3,1(x2)", 9, "70"),
+         ["n1-x3.org:70", "n1-x3.org:71", "n1-x5.org:70", "n1-x5.org:71",
+          "n2-x3.org:70", "n2-x5.org:70", "n2-x5.org:71", "n2-x5.org:72",
+          "n7-x3.org:70", "n7-x5.org:70"], 9),
+        ("k8s", {"JOB_COMPLETION_INDEX": "1", "HOSTNAME": "digits-1",
+                 "SLIMNETS_SERVICE": "digits", "SLIMNETS_WORKERS": "3"},
+         ["digits-0.digits:2222", "digits-1.digits:2222", "digits-2.digits:2222"], 1),
+    ],
+)  # fmt: skip
+def test_schedulers_tell_the_cluster(
+    no_cluster, monkeypatch, cluster, variables, workers, index
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv(CLUSTER, "")
+    found = set_cluster("multi_worker", cluster=cluster)
+    assert json.loads(os.environ[CLUSTER]) == found
+    assert found["cluster"] == {"worker": workers}
+    assert found["task"] == {"type": "worker", "index": index}
+    for name in variables.keys() - {"SLIMNETS_PORT"}:
+        with monkeypatch.context() as patch:
+            patch.delenv(name)
+            with pytest.raises(ValueError, match=f"cluster={cluster} needs.*{name},"):
+                set_cluster("multi_worker", cluster=cluster)
+
+
+@pytest.mark.slow
+def test_a_run_that_slurm_starts(config, monkeypatch):
+    settings = {**SETTINGS, "strategy": "multi_worker", "cluster": "slurm"}
+    run = config("two", **SETTINGS)
+    port = min(free_ports(2))
+    processes = []
+    for process in range(2):
+        for name, value in slurm("127.0.0.1", "2", process, str(port)).items():
+            monkeypatch.setenv(name, value)
+        processes.append(start_process({**settings, "train_dir": run.train_dir}))
+    results = finish(processes)
+    assert [process.returncode for process in processes] == [0, 0], results
+    assert "64 images a step, 4 x 16" in results[0][1]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -133,8 +192,11 @@ def test_a_cluster_must_be_given(no_cluster):
         ({"tpu": "x"}, "no effect without strategy=tpu"),
         ({"strategy": "multi_worker", "workers": "a:1,b:2", "task_index": 2}, "0 to 1"),
         ({"strategy": "multi_worker", "workers": "a:1,b:2"}, "task_index=None"),
+        ({"cluster": "slurm"}, "no effect without strategy=multi_worker"),
+        ({"strategy": "multi_worker", "cluster": "k8s", "task_index": 1},
+         "task_index=1 is of no effect with cluster=k8s"),
     ],
-)
+)  # fmt: skip
 def test_wrong_clusters_are_explained(config, changes, message):
     with pytest.raises(ValueError, match=message):
         config(**changes)

@@ -1,0 +1,30 @@
+"""The flags of every command that a cluster may work for: who works, and what of it is
+finished."""
+
+import os
+from collections.abc import Collection
+
+from absl import flags
+
+from slimnets.cli import imports, setting_flags
+from slimnets.settings import check, settings_of
+from slimnets.sharding.options import ManifestOptions
+
+
+def define(flag_values: flags.FlagValues, names: Collection[str] | None = None) -> None:
+    """Defines the flags of ManifestOptions, or those of some of its settings."""
+    setting_flags.define(flag_values, ManifestOptions, names)
+
+
+def options(flag_values: flags.FlagValues) -> ManifestOptions:
+    """Returns what they say. Raises ValueError for one that is of no effect."""
+    names = [name for name in settings_of(ManifestOptions) if name in flag_values]
+    values = setting_flags.values(flag_values, ManifestOptions, names)
+    found = ManifestOptions(**values, imports=imports.IMPORTED)
+    check(found)
+    return found
+
+
+def manifest_of(command: str, output: str | None) -> str:
+    """Where a command notes what is finished if no flag says so."""
+    return os.path.join(output or ".", f"{command}.manifest")
