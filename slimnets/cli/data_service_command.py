@@ -18,7 +18,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.command import UsageError, define_debug, quiet_tensorflow, require
+from slimnets.cli.command import UsageError, define_debug, require
+from slimnets.quiet import quiet_tensorflow
 
 ARGUMENTS = ("PART",)
 # Part -> its flags, the needed one first, and what they are.
