@@ -139,7 +139,7 @@ def _network(
     return function, options
 
 
-def _source_for(function: Callable, file_format: str) -> str:
+def _source_for(function: Callable, file_format: str) -> Any:
     """The rules by which a network's variables are named in a format."""
     sources = networks.written_sources(function, file_format)
     if not sources:

@@ -214,7 +214,7 @@ class _Elsewhere:
 
     def __init__(self, opening: Callable[[], Dataset], make: Callable[..., _Writer]):
         self._dataset, self._make = opening(), make
-        self._source = functools.cache(self._dataset.source)
+        self._source: Callable[[str], Any] = functools.cache(self._dataset.source)
 
     def __call__(self, items: tuple[str, str, np.ndarray]) -> dict[str, Any]:
         split, path, indices = items

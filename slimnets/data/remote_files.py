@@ -116,7 +116,8 @@ class _Arrows:
 
     def matches(self, pattern: str) -> list[str]:
         inner = self._inner(pattern)
-        folder = posixpath.dirname(inner[: re.search(r"[*?\[]", inner).start()])
+        before, *_ = re.split(r"[*?\[]", inner)
+        folder = posixpath.dirname(before)
         return [
             self._before + path
             for path in self._all(folder)

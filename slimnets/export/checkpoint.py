@@ -208,8 +208,9 @@ def export_trained(
         accuracies = _measure(data, report.path, batch_size, known)
     if audited:
         images = data.test(batch_size or AUDITED)
-        options = {"format": format, "precision": precision, "calibration": batches}
-        found = audit(network, images, **options)
+        found = audit(
+            network, images, format=format, precision=precision, calibration=batches
+        )
         add_metadata(report.path, audit=found.to_json())
         report = dataclasses.replace(report, audit=found)
     return report, accuracies

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from slimnets.data import Dataset, composed, evaluation_batches, get_preprocessing
+from slimnets.data import composed, evaluation_batches, get_preprocessing
 from slimnets.data.input_config import COMPOSED
 from slimnets.trained import Trained
 from slimnets.training.evaluation_data import annotated_for, classes_of, dataset_for
@@ -84,7 +84,7 @@ class HeadImages:
         self, trained: Trained, name: str | None, directory: str | None, measured: bool
     ):
         self._trained = trained
-        self._dataset: Dataset | None = None
+        self._dataset: Any = None
         if (name or trained.metadata.get("dataset_name")) != COMPOSED:
             self._dataset = annotated_for(trained, name, directory)
         elif measured:

@@ -168,7 +168,8 @@ class Logits(Outputs):
                 "graphs and SavedModels that take any number of images."
             )
         if self._graph is None:
-            self._graph = FORMATS[exported.format].graph(exported.path)
+            make_graph: Any = FORMATS[exported.format].graph
+            self._graph = make_graph(exported.path)
         names = [
             n for n in exported.metadata["outputs"] if n.startswith(f"{FEATURES}/")
         ]

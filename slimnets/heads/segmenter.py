@@ -80,8 +80,9 @@ def segmenter(
     if head not in SEGMENTER_HEADS:
         raise ValueError(f"head={head!r}; allowed are {', '.join(SEGMENTER_HEADS)}.")
     is_unet = head == UNET_HEAD
-    if output_stride is None and not is_unet:
-        output_stride = _STRIDE
+    stride = output_stride or _STRIDE
+    if not is_unet:
+        output_stride = stride
     level, finer = _levels(backbone, output_stride)
     if decoder_levels is None:
         decoder_levels = finer if is_unet else _DECODER
@@ -92,7 +93,7 @@ def segmenter(
     )
     level = top or level
     net = features.features(end_points, level, normalized=top is None)[level]
-    finer = features.features(end_points, decoder_levels)
+    fine = features.features(end_points, decoder_levels)
     with (
         arg_scope(
             [layers.conv2d, layers.separable_conv2d], normalizer_fn=layers.batch_norm
@@ -102,10 +103,10 @@ def segmenter(
         arg_scope([layers.dropout], is_training=is_training),
     ):
         if is_unet:
-            net = _upsampled(net, finer, pyramid_depth)
+            net = _upsampled(net, fine, pyramid_depth)
         else:
             if atrous_rates is None:
-                atrous_rates = [max(1, r * 16 // output_stride) for r in (6, 12, 18)]
+                atrous_rates = [max(1, r * 16 // stride) for r in (6, 12, 18)]
             net = necks.atrous_pyramid(
                 net,
                 pyramid_depth,
@@ -114,7 +115,7 @@ def segmenter(
                 keep_prob=0.9,
                 scope=tf.compat.v1.get_variable_scope(),
             )
-            net = _decoded(net, finer, pyramid_depth, separable)
+            net = _decoded(net, fine, pyramid_depth, separable)
         with tf.compat.v1.variable_scope("logits"):
             plain = {"activation_fn": None, "normalizer_fn": None}
             net = layers.conv2d(net, num_classes, 1, scope="semantic", **plain)

@@ -13,6 +13,7 @@ import functools
 import os
 import pathlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -33,7 +34,7 @@ _COPIES = ("Identity", "Cast", "AddV2", "Sub", "BiasAdd")
 
 
 def class_map(
-    model: Callable,
+    model: Any,
     images: np.ndarray | tf.Tensor,
     *,
     classes: int | Sequence[int] | None = None,
@@ -75,7 +76,7 @@ def chosen_method(model: Callable, method: str | None = None) -> str:
 
 
 def class_mapper(
-    model: Callable, *, at: str | None = None, method: str | None = None
+    model: Any, *, at: str | None = None, method: str | None = None
 ) -> Callable[..., np.ndarray]:
     """Returns a function of images and classes that gives what `class_map` does.
 
@@ -123,7 +124,7 @@ def _of_activation(weigh: Callable) -> Callable:
     """A method that weighs an activation `[batch, height, width, channels]` by the
     class's gradient."""
 
-    def method(model: Callable, at: str | None) -> Callable:
+    def method(model: Any, at: str | None) -> Callable:
         @tf.function(autograph=False)
         def run(images: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             logits, end_points = model.with_end_points(images)
@@ -191,7 +192,7 @@ def _eigen(values: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
     return tf.reshape(maps * sign, [batch, height, width])
 
 
-def _occlusion(model: Callable, at: str | None) -> Callable:
+def _occlusion(model: Any, at: str | None) -> Callable:
     del at
     return functools.partial(_lost_by_covering, model)
 
@@ -221,7 +222,7 @@ def _scores(model: Callable, images: tf.Tensor, classes: tf.Tensor) -> np.ndarra
     return tf.gather(model(images), classes, batch_dims=1).numpy()
 
 
-def _integrated_gradients(model: Callable, at: str | None) -> Callable:
+def _integrated_gradients(model: Any, at: str | None) -> Callable:
     del at
     parts = (np.arange(_STEPS, dtype=np.float32) + 0.5) / _STEPS
 

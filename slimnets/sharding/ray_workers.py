@@ -136,7 +136,7 @@ class _Asked:
 
     place: _Place
     worker: Any
-    number: int | None = None
+    number: Any = None
 
 
 class _Pool:

@@ -37,7 +37,7 @@ def boundary_f(truth: np.ndarray, found: np.ndarray, number: int) -> np.ndarray:
         if label < 0:
             continue
         edges = [_edge(mask, label) for mask in (filled, found)]
-        near = [_near(*pair, disc) for pair in (edges, edges[::-1])]
+        near = [_near(a, b, disc) for a, b in (edges, edges[::-1])]
         if any(map(len, near)):
             recall, precision = (part.mean() if len(part) else 0.0 for part in near)
             scores[label] = 2 * precision * recall / max(precision + recall, 1e-12)

@@ -84,7 +84,9 @@ def write_embeddings(
     paths = [_path(config, number) for number in range(len(shards))]
     missing = [number for number, path in enumerate(paths) if not os.path.exists(path)]
     bad = {
-        number: _left_out(path, *shards[number].items, config, network.channels)
+        number: _left_out(
+            path, number, shards[number].items[1], config, network.channels
+        )
         for number, path in enumerate(paths)
         if number not in {*missing}
     }

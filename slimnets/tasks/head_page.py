@@ -58,10 +58,9 @@ class Worst:
             wrong = error(photo, found)
             if len(self._kept) < self._number or wrong > self._kept[0][0]:
                 drawn = (wrong, -index, self._drawn(photo, found))
-                push = heapq.heappush
-                if len(self._kept) == self._number:
-                    push = heapq.heappushpop
-                push(self._kept, drawn)
+                heapq.heappush(self._kept, drawn)
+                if len(self._kept) > self._number:
+                    heapq.heappop(self._kept)
             yield index, photo, found
 
     def figures(self, name: Any) -> str:
@@ -74,7 +73,7 @@ class Worst:
             if wrong > 0
         )
 
-    def _drawn(self, photo: Photo, found: Mapping[str, np.ndarray]) -> str:
+    def _drawn(self, photo: Any, found: Mapping[str, np.ndarray]) -> str:
         """What is meant, and beside it what is found."""
         if "mask" in found:
             number = len(self._names)
@@ -91,14 +90,14 @@ class Worst:
         return address_of(np.concatenate(list(map(np.asarray, both)), axis=1), _SIDE)
 
 
-def _of_mask(photo: Photo, found: Mapping[str, np.ndarray]) -> float:
+def _of_mask(photo: Any, found: Mapping[str, np.ndarray]) -> float:
     """The share of the pixels that are another class."""
     meant = photo.mask >= 0
     wrong = (photo.mask != found["mask"]) & meant
     return float(wrong.sum() / max(meant.sum(), 1))
 
 
-def _of_boxes(photo: Photo, found: Mapping[str, np.ndarray]) -> float:
+def _of_boxes(photo: Any, found: Mapping[str, np.ndarray]) -> float:
     """How many objects are missed, and how many are found that are none."""
     boxes, labels, crowd, _ = photo.objects
     shown = found["scores"] >= SHOWN_SCORE

@@ -67,7 +67,7 @@ class Trained:
     source: str
     path: str
     averages: bool = False
-    again: Callable[[], Trained] | None = None
+    again: Any = None
 
     def __repr__(self) -> str:
         return (

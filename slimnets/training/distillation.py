@@ -9,6 +9,7 @@ at which end points are strong, whatever the depths of both.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -34,7 +35,7 @@ class Teacher:
     """
 
     def __init__(self, config: TrainingConfig):
-        trained = open_trained(config.teacher)
+        trained = open_trained(str(config.teacher))
         trained.check_task(CLASSIFICATION)
         known = trained.metadata.get("preprocessing_name", trained.preprocessing)
         theirs = (known, trained.image_size, trained.channels)
@@ -51,7 +52,7 @@ class Teacher:
                 f"teacher={config.teacher} takes {trained.batch_size} images at a "
                 "time; give one that takes any number."
             )
-        self._network = trained.model
+        self._network: Any = trained.model
         self._is_model = isinstance(trained.model, Model)
         self._places = classes_of(trained, config.dataset)
         self._names = [theirs for _, theirs in paired(config.teacher_end_points)]

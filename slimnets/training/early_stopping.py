@@ -52,7 +52,7 @@ def reason_to_end(
     values = [value for _, value in measured]
     chosen = min if metric.endswith(_LESS_IS_BETTER) else max
     best = values.index(chosen(values))
-    if len(values) - 1 - best < config.early_stop_patience:
+    if len(values) - 1 - best < (config.early_stop_patience or 1):
         return ""
     where = ", which best/ has" if config.keep_best else ""
     return f"{metric} was best at step {measured[best][0]}, {values[best]:.4g}{where}"
