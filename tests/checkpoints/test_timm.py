@@ -1,4 +1,9 @@
-"""Whole networks of timm and ours give the same; skipped where timm is missing."""
+"""Whole networks of timm and ours give the same; skipped where timm is missing.
+
+    pytest -p timm -m slow tests/checkpoints/test_timm.py
+
+As a plugin timm is imported before TensorFlow, after which its triton may crash.
+"""
 
 import numpy as np
 import pytest
@@ -17,7 +22,7 @@ from tests.helpers import assert_close
 torch = pytest.importorskip("torch")
 timm = pytest.importorskip("timm")
 
-SIZE = 65
+SIZES = ((65, 97), (96, 64))
 BIT = {"bit_r50x1": "resnetv2_50x1_bit"}
 NAMES = ("resnet18", "resnet50", "resnet50c", "resnet50d", "resnetblur50", "seresnet50")
 NAMES += ("resnext50_32x4d", "resnetrs50", "wide_resnet50_2", *BIT)
@@ -43,17 +48,31 @@ def randomized(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_logits_equal_timms_and_weights_come_back(name, tmp_path, rng):
+def test_logits_and_levels_equal_timms_and_weights_come_back(name, tmp_path, rng):
     theirs = randomized(name)
     state = {key: value.numpy() for key, value in theirs.state_dict().items()}
     torch.save(theirs.state_dict(), tmp_path / "x.pth")
-    images = rng.normal(size=(2, SIZE, SIZE, 3)).astype(np.float32)
-    with torch.no_grad():
-        logits = theirs(torch.tensor(images.transpose(0, 3, 1, 2))).numpy()
+    modules, kept = dict(theirs.named_modules()), {}
+    for info in theirs.feature_info:
+
+        def keep(module, inputs, outputs, stride=info["reduction"]):
+            kept[stride] = outputs.numpy().transpose(0, 2, 3, 1)
+
+        modules[info["module"]].register_forward_hook(keep)
     model = slimnets.Model(name, num_classes=7)
-    model.build(images.shape)
+    model.build([None, *SIZES[0], 3])
     load_weights(tmp_path / "x.pth", model)
-    assert_close(model(images), logits, 1e-4)
+    # Some tell of fewer levels than there are.
+    levels = {f.stride: f.end_point for f in slimnets.feature_info(name)}
+    for height, width in SIZES:
+        images = rng.normal(size=(2, height, width, 3)).astype(np.float32)
+        with torch.no_grad():
+            logits = theirs(torch.tensor(images.transpose(0, 3, 1, 2))).numpy()
+        assert_close(model(images), logits, 1e-4)
+        assert kept.keys() >= {8, 16, 32}
+        found = model.features(images, [levels[stride] for stride in kept])
+        for stride, value in kept.items():
+            assert_close(found[levels[stride]], value, 1e-4)
     there = tmp_path / "x.safetensors"
     convert_weights(model.save(tmp_path / "slim"), there)
     assert_equal(dict(read_checkpoint(there)), dict(sorted(state.items())))
@@ -63,7 +82,7 @@ def test_logits_equal_timms_and_weights_come_back(name, tmp_path, rng):
 def test_bits_npz_are_the_ones_that_timm_reads(tmp_path, rng):
     theirs = randomized("bit_r50x1")
     model = slimnets.Model("bit_r50x1", num_classes=7, seed=1)
-    model.build([None, SIZE, SIZE, 3])
+    model.build([None, *SIZES[0], 3])
     values = {n: v.numpy() for n, v in model.variables_by_name.items()}
     path = str(tmp_path / "x.npz")
     foreign = networks.foreign_names(values, "bit")
@@ -72,7 +91,7 @@ def test_bits_npz_are_the_ones_that_timm_reads(tmp_path, rng):
     for variable in model.variables:
         variable.assign(tf.zeros_like(variable))
     load_weights(path, model)
-    images = rng.normal(size=(2, SIZE, SIZE, 3)).astype(np.float32)
+    images = rng.normal(size=(2, *SIZES[0], 3)).astype(np.float32)
     with torch.no_grad():
         logits = theirs(torch.tensor(images.transpose(0, 3, 1, 2))).numpy()
     assert_close(model(images), logits, 1e-4)
