@@ -104,10 +104,11 @@ def _own_step(precision, images, labels, recompute):
 def child(arguments: argparse.Namespace, make_step: Callable) -> None:
     """Takes steps whenever a line comes; answers with seconds by the clock and of the
     processor, at the end with MB."""
-    import keras  # noqa: F401
-    import tensorflow as tf
+    if arguments.child in SIDES:  # What is TensorFlow's own memory.
+        import keras  # noqa: F401
+        import tensorflow as tf
 
-    tf.constant(0)
+        tf.constant(0)
     before = _peak()
     run = make_step(
         arguments.child, arguments.precision, arguments.image_size, arguments.batch_size

@@ -9,9 +9,11 @@ import tensorflow as tf
 
 import slimnets
 from slimnets.cli import main
+from tests import scenes
 
 CONFIGS = sorted((pathlib.Path(__file__).parents[2] / "configs").glob("*.flags"))
 ON_DISK = [path for path in CONFIGS if "--dataset_dir" in path.read_text()]
+OF_HEADS = [path for path in ON_DISK if "Command: slimnets train-" in path.read_text()]
 SMALL = "blocks"
 # What a config's own length and network become.
 LENGTHS = {"number_of_epochs": 0.01, "max_number_of_steps": 1}
@@ -34,6 +36,7 @@ def photos(tmp_path, rng):
     [
         pytest.param(path, marks=() if path.stem.endswith("_a3") else pytest.mark.slow)
         for path in ON_DISK
+        if path not in OF_HEADS
     ],
     ids=lambda path: path.stem,
 )
@@ -57,6 +60,23 @@ def test_a_config_takes_a_step(path, photos, tmp_path, capsys):
     assert main.main(["train", f"--flagfile={path}", *flags]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert re.match(r"accuracy [\d.]+ % \(\d of 2 validation examples\)", last)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", OF_HEADS, ids=lambda path: path.stem)
+def test_a_config_of_a_head_takes_a_step(path, tmp_path, capsys):
+    pytest.importorskip("PIL")
+    pytest.importorskip("pycocotools")
+    text = path.read_text()
+    command = re.search(r"Command: slimnets (\S+)", text)[1]
+    is_coco = "--dataset_name=coco" in text
+    write = scenes.write_coco if is_coco else scenes.write_voc
+    changes = {"dataset_dir": write(tmp_path / "set", {"train": 2, "val": 1}),
+               "train_dir": tmp_path / "run", "train_image_size": 64, "batch_size": 2,
+               "max_number_of_steps": 1}  # fmt: skip
+    flags = [f"--{name}={value}" for name, value in changes.items()]
+    assert main.main([command, f"--flagfile={path}", *flags]) == 0
+    assert "(1 test images)" in capsys.readouterr().out.splitlines()[-1]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
