@@ -1,6 +1,7 @@
 """What a step computes: parts, clipping, averages, precisions, dropout, memory."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from slimnets.checkpoints.base import AVERAGE
 from slimnets.layers import recomputing
 from slimnets.model import Model
 from slimnets.nets.resnet_v2 import resnet_v2
-from slimnets.training import TrainingInterrupted, loop, train
+from slimnets.training import TrainingInterrupted, loop, step, train
 from slimnets.training.run import Run
 from slimnets.training.step import make_step_function
 from slimnets.training.task import Classification
@@ -32,6 +33,22 @@ def start_of(config, **changes):
         config("start", **changes), Classification(), tf.distribute.get_strategy()
     )
     return {n: v.numpy() for n, v in run.model.variables_by_name.items()}
+
+
+def test_no_two_parts_of_a_step_have_one_number(monkeypatch):
+    """By which they draw other noise."""
+    training = types.SimpleNamespace(
+        strategy=tf.distribute.get_strategy(), variables=[], parts=4
+    )
+
+    def compute(inputs, targets, part):
+        return [], {"numbers": tf.one_hot(part, 5)}
+
+    monkeypatch.setattr(step, "_compiled", lambda training: compute)
+    monkeypatch.setattr(step, "_apply", lambda training, gradients: None)
+    batches = tf.data.Dataset.from_tensors((0.0, 0.0)).repeat()
+    sums = step._accumulating(training)(iter(batches))
+    assert sums["numbers"].numpy().tolist() == [1, 1, 1, 1, 0]
 
 
 @pytest.mark.parametrize("strategy", ["one", "mirrored"])
