@@ -13,6 +13,7 @@ from slimnets.layers import recomputing
 from slimnets.model import Model
 from slimnets.nets.resnet_v2 import resnet_v2
 from slimnets.training import TrainingInterrupted, loop, step, train
+from slimnets.training.averages import Averages
 from slimnets.training.run import Run
 from slimnets.training.step import make_step_function
 from slimnets.training.task import Classification
@@ -93,6 +94,19 @@ def test_clipped_gradients_have_the_norm(config, mirrored, strategy, precision):
     moved = [weights(run)[name] - value for name, value in start.items()]
     norm = np.sqrt(sum(np.sum(m**2) for m in moved))
     assert norm == pytest.approx(0.01, rel=1e-3)
+
+
+def test_averages_begin_fast():
+    variable = tf.Variable([1.0])
+    averages = Averages(tf.distribute.get_strategy(), {"v": variable}, 0.5)
+    expected = 1.0
+    for updates, value in ((0, 2.0), (1, -1.0), (2, 4.0), (20, 0.5)):
+        variable.assign([value])
+        averages.update(tf.constant(updates))
+        decay = min(0.5, (1 + updates) / (10 + updates))
+        expected = decay * expected + (1 - decay) * value
+        (found,) = averages.variables_by_name["v" + AVERAGE].numpy()
+        assert found == pytest.approx(expected, rel=1e-6)
 
 
 def test_averages_follow_their_formula_and_are_evaluated(config, monkeypatch):
