@@ -9,6 +9,7 @@ import tf_slim
 
 import slimnets
 from slimnets import layers, units
+from slimnets.blocks import plan_blocks
 from slimnets.nets import resnet_utils, resnet_v1, resnet_v2
 from tests.helpers import assert_close, run_graph, v1
 
@@ -286,3 +287,11 @@ def test_blocks_without_a_name_keep_their_strides():
         )  # fmt: skip
     assert net.shape.as_list() == [1, 4, 4, 1]
     assert end_points["b"].shape.as_list() == [1, 8, 8, 1]
+
+
+def test_a_unit_without_a_stride_has_stride_1_wherever_that_is_moved():
+    block = slimnets.Block("block", units.basic_v1, [{"depth": 4}])
+    for store in (False, True):
+        (planned,) = plan_blocks([block], store_non_strided_activations=store)
+        assert planned.subsample == 1
+        assert [unit.output_stride for unit in planned.units] == [1]

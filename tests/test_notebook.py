@@ -141,6 +141,8 @@ def test_long_things_are_told_in_a_line_and_shown_in_a_table(built, saved, image
     for value in (built, end_points, summary, report, block, loaded, *others):
         assert len(repr(value)) < 200 and "\n" not in repr(value)
     assert repr(block) == "<Block 'block1', basic_v2, units 99 x (8, 4, 1)>"
+    block = slimnets.Block("b", units.basic_v2, [(8, 4, 1), (8, 4, 1), (8, 4, 2)])
+    assert repr(block) == "<Block 'b', basic_v2, units 2 x (8, 4, 1), (8, 4, 2)>"
     assert repr(end_points).endswith("levels C1, C2, C3, C4, C5>")
     for value, rows in (
         (end_points, end_points),

@@ -54,6 +54,16 @@ def test_a_rule_wins_over_code_arg_scopes_and_earlier_rules():
     assert given == ("two/first", "conv2d", "stride", 4, 1, "two/first")
 
 
+def test_a_rule_reaches_a_call_with_all_of_its_arguments_by_position():
+    @slimnets.add_arg_scope
+    def times(inputs, factor, scope):
+        return factor * inputs
+
+    with slimnets.layer_rules({"here": {"factor": 3}}):
+        assert times(1, 2, "here") == 3
+        assert times(1, 2, "there") == 2
+
+
 def test_layers_without_a_name_are_at_the_place_that_they_get():
     with slimnets.layer_rules(
         {

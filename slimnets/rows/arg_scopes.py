@@ -194,9 +194,7 @@ def inception_arg_scope(
         return scope
 
 
-def biased_arg_scope(
-    weight_decay: float = 0.0005, biases: Callable | None = None
-) -> Scope:
+def biased_arg_scope(weight_decay: float, biases: Callable | None = None) -> Scope:
     """Returns TF-Slim's arg scope for networks without norms: VGG, AlexNet, OverFeat.
 
     Args:

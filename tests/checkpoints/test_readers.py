@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from slimnets.checkpoints import read_checkpoint, save_weights
+from slimnets.checkpoints.hdf5_heaps import check_heaps
 from slimnets.checkpoints.torch_files import write_safetensors
 from tests.checkpoints.test_checkpoints import assert_equal, refusal
 from tests.helpers import GOLDEN
@@ -306,3 +307,23 @@ def test_a_half_written_checkpoint_is_not_there(tmp_path, monkeypatch):
     assert not os.path.exists(tmp_path / "y.safetensors")
     with pytest.raises(FileNotFoundError):
         read_checkpoint(prefix)
+
+
+@pytest.mark.parametrize("length", [1, 8, 9, 16, 24, 25])
+def test_a_heap_is_walked_object_by_object(length, tmp_path):
+    """An object of any length is padded to 8 bytes; the free space has its own size."""
+    header = "<HH4xQ"
+    content = struct.pack(header, 1, 1, length) + b"\xff" * (-(-length // 8) * 8)
+
+    def check(free):
+        rest = struct.pack(header, 0, 0, free) + bytes(16)
+        size = 16 + len(content) + len(rest)
+        path = tmp_path / "heap"
+        path.write_bytes(b"GCOL\x01\0\0\0" + struct.pack("<Q", size) + content + rest)
+        with path.open("rb") as file:
+            check_heaps(file)
+
+    check(32)
+    for damaged in (0, 15):
+        with pytest.raises(ValueError, match="a heap in it has no end"):
+            check(damaged)

@@ -222,6 +222,12 @@ def test_random_side_is_vggs(rng):
     assert 63 < min(sides) < 70 and 120 < max(sides) < 131
 
 
+@pytest.mark.parametrize("name", ["vgg", "torch", "inception", "cifar", "shift"])
+def test_what_a_recipe_crops_of_itself(name):
+    made = Augmentation(get_preprocessing(name), AugmentationOptions(), 56)
+    assert (made.window is not None) == (name in ("vgg", "torch", "inception"))
+
+
 def encoded_picture(height, width, kind="jpeg"):
     rng = np.random.default_rng(4)
     small = Image.fromarray(rng.integers(0, 256, (6, 8, 3)).astype(np.uint8))

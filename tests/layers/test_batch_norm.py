@@ -106,6 +106,22 @@ def test_one_is_training_node_is_all_that_batch_norms_share():
                 assert all(i is net for i in inputs)
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_a_tensor_says_what_a_bool_says(training, rng):
+    x = rng.normal(2.0, 3.0, (4, 5, 5, 3)).astype(np.float32)
+    found = []
+    for as_tensor in (False, True):
+        with tf.Graph().as_default(), v1.Session() as session:
+            flag = v1.placeholder(tf.bool, [])
+            told = flag if as_tensor else training
+            outputs = layers.batch_norm(x, is_training=told, updates_collections=None)
+            session.run(v1.global_variables_initializer())
+            found.append([session.run(outputs, {flag: training})])
+            found[-1] += session.run(v1.global_variables())
+    for told, said in zip(*found, strict=True):
+        assert_close(said, told)
+
+
 def network(images, is_training=True):
     with slimnets.arg_scope([layers.batch_norm], is_training=is_training, decay=0.5):
         return layers.batch_norm(images, scope="bn")

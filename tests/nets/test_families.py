@@ -59,6 +59,14 @@ def test_layer_norm_normalizes_the_last_axes(begin_norm_axis, rng):
         layers.layer_norm(tf.constant(values), begin_norm_axis=4)
 
 
+@pytest.mark.parametrize("dtype, epsilon", [("float16", 1e-3), ("float32", 1e-12)])
+def test_layer_norm_has_tf_slims_epsilon(dtype, epsilon):
+    values = np.array([[0.0, 0.125]], dtype)
+    found = run_graph(lambda: layers.layer_norm(tf.constant(values)))
+    expected = 0.0625 / np.sqrt(0.0625**2 + epsilon)
+    np.testing.assert_allclose(found, [[-expected, expected]], rtol=1e-3)
+
+
 def test_frozen_stages_of_convnext_train_no_layer_scale():
     with tf.Graph().as_default():
         images = v1.placeholder(tf.float32, [1, 64, 64, 3])

@@ -337,6 +337,8 @@ def test_depths_are_scaled_and_have_a_least():
         )
         assert end_points["Conv2d_13_pointwise"].shape[-1] == 10
         assert end_points["Conv2d_0"].shape[-1] == 6
+    scale = function_of("mobilenet_v2").row.scale(0.1)
+    assert (scale(16), scale(1280)) == (8, 128)
     for width in (75, 50, 25):
         row = function_of(f"mobilenet_v1_{width:03}").row
         assert row.scale()(1024) == 1024 * width // 100

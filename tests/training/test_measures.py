@@ -36,6 +36,8 @@ def test_counts_are_exact(examples):
     top = np.argsort(-logits, axis=1)[:, :5]
     assert (found.correct, found.total) == (np.sum(best == labels), 200)
     assert found.top5_correct == np.sum(top == labels[:, np.newaxis])
+    share = f"{100 * np.mean(best == labels):.2f}"
+    assert str(found) == f"accuracy {share} % ({found.correct} of 200 test examples)"
     confusion = np.zeros([8, 8])
     np.add.at(confusion, (labels, best), 1)
     np.testing.assert_array_equal(found.confusion, confusion)

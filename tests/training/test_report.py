@@ -260,3 +260,10 @@ def test_curves_are_drawn_to_scale_and_thinned():
 def test_a_photo_is_made_small():
     assert decoded(address_of(np.zeros([300, 150, 3], np.uint8))).shape == (128, 64, 3)
     assert decoded(address_of(np.zeros([20, 30, 5], np.uint8))).shape == (20, 30, 1)
+
+
+def test_an_image_of_other_channels_is_shown_as_their_mean():
+    image = np.array([[[10, 20], [30, 50]]], np.uint8)
+    kind, _, content = address_of(image).partition(";base64,")
+    shown = tf.io.decode_png(base64.b64decode(content))
+    assert kind == "data:image/png" and shown.numpy().tolist() == [[[15], [40]]]

@@ -1,6 +1,7 @@
 """What a step computes: parts, clipping, averages, precisions, dropout, memory."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from slimnets.checkpoints.base import AVERAGE
 from slimnets.layers import recomputing
 from slimnets.model import Model
 from slimnets.nets.resnet_v2 import resnet_v2
-from slimnets.training import TrainingInterrupted, loop, train
+from slimnets.training import TrainingInterrupted, loop, step, train
+from slimnets.training.averages import Averages
 from slimnets.training.run import Run
 from slimnets.training.step import make_step_function
 from slimnets.training.task import Classification
@@ -32,6 +34,22 @@ def start_of(config, **changes):
         config("start", **changes), Classification(), tf.distribute.get_strategy()
     )
     return {n: v.numpy() for n, v in run.model.variables_by_name.items()}
+
+
+def test_no_two_parts_of_a_step_have_one_number(monkeypatch):
+    """By which they draw other noise."""
+    training = types.SimpleNamespace(
+        strategy=tf.distribute.get_strategy(), variables=[], parts=4
+    )
+
+    def compute(inputs, targets, part):
+        return [], {"numbers": tf.one_hot(part, 5)}
+
+    monkeypatch.setattr(step, "_compiled", lambda training: compute)
+    monkeypatch.setattr(step, "_apply", lambda training, gradients: None)
+    batches = tf.data.Dataset.from_tensors((0.0, 0.0)).repeat()
+    sums = step._accumulating(training)(iter(batches))
+    assert sums["numbers"].numpy().tolist() == [1, 1, 1, 1, 0]
 
 
 @pytest.mark.parametrize("strategy", ["one", "mirrored"])
@@ -76,6 +94,19 @@ def test_clipped_gradients_have_the_norm(config, mirrored, strategy, precision):
     moved = [weights(run)[name] - value for name, value in start.items()]
     norm = np.sqrt(sum(np.sum(m**2) for m in moved))
     assert norm == pytest.approx(0.01, rel=1e-3)
+
+
+def test_averages_begin_fast():
+    variable = tf.Variable([1.0])
+    averages = Averages(tf.distribute.get_strategy(), {"v": variable}, 0.5)
+    expected = 1.0
+    for updates, value in ((0, 2.0), (1, -1.0), (2, 4.0), (20, 0.5)):
+        variable.assign([value])
+        averages.update(tf.constant(updates))
+        decay = min(0.5, (1 + updates) / (10 + updates))
+        expected = decay * expected + (1 - decay) * value
+        (found,) = averages.variables_by_name["v" + AVERAGE].numpy()
+        assert found == pytest.approx(expected, rel=1e-6)
 
 
 def test_averages_follow_their_formula_and_are_evaluated(config, monkeypatch):
