@@ -80,7 +80,7 @@ def _batches(flag_values: flags.FlagValues, trained) -> list:
     apart = tf.distribute.InputContext(num_input_pipelines=max(1, number // wanted))
     limit = flag_values.max_bad_records
     if limit is None:  # As many as in training.
-        limit = trained.metadata.get("config", {}).get("max_bad_records", 0)
+        limit = trained.max_bad_records
     batches = evaluation_batches(
         dataset,
         batch_size=min(flag_values.batch_size, number),

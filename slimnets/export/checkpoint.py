@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from slimnets.data import Dataset, evaluation_batches
+from slimnets.data.bad_records import BadRecords, explained_errors
 from slimnets.export.audit import audit
 from slimnets.export.exporting import Report, export_model, store_measured
 from slimnets.export.frozen import IMAGES, LOGITS, as_function
@@ -242,14 +243,17 @@ class _Data:
         self.split = whole or dataset.test_split
         self.places = np.array(classes_of(trained, dataset) if measured else ())
 
-    def batches(self, split: str, batch_size: int) -> Any:
-        return evaluation_batches(
-            self.dataset,
-            split=split,
-            batch_size=batch_size,
-            image_size=self.trained.image_size,
-            preprocessing=self.trained.preprocessing,
-        )
+    def batches(self, split: str, batch_size: int) -> Iterator[Any]:
+        """Pairs of images and labels; as many are left out as training did."""
+        with explained_errors():
+            yield from evaluation_batches(
+                self.dataset,
+                split=split,
+                batch_size=batch_size,
+                image_size=self.trained.image_size,
+                preprocessing=self.trained.preprocessing,
+                bad_records=BadRecords(self.trained.max_bad_records),
+            )
 
 
 def _calibration(data: _Data, number: int, batch_size: int | None) -> list[np.ndarray]:
