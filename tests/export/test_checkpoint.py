@@ -96,8 +96,9 @@ def test_images_of_any_classes_calibrate(checkpoint, tmp_path, rng, capsys):
     photo.write_bytes(photo.read_bytes()[:60])  # Left out, as one was in training.
     flags = [
         f"--checkpoint_path={checkpoint(with_averages=False)}",
-        f"--output={tmp_path}/small.onnx", "--precision=int8", "--calibration_images=24",
-        "--dataset_name=folder", f"--dataset_dir={tmp_path}/photos",
+        f"--output={tmp_path}/small.onnx", "--precision=int8",
+        "--calibration_images=24", "--dataset_name=folder",
+        f"--dataset_dir={tmp_path}/photos",
     ]  # fmt: skip
     assert main(["export", *flags, "--nomeasure"]) == OK
     assert main(["export", *flags]) == BAD_USAGE
