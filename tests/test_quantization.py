@@ -103,6 +103,24 @@ def model():
     return trained(quantization_rules())
 
 
+def own(images, num_classes=None):
+    """A network that knows of no training, as what is there already may be."""
+    net = layers.conv2d(images, 4, 3, scope="conv1")
+    return layers.fully_connected(layers.flatten(net), num_classes, scope="logits")
+
+
+def test_ranges_of_any_network_stay_in_inference():
+    model = slimnets.Model(own, num_classes=5, seed=1, rules=quantization_rules())
+    state = []
+    for training in (False, True, False):
+        model(9 * IMAGES, training=training)
+        state.append(float(model.variable_by_name("conv1/outputs/fake_quantized/max")))
+    assert state[0] == 6 and state[1] == state[2] != 6
+    frozen = export.freeze(model, IMAGES.shape).folded().in_precision("int8")
+    found = frozen.function()(images=tf.constant(IMAGES))["logits"]
+    np.testing.assert_allclose(found, model(IMAGES), atol=0.1)
+
+
 def test_a_delay_of_steps_and_layers_of_floats():
     plain = trained(())
     late = trained(quantization_rules(delay=100, float_layers="conv1|unit_.*"))

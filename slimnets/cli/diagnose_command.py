@@ -23,7 +23,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         ("output", "A .png file: the layers, drawn; needs matplotlib."),
     ):
         flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    names = ("dataset_name", *OF_DATASETS)
+    names = ("dataset_name", *OF_DATASETS, "max_bad_records")
     setting_flags.define(flag_values, InputConfig, names, with_defaults=False)
     for name, default, text in (
         ("batch_size", 64, "Images at a time, whose statistics are compared."),
@@ -67,6 +67,7 @@ def _batches(flag_values: flags.FlagValues, trained) -> list:
     """Batches of images from all over the split, and the logits of their labels."""
     import tensorflow as tf
 
+    from slimnets.data.bad_records import BadRecords, explained_errors
     from slimnets.data.pipeline import evaluation_batches
     from slimnets.training.evaluation_data import classes_of, dataset_for
 
@@ -78,6 +79,9 @@ def _batches(flag_values: flags.FlagValues, trained) -> list:
     number = dataset.source(split).number
     wanted = flag_values.batches * flag_values.batch_size
     apart = tf.distribute.InputContext(num_input_pipelines=max(1, number // wanted))
+    limit = flag_values.max_bad_records
+    if limit is None:  # As many as in training.
+        limit = trained.max_bad_records
     batches = evaluation_batches(
         dataset,
         batch_size=min(flag_values.batch_size, number),
@@ -86,9 +90,11 @@ def _batches(flag_values: flags.FlagValues, trained) -> list:
         preprocessing=trained.preprocessing,
         crop_fraction=trained.crop_fraction,
         input_context=apart,
+        bad_records=BadRecords(limit),
     )
     places = tf.constant(classes_of(trained, dataset))
-    found = list(batches.take(flag_values.batches))
+    with explained_errors():
+        found = list(batches.take(flag_values.batches))
     if found and found[0][1].dtype.is_floating:
         raise UsageError("diagnose is for images of one label each")
     return [(images, tf.gather(places, labels)) for images, labels in found]

@@ -75,7 +75,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         except TooManyBadRecords as error:
             said, *names = str(error).splitlines()
             print("\n".join(names), file=sys.stderr)
-            raise TooManyBadRecords(said) from error
+            raise TooManyBadRecords(f"{said.rstrip(':')}.") from error
     parts = [
         f"{written.images[split]} {split} images in {len(files)} files"
         for split, files in written.files.items()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
 
 from slimnets.data import composed, evaluation_batches, get_preprocessing
+from slimnets.data.bad_records import BadRecords, explained_errors
 from slimnets.data.input_config import COMPOSED
 from slimnets.trained import Trained
 from slimnets.training.evaluation_data import annotated_for, classes_of, dataset_for
@@ -45,16 +47,18 @@ class ClassImages:
         self.split = whole or self.dataset.test_split
         self.places = np.array(classes_of(trained, self.dataset) if measured else ())
 
-    def batches(self, split: str, batch_size: int) -> Any:
-        """Pairs of images and labels."""
-        return evaluation_batches(
-            self.dataset,
-            split=split,
-            batch_size=batch_size,
-            image_size=self.trained.image_size,
-            preprocessing=self.trained.preprocessing,
-            crop_fraction=self.trained.crop_fraction,
-        )
+    def batches(self, split: str, batch_size: int) -> Iterator[Any]:
+        """Pairs of images and labels; as many are left out as training did."""
+        with explained_errors():
+            yield from evaluation_batches(
+                self.dataset,
+                split=split,
+                batch_size=batch_size,
+                image_size=self.trained.image_size,
+                preprocessing=self.trained.preprocessing,
+                bad_records=BadRecords(self.trained.max_bad_records),
+                crop_fraction=self.trained.crop_fraction,
+            )
 
     def training(self, number: int) -> np.ndarray:
         split = self.dataset.train_split
@@ -68,7 +72,7 @@ class ClassImages:
         return np.stack(images)
 
     def test(self, number: int) -> np.ndarray:
-        images, _ = next(iter(self.batches(self.split, number)))
+        images, _ = next(self.batches(self.split, number))
         return np.asarray(images, np.float32)
 
 

@@ -106,7 +106,8 @@ def saved_graph(path: str) -> GraphDef:
     serve = getattr(loaded, "serve", None)
     if serve is None:
         raise ValueError(f"{path} is a SavedModel that slimnets export did not write.")
-    (function,) = serve.concrete_functions
+    # TensorFlow gives a function of one trace back as one of any, or as it was.
+    (function,) = getattr(serve, "concrete_functions", [serve])
     return function.graph.as_graph_def()
 
 

@@ -129,7 +129,10 @@ def _of_activation(weigh: Callable) -> Callable:
         def run(images: tf.Tensor, classes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             logits, end_points = model.with_end_points(images)
             if at is None and not end_points.levels:
-                raise ValueError(f"{model.network_name} has no levels: give `at`.")
+                raise ValueError(
+                    f"{model.network_name} has no levels: give at=END_POINT, or "
+                    "method='occlusion', which looks at none."
+                )
             values = end_points[at or max(end_points.levels, key=_number)]
             if values.shape.rank != 4:
                 raise ValueError(

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from slimnets import factory
 from slimnets.listing import did_you_mean
+from slimnets.rows.scoping import TRANSFORMS
+from slimnets.scopes import arg_scope
 
 # What Keras Applications and timm call what is done in another way here.
 _OF_OTHERS = {
@@ -57,9 +59,12 @@ def bound(
     takes_training = "is_training" in parameters or takes_any
 
     def network(images, training):
-        if takes_training:
-            return function(images, is_training=training, **kwargs)
-        return function(images, **kwargs)
+        given = {"is_training": training, **kwargs} if takes_training else kwargs
+        if hasattr(function, "row"):
+            return function(images, **given)
+        # A network of the caller's own knows nothing of what rules add to its layers.
+        with arg_scope(TRANSFORMS, is_training=training):
+            return function(images, **given)
 
     return network
 

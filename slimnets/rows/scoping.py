@@ -41,22 +41,21 @@ def collecting(
     return stack
 
 
+# What rules add to layers, and behaves otherwise in training.
+TRANSFORMS = (
+    layers.spectral_norm,
+    layers.magnitude_mask,
+    layers.fake_quantized,
+    layers.fake_quantized_activations,
+)
+
+
 def training(is_training: bool | tf.Tensor | None) -> contextlib.AbstractContextManager:
     """The scope of `is_training`; None leaves to the caller's scopes what they say."""
     if is_training is None:
         return contextlib.nullcontext()
-    return arg_scope(
-        [
-            layers.batch_norm,
-            layers.dropout,
-            layers.drop_path,
-            layers.spectral_norm,
-            layers.magnitude_mask,
-            layers.fake_quantized,
-            layers.fake_quantized_activations,
-        ],
-        is_training=is_training,
-    )
+    own = [layers.batch_norm, layers.dropout, layers.drop_path]
+    return arg_scope([*own, *TRANSFORMS], is_training=is_training)
 
 
 def check_num_classes(num_classes: Any) -> None:

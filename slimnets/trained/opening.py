@@ -151,6 +151,11 @@ class Trained:
         return trained_crop_fraction(self.metadata, self.preprocessing)
 
     @property
+    def max_bad_records(self) -> int:
+        """How many images that cannot be used its training left out at most."""
+        return self.metadata.get("config", {}).get("max_bad_records", 0)
+
+    @property
     def exif_orientation(self) -> bool:
         """Whether photos were turned upright when it was trained."""
         return trained_upright(self.metadata)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from slimnets.layers import recomputing
+from slimnets.rules import quantization
 from slimnets.training import feeding, optimizers
 from slimnets.training.averages import Averages
 from slimnets.training.cluster import check_asynchronous
@@ -134,8 +136,9 @@ class Run:
     @property
     def training_share(self) -> str:
         """How many of the weights train, for people; empty if all do."""
-        statistics = statistics_of(self.model)
-        weights = [n for n in self.model.variables_by_name if n not in statistics]
+        statistics, names = statistics_of(self.model), self.model.variables_by_name
+        ranges = re.compile(quantization.VARIABLES)
+        weights = [n for n in names if n not in statistics and not ranges.fullmatch(n)]
         if len(self.trained) == len(weights):
             return ""
         return f"{len(self.trained)} of {len(weights)} variables train"

@@ -39,6 +39,7 @@ def checkpoint(network, tmp_path):
         "preprocessing_name": "plain",
         "dataset_name": "digits",
         "label_names": [f"digit {index}" for index in range(10)],
+        "config": {"max_bad_records": 1},
     }
     # Half of each value is as good as another, and tells the two apart.
     averages = {k + AVERAGE: v / 2 for k, v in network.variables_by_name.items()}
@@ -126,10 +127,12 @@ def test_images_of_any_classes_calibrate(checkpoint, tmp_path, rng, capsys):
         photo.parent.mkdir(parents=True, exist_ok=True)
         pixels = rng.integers(0, 256, (16, 16, 3)).astype(np.uint8)
         photo.write_bytes(tf.io.encode_png(pixels).numpy())
+    photo.write_bytes(photo.read_bytes()[:60])  # Left out, as one was in training.
     flags = [
         f"--checkpoint_path={checkpoint(with_averages=False)}",
-        f"--output={tmp_path}/small.onnx", "--precision=int8", "--calibration_images=8",
-        "--dataset_name=folder", f"--dataset_dir={tmp_path}/photos",
+        f"--output={tmp_path}/small.onnx", "--precision=int8",
+        "--calibration_images=24", "--dataset_name=folder",
+        f"--dataset_dir={tmp_path}/photos",
     ]  # fmt: skip
     assert main(["export", *flags, "--nomeasure"]) == OK
     assert main(["export", *flags]) == BAD_USAGE

@@ -262,3 +262,23 @@ def test_the_command_says_what_is_found(tmp_path, capsys):
     assert "UPDATE_OPS" in said and written == f"written to {tmp_path}/a.png"
     assert any(line.startswith("resnet_v2_cifar_20/block2 ") for line in table)
     assert tf.io.decode_png((tmp_path / "a.png").read_bytes()).shape[0] > 400
+
+
+def test_pictures_that_cannot_be_used_are_left_out_as_in_training(tmp_path, capsys):
+    for label in "ab":
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for n in range(4):
+            pixels = np.full([8, 8, 3], 30 * n, np.uint8)
+            encoded = tf.io.encode_png(pixels).numpy()
+            path = tmp_path / "photos" / label / f"{n}.png"
+            path.write_bytes(encoded if n else encoded[:60])
+    model = slimnets.Model("resnet_v2_cifar_20", num_classes=2, seed=0)
+    model.build([None, 8, 8, 3])
+    known = {"image_size": 8, "preprocessing_name": "plain", "label_names": ["a", "b"]}
+    checkpoint = model.save(tmp_path / "net", metadata=known)
+    flags = [f"--checkpoint_path={checkpoint}", "--dataset_name=folder",
+             f"--dataset_dir={tmp_path}/photos", "--batches=1"]  # fmt: skip
+    assert main(["diagnose", *flags]) == 2
+    assert "where --max_bad_records=0" in capsys.readouterr().err
+    assert main(["diagnose", *flags, "--max_bad_records=2"]) == 1
+    assert "UPDATE_OPS" in capsys.readouterr().out
