@@ -2,7 +2,6 @@
 finished."""
 
 import os
-from collections.abc import Collection
 
 from absl import flags
 

@@ -46,7 +46,9 @@ def define_flags(flag_values: flags.FlagValues) -> None:
         define = getattr(flags, f"DEFINE_{kind}")
         define(name, default, text, flag_values=flag_values)
     # What a worker has at a time is a file.
-    engine_flags.define(flag_values, ("engine", "engine_address", "manifest"))
+    engine_flags.define(
+        flag_values, ("engine", "engine_address", "engine_cpus", "manifest")
+    )
     define_debug(flag_values)
 
 
