@@ -92,17 +92,22 @@ def _joined(ray: Any, address: str | None) -> Iterator[None]:
         "object_store_memory": _STORE,
         "include_dashboard": False,
     }
-    try:
-        ray.init(
-            address=address or "local",
-            logging_level="ERROR",
-            log_to_driver=False,
-            **({} if address else of_one),
-        )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        where = f"the Ray cluster at engine_address={address}" if address else "Ray"
-        raise ConnectionError(f"Cannot reach {where}: {reason}") from None
+    for left in reversed(range(1 if address else MOST_TRIES)):
+        try:
+            ray.init(
+                address=address or "local",
+                logging_level="ERROR",
+                log_to_driver=False,
+                **({} if address else of_one),
+            )
+            break
+        except Exception as error:  # Ray's own are of many kinds.
+            ray.shutdown()
+            # On a busy machine half a minute, which it has, may not be enough.
+            if not left:
+                reason = " ".join(str(error).split())[:200]
+                where = f"Ray at engine_address={address}" if address else "a Ray here"
+                raise ConnectionError(f"Cannot reach {where}: {reason}") from None
     try:
         yield
     finally:
