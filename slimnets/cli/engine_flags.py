@@ -2,7 +2,6 @@
 finished."""
 
 import os
-from collections.abc import Collection
 
 from absl import flags
 
@@ -11,8 +10,14 @@ from slimnets.settings import check, settings_of
 from slimnets.sharding.options import ManifestOptions
 
 
-def define(flag_values: flags.FlagValues, names: Collection[str] | None = None) -> None:
-    """Defines the flags of ManifestOptions, or those of some of its settings."""
+def define(flag_values: flags.FlagValues, files: bool = False) -> None:
+    """Defines the flags of ManifestOptions.
+
+    Args:
+        flag_values: where to.
+        files: whether a worker has a file at a time, which other flags speak of.
+    """
+    names = settings_of(ManifestOptions).keys() - ({"shard_size"} if files else set())
     setting_flags.define(flag_values, ManifestOptions, names)
 
 

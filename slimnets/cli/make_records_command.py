@@ -48,8 +48,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     for kind, name, default, text in _FIELDS:
         define = getattr(flags, f"DEFINE_{kind}")
         define(name, default, text, flag_values=flag_values)
-    # What a worker has at a time is a file.
-    engine_flags.define(flag_values, ("engine", "engine_address", "manifest"))
+    engine_flags.define(flag_values, files=True)
     define_debug(flag_values)
 
 

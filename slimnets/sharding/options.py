@@ -22,6 +22,9 @@ class EngineOptions:
     engine_address: str | None = setting(None, DISTRIBUTION, "host:port of the head of "
         "a Ray cluster; by default one is started on this machine, and ends with the "
         "command.", needs="engine")
+    engine_cpus: int = setting(2, DISTRIBUTION, "Processors of a worker, of which a "
+        "machine has as many as fit, each with a network of its own; one that has GPUs "
+        "has one for each GPU.", least=1, needs="engine")
     # fmt: on
     # Modules that a worker imports first: what they register is there by its name.
     imports: Sequence[str] = ()

@@ -5,8 +5,9 @@ not there twice, forms batches of whatever rows arrive together, and keeps no no
 what a driver that was killed had finished. Why no plain tasks: Ray may run those of one
 driver in as many processes as a machine has processors, each with a network of its own.
 
-A worker has a whole machine, or one of its GPUs, with its share of the processors, and
-one shard at a time: more would wait in its memory. One that is lost is begun anew as
+A worker has two processors, or a GPU with its share of them, and one shard at a time:
+more would wait in its memory. Its images are decoded under Python's lock, so that it
+makes no use of many processors. One that is lost is begun anew as
 long as its machine is there, and machines that come later get workers too.
 """
 
@@ -73,7 +74,8 @@ def finished_by_ray(
     ray = extras.require("engine='ray' needs", "ray", "ray")
     with _joined(ray, options.engine_address):
         begin = (open_work, os.getcwd(), list(options.imports))
-        yield from _Pool(ray, shards, numbers, begin, say, at_a_time).results()
+        cpus = options.engine_cpus
+        yield from _Pool(ray, shards, numbers, begin, say, cpus, at_a_time).results()
 
 
 @contextlib.contextmanager
@@ -90,17 +92,22 @@ def _joined(ray: Any, address: str | None) -> Iterator[None]:
         "object_store_memory": _STORE,
         "include_dashboard": False,
     }
-    try:
-        ray.init(
-            address=address or "local",
-            logging_level="ERROR",
-            log_to_driver=False,
-            **({} if address else of_one),
-        )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        where = f"the Ray cluster at engine_address={address}" if address else "Ray"
-        raise ConnectionError(f"Cannot reach {where}: {reason}") from None
+    for left in reversed(range(1 if address else MOST_TRIES)):
+        try:
+            ray.init(
+                address=address or "local",
+                logging_level="ERROR",
+                log_to_driver=False,
+                **({} if address else of_one),
+            )
+            break
+        except Exception as error:  # Ray's own are of many kinds.
+            ray.shutdown()
+            # On a busy machine half a minute, which it has, may not be enough.
+            if not left:
+                reason = " ".join(str(error).split())[:200]
+                where = f"Ray at engine_address={address}" if address else "a Ray here"
+                raise ConnectionError(f"Cannot reach {where}: {reason}") from None
     try:
         yield
     finally:
@@ -109,7 +116,7 @@ def _joined(ray: Any, address: str | None) -> Iterator[None]:
 
 @dataclasses.dataclass
 class _Place:
-    """A part of a machine for one worker.
+    """A part of a machine, for one worker.
 
     Attributes:
         node, host: the machine.
@@ -122,7 +129,7 @@ class _Place:
 
     node: str
     host: str
-    cpus: float
+    cpus: int
     gpus: int
     worker: Any = None
     free: int = 0
@@ -142,9 +149,9 @@ class _Asked:
 class _Pool:
     """Hands shards to workers, one by one, and takes what they make of them."""
 
-    def __init__(self, ray, shards, numbers, begin, say, at_a_time):
+    def __init__(self, ray, shards, numbers, begin, say, cpus, at_a_time):
         self._ray, self._shards, self._say = ray, shards, say
-        self._begin, self._at_a_time = begin, at_a_time
+        self._begin, self._cpus, self._at_a_time = begin, cpus, at_a_time
         self._queue = collections.deque(numbers)
         self._asked: dict[Any, _Asked] = {}
         self._places: dict[tuple[str, int], _Place] = {}
@@ -174,7 +181,7 @@ class _Pool:
                     self._lose(asked, error)
                 else:
                     if asked.number is None:
-                        processors = max(int(asked.place.cpus), 1)
+                        processors = max(asked.place.cpus, 1)
                         most = self._at_a_time or processors
                         asked.place.free = min(most, processors)
                         continue
@@ -191,7 +198,7 @@ class _Pool:
         """
         alive = [node for node in self._ray.nodes() if node["Alive"]]
         for node in alive:
-            for index, place in enumerate(_places_of(node)):
+            for index, place in enumerate(_places_of(node, self._cpus)):
                 self._places.setdefault((place.node, index), place)
         nodes = {node["NodeID"] for node in alive}
         there = [place for place in self._places.values() if place.node in nodes]
@@ -222,7 +229,7 @@ class _Pool:
         options = {
             "num_cpus": place.cpus,
             "num_gpus": place.gpus,
-            "max_concurrency": max(int(place.cpus), 1),
+            "max_concurrency": max(place.cpus, 1),
             "scheduling_strategy": on_node(place.node, soft=False),
         }
         place.worker = self._ray.remote(_Worker).options(**options).remote(*self._begin)
@@ -266,15 +273,16 @@ class _Pool:
         )
 
 
-def _places_of(node: dict[str, Any]) -> Iterator[_Place]:
-    """Where workers of a machine go: one for each GPU, else one."""
+def _places_of(node: dict[str, Any], cpus: int) -> list[_Place]:
+    """Where workers of a machine go, which have so many processors, or a GPU."""
     resources = node["Resources"]
-    cpus, gpus = resources.get("CPU", 0), int(resources.get("GPU", 0))
-    if not cpus and not gpus:  # Such as a head that is not to compute.
-        return
-    for _ in range(max(gpus, 1)):
-        share = max(cpus // gpus, 1) if gpus else cpus
-        yield _Place(node["NodeID"], node["NodeManagerHostname"], share, min(gpus, 1))
+    gpus, there = int(resources.get("GPU", 0)), int(resources.get("CPU", 0))
+    if not gpus and not there:  # Such as a head that is not to compute.
+        return []
+    number = gpus or max(there // cpus, 1)
+    share = there // number if gpus else min(cpus, there)
+    name = node["NodeManagerHostname"]
+    return [_Place(node["NodeID"], name, share, min(gpus, 1)) for _ in range(number)]
 
 
 def _last_line(error: Exception) -> str:

@@ -24,6 +24,10 @@ from slimnets.tasks.config import PredictionConfig
 from slimnets.trained import CLASSIFICATION, Trained
 
 STDIN = "-"
+# Settings on which rows do not depend.
+_OF_NOW = (
+    "output", "max_bad_records", "manifest", "imports", "engine_address", "engine_cpus",
+)  # fmt: skip
 
 
 def write_predictions(
@@ -163,7 +167,7 @@ def _write_of_shards(
     batch_size = Classifier(trained, config).batch_size
     shards = cut(images, config.shard_size, batch_size=batch_size)
     settings = dataclasses.asdict(config)
-    for name in ("output", "max_bad_records", "engine_address", "manifest", "imports"):
+    for name in _OF_NOW:
         del settings[name]
     work = {
         **settings,

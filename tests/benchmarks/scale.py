@@ -29,11 +29,12 @@ class Command:
     """A command of slimnets, and what its processes have used."""
 
     def __init__(self, name, *flags):
-        self._mark = uuid.uuid4().hex
+        mark = uuid.uuid4().hex
+        self._mark = f"{_MARK}={mark}".encode()
         self._used, self._began = {}, time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "slimnets", name, *map(str, flags)],
-            env={**os.environ, _MARK: self._mark},
+            env={**os.environ, _MARK: mark},
             stdout=subprocess.DEVNULL,
         )
 
@@ -49,15 +50,17 @@ class Command:
         return round(time.monotonic() - self._began, 1)
 
     def _look(self):
-        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        for folder in sorted(pathlib.Path("/proc").glob("[0-9]*"), key=_by_number):
             with contextlib.suppress(OSError):
-                if (
-                    f"{_MARK}={self._mark}".encode()
-                    in folder.joinpath("environ").read_bytes()
-                ):
-                    numbers = folder.joinpath("stat").read_text().rpartition(")")[2]
-                    user, system = map(int, numbers.split()[11:13])
-                    self._used[folder.name] = (user + system) / _TICKS
+                numbers = folder.joinpath("stat").read_text().rpartition(")")[2].split()
+                # Ray writes names of processes over their environment.
+                known = numbers[1] in self._used or folder.name in self._used
+                if known or self._mark in folder.joinpath("environ").read_bytes():
+                    self._used[folder.name] = sum(map(int, numbers[11:13])) / _TICKS
+
+
+def _by_number(folder):
+    return int(folder.name)
 
 
 def digest_of(path):

@@ -1,5 +1,6 @@
 """Data as people have it: lists, IDX files, other tools' records; and checking it."""
 
+import functools
 import gzip
 import pathlib
 
@@ -8,9 +9,10 @@ import pytest
 import tensorflow as tf
 
 from slimnets.data import get_dataset, make_records, training_batches
-from slimnets.data.checking import check_dataset
+from slimnets.data.checking import check_dataset, check_shards
 from slimnets.data.image_files import find_images
 from slimnets.data.sources import held_out
+from slimnets.sharding import ManifestOptions
 
 
 @pytest.fixture
@@ -274,6 +276,13 @@ def test_checking_finds_what_is_bad_and_what_is_there_twice(messy):
     (pair,) = checked.shared("train", "validation")
     assert "copy.png" in pair[0] and "16.png" in pair[1]
     assert [len(group) for group in checked.repeated["train"]] == [2]
+    opening = functools.partial(get_dataset, "folder", dataset_dir=str(messy))
+    options = ManifestOptions(manifest=str(messy / "manifest"), shard_size=7)
+    shards = check_shards(opening, options)
+    for name, split in checked.splits.items():
+        for field in ("number", "bad", "sizes", "digests"):
+            assert getattr(shards.splits[name], field) == getattr(split, field)
+        np.testing.assert_array_equal(shards.splits[name].classes, split.classes)
     digits = check_dataset(get_dataset("digits"))
     assert digits.splits["test"].number == 360 and not digits.bad
 

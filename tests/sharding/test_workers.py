@@ -73,12 +73,14 @@ class PlayedRay:
         return work(*given)
 
 
-def results_of(ray, said=None, at_a_time=1):
-    said = [] if said is None else said
+def pool_of(ray, said, cpus=2, at_a_time=1):
     begin = (None, "", [])
-    return list(
-        _Pool(ray, SHARDS, range(len(SHARDS)), begin, said.append, at_a_time).results()
-    )
+    numbers = range(len(SHARDS))
+    return _Pool(ray, SHARDS, numbers, begin, said.append, cpus, at_a_time)
+
+
+def results_of(ray, said=None, **given):
+    return list(pool_of(ray, [] if said is None else said, **given).results())
 
 
 def check_whole(results):
@@ -94,6 +96,13 @@ def test_workers_begin_once_and_share_all(at_a_time):
     assert set(ray.done.values()) == {1}
 
 
+@pytest.mark.parametrize(("cpus", "workers"), [(1, 7), (2, 3), (4, 1), (9, 1)])
+def test_a_machine_has_as_many_workers_as_fit(cpus, workers):
+    ray = PlayedRay({"a": 7})
+    check_whole(results_of(ray, cpus=cpus))
+    assert ray.opened == {"a": workers}
+
+
 @pytest.mark.parametrize("shard", [0, 5, len(SHARDS) - 1])
 @pytest.mark.parametrize("at_a_time", [1, None])
 def test_what_a_lost_node_had_is_done_by_the_others(shard, at_a_time):
@@ -103,7 +112,7 @@ def test_what_a_lost_node_had_is_done_by_the_others(shard, at_a_time):
 
     said = []
     ray = PlayedRay({"a": 2, "b": 2}, happens)
-    check_whole(results_of(ray, said, at_a_time))
+    check_whole(results_of(ray, said, at_a_time=at_a_time))
     assert set(ray.done.values()) == {1}
     assert [line for line in said if "is lost, what it had is done again" in line]
 
@@ -127,10 +136,7 @@ def test_a_shard_that_fails_is_tried_again_and_then_named():
                 raise RayTaskError(OSError("no such bucket"))
 
     said, found = [], []
-    pool = _Pool(
-        PlayedRay({"a": 1, "b": 1}, happens), SHARDS, range(len(SHARDS)),
-        (None, "", []), said.append, 1,
-    )  # fmt: skip
+    pool = pool_of(PlayedRay({"a": 1, "b": 1}, happens), said)
     with pytest.raises(ShardsFailed, match=r"1 of 10 shards failed 3 times.*24 to 27"):
         found.extend(pool.results())
     assert sorted(number for number, _ in found) == [0, 1, 2, 3, 4, 5, 7, 8, 9]

@@ -6,9 +6,11 @@ import tensorflow as tf
 
 from slimnets.checkpoints import read_checkpoint
 from slimnets.data import digits
+from slimnets.sharding import ManifestOptions
 from slimnets.trained import open_trained
 from slimnets.training import evaluate, scores, train
 from slimnets.training.evaluation import evaluate_trained
+from slimnets.training.evaluation_shards import evaluate_shards
 from slimnets.training.measures import Evaluation
 from slimnets.training.temperature import store_temperature
 
@@ -114,6 +116,21 @@ def test_a_temperature_is_stored_and_predicted_with(config, call, tmp_path):
     code, out, _ = call("evaluate", f"--checkpoint_path={run.train_dir}",
                         "--fit_temperature", "--views=flip")  # fmt: skip
     assert code == 0 and out.startswith("temperature ") and "95 % interval" in out
+
+
+def test_shards_are_measured_as_the_whole(config, tmp_path):
+    run = config(max_number_of_steps=20)
+    train(run, show=False)
+    trained = open_trained(run.train_dir)
+    settings = {"keep": True, "corruptions": ["gaussian_noise"], "batch_size": 50}
+    whole = evaluate_trained(trained, **settings)
+    options = ManifestOptions(manifest=str(tmp_path / "manifest"), shard_size=130)
+    shards = evaluate_shards(trained, options, **settings)
+    assert shards.summaries == whole.summaries and shards.total == 360
+    assert shards.corrupted == whole.corrupted
+    for name in ("confusion", "bins", "logits", "labels"):
+        np.testing.assert_array_equal(getattr(shards, name), getattr(whole, name))
+    assert not list(tmp_path.glob("manifest*"))
 
 
 def test_accuracy_under_corruptions_is_a_table(config, call, tmp_path):
