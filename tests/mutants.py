@@ -15,6 +15,7 @@ import ast
 import importlib
 import importlib.machinery
 import json
+import linecache
 import os
 import pathlib
 import random
@@ -195,6 +196,9 @@ def _test(tests, path, source):
         pytest.skip("a process of its own, which would not have the mutant")
 
     importlib.machinery.SourceFileLoader.get_code = get_code
+    # AutoGraph compiles what a function's file is said to hold.
+    lines = source.splitlines(keepends=True)
+    linecache.cache[str(path)] = len(source), None, lines, str(path)
     subprocess.Popen.__init__ = other_process
     options = ["-x", "-q", "-p", "no:cacheprovider", "--tb=line", "--durations=5"]
     return int(pytest.main([*options, *tests]))
