@@ -7,7 +7,9 @@ sign or a condition turned, a loop left out. Cosmic-ray itself starts a process 
 mutant, and mutmut leaves out what is decorated, as all layers are; here TensorFlow is
 imported once, and each mutant is a fork of that process, in which the import system
 gives the changed source and pytest runs the tests of the mutant's room until one fails,
-first the files that name most of what the module defines. A person reads what survived.
+first the files that name most of what the module defines. A person reads what survived,
+and tries it by hand where it lies in a tf.function, whose source AutoGraph may read from
+the file itself.
 """
 
 import argparse
@@ -15,7 +17,6 @@ import ast
 import importlib
 import importlib.machinery
 import json
-import linecache
 import os
 import pathlib
 import random
@@ -196,9 +197,6 @@ def _test(tests, path, source):
         pytest.skip("a process of its own, which would not have the mutant")
 
     importlib.machinery.SourceFileLoader.get_code = get_code
-    # AutoGraph compiles what a function's file is said to hold.
-    lines = source.splitlines(keepends=True)
-    linecache.cache[str(path)] = len(source), None, lines, str(path)
     subprocess.Popen.__init__ = other_process
     options = ["-x", "-q", "-p", "no:cacheprovider", "--tb=line", "--durations=5"]
     return int(pytest.main([*options, *tests]))
