@@ -7,7 +7,9 @@ sign or a condition turned, a loop left out. Cosmic-ray itself starts a process 
 mutant, and mutmut leaves out what is decorated, as all layers are; here TensorFlow is
 imported once, and each mutant is a fork of that process, in which the import system
 gives the changed source and pytest runs the tests of the mutant's room until one fails,
-first the files that name most of what the module defines. A person reads what survived.
+first the files that name most of what the module defines. A person reads what survived,
+and tries it by hand where it lies in a tf.function, whose source AutoGraph may read
+from the file itself.
 """
 
 import argparse

@@ -289,6 +289,18 @@ def test_blocks_without_a_name_keep_their_strides():
     assert end_points["b"].shape.as_list() == [1, 8, 8, 1]
 
 
+def test_nothing_is_built_behind_the_final_end_point():
+    blocks = [slimnets.Block(n, units.basic_v1, [{"depth": 4}]) for n in ("a", "b")]
+    end_points = slimnets.EndPoints()
+    with tf.Graph().as_default():
+        net = slimnets.stack_blocks(
+            v1.placeholder(tf.float32, [1, 8, 8, 4]), blocks,
+            outputs_collections=end_points, final_endpoint="a",
+        )  # fmt: skip
+        assert net is end_points["a"]
+        assert all(v.op.name.startswith("a/") for v in v1.global_variables())
+
+
 def test_a_unit_without_a_stride_has_stride_1_wherever_that_is_moved():
     block = slimnets.Block("block", units.basic_v1, [{"depth": 4}])
     for store in (False, True):

@@ -297,6 +297,15 @@ def test_what_has_no_features_raises(name, kwargs, message):
         slimnets.feature_info(name, **kwargs)
 
 
+def test_normalized_features_are_those_behind_the_next_norm():
+    (feature,) = slimnets.feature_info("resnet_v2_18", levels="C3", normalized=True)
+    with tf.Graph().as_default():
+        images = v1.placeholder(tf.float32, [None, 33, 33, 3])
+        _, end_points = slimnets.build("resnet_v2_18", images, **THIN)
+        (found,) = slimnets.features(end_points, "C3", normalized=True).values()
+        assert found is end_points[feature.end_point] is not end_points["C3"]
+
+
 def test_features_of_a_graph_say_what_is_wrong():
     with tf.Graph().as_default():
         images = v1.placeholder(tf.float32, [1, 65, 65, 3])

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 import slimnets
-from slimnets.checkpoints import convert_weights, load_weights, read_checkpoint
+from slimnets.checkpoints import (
+    convert_weights,
+    keras_places,
+    load_weights,
+    read_checkpoint,
+)
 from tests.checkpoints.test_checkpoints import assert_equal
 from tests.helpers import assert_close
 from tests.nets.test_keras_equality import FAST, PAIRS, randomize
@@ -123,3 +128,14 @@ def test_damaged_keras_files_change_nothing(tmp_path):
     assert_equal({n: v.numpy() for n, v in model.variables_by_name.items()}, before)
     reader = read_checkpoint(tmp_path / "v2.weights.h5")
     assert reader.shapes["conv1_conv/kernel"] == (7, 7, 3, 64)
+
+
+@pytest.mark.parametrize(
+    ("channels", "mean", "deviation"),
+    [(3, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), (1, (0.0,), (1.0,))],
+)
+def test_files_of_efficientnets_carry_means_and_variances(channels, mean, deviation):
+    """As Keras's Normalization has them, whose variable is the variance."""
+    found = keras_places.constants("keras_efficientnet", channels)
+    np.testing.assert_allclose(found["normalization/0"], mean, rtol=1e-6)
+    np.testing.assert_allclose(found["normalization/1"], np.square(deviation), 1e-6)

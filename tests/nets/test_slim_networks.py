@@ -16,6 +16,7 @@ from tf_slim.nets import vgg as slim_vgg
 import slimnets
 from slimnets import layers
 from slimnets.nets import inception, mobilenet_v1, mobilenet_v2, mobilenet_v3
+from slimnets.units import cells
 from tests.helpers import assert_close, run_graph, v1
 from tests.nets.slim_networks import HEAVY, NAMES, QUICK, size_of, thin_options
 
@@ -87,6 +88,19 @@ BASES = {
     "inception_v2": (slim_inception_v2.inception_v2_base, thin_options("inception_v2")),
     "inception_v3": (slim_inception_v3.inception_v3_base, thin_options("inception_v3")),
 }
+
+
+# hiddenstate_indices of research/slim's nasnet_utils.py and pnasnet.py.
+WIRES = {
+    cells.NASNET_NORMAL: (0, 1, 1, 1, 0, 1, 1, 1, 0, 0),
+    cells.NASNET_REDUCTION: (0, 1, 0, 1, 0, 1, 3, 2, 2, 0),
+    cells.PNASNET: (1, 1, 0, 0, 0, 0, 4, 0, 1, 0),
+}
+
+
+def test_cells_are_wired_as_research_slims():
+    for cell, wires in WIRES.items():
+        assert tuple(state for pair in cell.pairs for _, state in pair) == wires
 
 
 @pytest.mark.slow

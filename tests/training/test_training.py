@@ -240,6 +240,7 @@ def test_every_image_counts_once_whatever_the_batch(batch_size):
     evaluation = evaluate(ByMean(), digits.DIGITS, image_size=8, batch_size=batch_size)
     assert evaluation.total == 360
     assert evaluation.correct == np.sum((means > -0.4) == labels)
+    assert np.sum(evaluation.confusion) == 360
     assert f"({evaluation.correct} of 360 test examples)" in str(evaluation)
 
 
