@@ -65,8 +65,9 @@ def segmenter(
     if head not in SEGMENTER_HEADS:
         raise ValueError(f"head={head!r}; allowed are {', '.join(SEGMENTER_HEADS)}.")
     is_unet = head == UNET_HEAD
-    if output_stride is None and not is_unet:
-        output_stride = _STRIDE
+    atrous_stride = output_stride or _STRIDE
+    if not is_unet:
+        output_stride = atrous_stride
     level, finer = _levels(backbone, output_stride)
     if decoder_levels is None:
         decoder_levels = finer if is_unet else _DECODER
@@ -81,7 +82,7 @@ def segmenter(
         arg_scope([layers.batch_norm], is_training=is_training, decay=0.9, scale=True),
     ):
         if not is_unet:
-            rates = [max(1, rate * 16 // output_stride) for rate in (6, 12, 18)]
+            rates = [max(1, rate * 16 // atrous_stride) for rate in (6, 12, 18)]
             net = necks.atrous_pyramid(net, pyramid_depth, rates)
         depth, narrow = pyramid_depth, max(pyramid_depth // 4, _LEAST_DEPTH)
         for name, fine in features.features(end_points, decoder_levels).items():
