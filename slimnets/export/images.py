@@ -100,12 +100,12 @@ class HeadImages:
     def training(self, number: int) -> np.ndarray:
         if self._dataset is None:
             return self._composed("train", number)
-        return self._photos(self._dataset.train_split, number)
+        return self._photos(self._dataset, self._dataset.train_split, number)
 
     def test(self, number: int) -> np.ndarray:
         if self._dataset is None:
             return self._composed("test", number)
-        return self._photos(self._dataset.test_split, number)
+        return self._photos(self._dataset, self._dataset.test_split, number)
 
     def _composed(self, split: str, number: int) -> np.ndarray:
         composition = composed.Composition(image_size=self._trained.image_size)
@@ -113,8 +113,8 @@ class HeadImages:
         images, _ = next(iter(batches))
         return images.numpy()
 
-    def _photos(self, split: str, number: int) -> np.ndarray:
-        trained, source = self._trained, self._dataset.source(split)
+    def _photos(self, dataset: Dataset, split: str, number: int) -> np.ndarray:
+        trained, source = self._trained, dataset.source(split)
         recipe = get_preprocessing(trained.preprocessing).letterboxed()
         chosen = np.linspace(0, source.number, min(number, source.number), False)
         images = []

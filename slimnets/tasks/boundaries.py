@@ -36,8 +36,8 @@ def boundary_f(truth: np.ndarray, found: np.ndarray, number: int) -> np.ndarray:
     for label in np.union1d(np.unique(filled), np.unique(found)):
         if label < 0:
             continue
-        edges = [_edge(mask, label) for mask in (filled, found)]
-        near = [_near(a, b, disc) for a, b in (edges, edges[::-1])]
+        meant, seen = (_edge(mask, label) for mask in (filled, found))
+        near = [_near(meant, seen, disc), _near(seen, meant, disc)]
         if any(map(len, near)):
             recall, precision = (part.mean() if len(part) else 0.0 for part in near)
             scores[label] = 2 * precision * recall / max(precision + recall, 1e-12)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from slimnets.data.annotated import Photo
+from slimnets.data.annotated import Objects, Photo
 from slimnets.heads.boxes import box_overlaps
 from slimnets.tasks.head_config import HeadConfig
 from slimnets.tasks.overlays import SHOWN_SCORE, draw_boxes, draw_mask
@@ -54,11 +54,12 @@ class Worst:
     ) -> Iterator[tuple[int, Photo, Mapping[str, np.ndarray]]]:
         """The same photos, of which the worst are drawn as they pass."""
         for index, photo, found in photos:
-            error = _of_mask if "mask" in found else _of_boxes
-            wrong = error(photo, found)
+            if photo.objects is None:
+                wrong = _of_mask(photo.mask, found["mask"])
+            else:
+                wrong = _of_boxes(photo.objects, found)
             if len(self._kept) < self._number or wrong > self._kept[0][0]:
-                drawn = (wrong, -index, self._drawn(photo, found))
-                heapq.heappush(self._kept, drawn)
+                heapq.heappush(self._kept, (wrong, -index, self._drawn(photo, found)))
                 if len(self._kept) > self._number:
                     heapq.heappop(self._kept)
             yield index, photo, found
@@ -75,12 +76,12 @@ class Worst:
 
     def _drawn(self, photo: Any, found: Mapping[str, np.ndarray]) -> str:
         """What is meant, and beside it what is found."""
-        if "mask" in found:
+        if photo.objects is None:
             number = len(self._names)
             masks = np.maximum(photo.mask, 0), found["mask"]
             both = [draw_mask(photo.pixels, mask, number) for mask in masks]
         else:
-            boxes, labels = photo.objects.boxes, photo.objects.labels
+            boxes, labels = photo.objects[:2]
             shown = found["scores"] >= SHOWN_SCORE
             kept = {name: value[shown] for name, value in found.items()}
             both = [
@@ -90,16 +91,16 @@ class Worst:
         return address_of(np.concatenate(list(map(np.asarray, both)), axis=1), _SIDE)
 
 
-def _of_mask(photo: Any, found: Mapping[str, np.ndarray]) -> float:
+def _of_mask(mask: Any, found: np.ndarray) -> float:
     """The share of the pixels that are another class."""
-    meant = photo.mask >= 0
-    wrong = (photo.mask != found["mask"]) & meant
+    meant = mask >= 0
+    wrong = (mask != found) & meant
     return float(wrong.sum() / max(meant.sum(), 1))
 
 
-def _of_boxes(photo: Any, found: Mapping[str, np.ndarray]) -> float:
+def _of_boxes(objects: Objects, found: Mapping[str, np.ndarray]) -> float:
     """How many objects are missed, and how many are found that are none."""
-    boxes, labels, crowd, _ = photo.objects
+    boxes, labels, crowd, _ = objects
     shown = found["scores"] >= SHOWN_SCORE
     overlaps = box_overlaps(boxes, found["boxes"][shown].astype(np.float32)).numpy()
     met = (overlaps > _HALF) & (labels[:, np.newaxis] == found["classes"][shown])

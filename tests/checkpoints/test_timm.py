@@ -30,6 +30,10 @@ NAMES += ("regnetx_004", "regnety_032", "densenet121", "densenet161", "convnext_
 NAMES += ("convnextv2_atto", "convnextv2_tiny", "efficientnet_b1", "tf_efficientnet_b1")
 NAMES += ("tf_efficientnet_lite0", "tf_efficientnetv2_b0", "tf_efficientnetv2_b3")
 NAMES += ("mnasnet_small", "mobilenetv4_conv_small", "mobilenetv4_conv_medium")
+# One of each.
+FAMILIES = ("resnet50", "seresnet50", "regnety_032", "densenet121", "convnext_tiny")
+FAMILIES += ("convnextv2_atto", "efficientnet_b1", "tf_efficientnetv2_b0")
+FAMILIES += ("mnasnet_small", "mobilenetv4_conv_small", "bit_r50x1")
 
 
 def randomized(name):
@@ -76,6 +80,31 @@ def test_logits_and_levels_equal_timms_and_weights_come_back(name, tmp_path, rng
     there = tmp_path / "x.safetensors"
     convert_weights(model.save(tmp_path / "slim"), there)
     assert_equal(dict(read_checkpoint(there)), dict(sorted(state.items())))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_training_equals_timms(name, tmp_path, rng):
+    """Logits of the batch's statistics, and the averages that these move."""
+    theirs = randomized(name).train()
+    if name.startswith("tf_"):
+        for module in theirs.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 0.01  # As their authors have it.
+    torch.save(theirs.state_dict(), tmp_path / "x.pth")
+    images = rng.normal(size=(8, 96, 64, 3)).astype(np.float32)
+    model = slimnets.Model(name, num_classes=7, dropout_keep_prob=1.0)
+    model.build(images.shape)
+    load_weights(tmp_path / "x.pth", model)
+    with torch.no_grad():
+        logits = theirs(torch.tensor(images.transpose(0, 3, 1, 2))).numpy()
+    assert_close(model(images, training=True), logits, 1e-4)
+    torch.save(theirs.state_dict(), tmp_path / "after.pth")
+    after = slimnets.Model(name, num_classes=7)
+    after.build(images.shape)
+    load_weights(tmp_path / "after.pth", after)
+    for mine, moved in zip(model.variables, after.variables, strict=True):
+        assert_close(mine, moved, 1e-4)
 
 
 @pytest.mark.slow
