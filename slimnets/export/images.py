@@ -113,7 +113,7 @@ class HeadImages:
         images, _ = next(iter(batches))
         return images.numpy()
 
-    def _photos(self, dataset: Dataset, split: str, number: int) -> np.ndarray:
+    def _photos(self, dataset: Any, split: str, number: int) -> np.ndarray:
         trained, source = self._trained, dataset.source(split)
         recipe = get_preprocessing(trained.preprocessing).letterboxed()
         chosen = np.linspace(0, source.number, min(number, source.number), False)
