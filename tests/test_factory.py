@@ -302,10 +302,12 @@ def test_an_output_stride_that_cannot_be_reached_names_those_that_can(output_str
 
 def test_calling_eagerly_outside_a_model_says_how_to_wrap_it(rng):
     images = rng.normal(size=(1, 33, 33, 3)).astype(np.float32)
-    with pytest.raises(RuntimeError, match=r"slimnets\.Model\("):
-        resnet_v2.resnet_v2_50(images)
-    with pytest.raises(RuntimeError, match=r"slimnets\.Model\("):
-        layers.conv2d(images, 3, 3)
+    # Default names count on in the graph of the process; its scope takes them back.
+    with v1.variable_scope(v1.get_variable_scope()):
+        with pytest.raises(RuntimeError, match=r"slimnets\.Model\("):
+            resnet_v2.resnet_v2_50(images)
+        with pytest.raises(RuntimeError, match=r"slimnets\.Model\("):
+            layers.conv2d(images, 3, 3)
 
 
 def test_the_callers_scopes_win_over_a_networks_defaults():
