@@ -173,9 +173,10 @@ class EndPoints(dict):
             raise KeyError(
                 f"This network has no level {name!r}; it has {sorted(self.levels)}."
             )
-        # Without the network's scope, by which all of them would be alike.
-        short = [key.removeprefix(self.scope + "/") for key in self]
+        # Compared without the network's scope, by which all of them would be alike.
+        short = {key.removeprefix(self.scope + "/"): key for key in self}
         near = nearest(str(name).removeprefix(self.scope + "/"), short, cutoff=0.4)
+        near = ", ".join(repr(short[key]) for key in near.split(", ") if key in short)
         raise KeyError(
             f"No end point {name!r}. Nearest: {near or 'none'}; "
             f"{len(self)} in all, levels {sorted(self.levels)}."

@@ -89,7 +89,9 @@ class Files:
         self.paths = names
         self._root = root
         # Who reads in a graph may be another process, with a directory of its own.
-        self._folder = tf.constant(os.fsencode(f"{os.path.abspath(root)}/"))
+        # An empty root is the file system's.
+        folder = os.path.abspath(f"{root}/").rstrip("/")
+        self._folder = tf.constant(os.fsencode(f"{folder}/"))
         # Bytes, for names of files need not be UTF-8.
         self._names = tf.constant(list(map(os.fsencode, names)), tf.string)
         kind = tf.float32 if self.multi_label else tf.int64

@@ -49,6 +49,16 @@ class Waits:
         )
 
 
+def counted_waits() -> Waits | None:
+    """What counts them; None where TensorFlow's kernels have to be deterministic, as a
+    clock is not."""
+    try:
+        tf.timestamp()
+    except tf.errors.FailedPreconditionError:
+        return None
+    return Waits()
+
+
 def profile_stages(
     config: TrainingConfig, batches: tf.data.Dataset, seconds: float = SECONDS_PER_STAGE
 ) -> list[str]:

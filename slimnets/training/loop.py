@@ -135,7 +135,7 @@ class _Loop:
         ):
             self._progress = progress
             if self._run.beginning:
-                progress.say(f"{title}: {self._run.beginning}")
+                self._say(self._run.beginning)
             if self._step < self._last:
                 with self._stop.at_once(f"at step {self._step}, where it began"):
                     self._begin()
@@ -147,7 +147,7 @@ class _Loop:
             while self._step < self._last:
                 self._take_steps()
             if self._seconds and (waits := run.waits):
-                progress.say(f"{title}: {waits.verdict(self._seconds)}")
+                self._say(waits.verdict(self._seconds))
             evaluation = self._evaluation or self._evaluate()
             assert evaluation is not None  # All measure at the end.
             # No worker leaves before the chief has written everything.
@@ -189,12 +189,10 @@ class _Loop:
         parts = run.strategy.num_replicas_in_sync * config.accumulation_steps
         shares = f"{parts} x {config.batch_size // parts}"
         if run.asynchronous_workers:
-            shares = (
-                f"each an asynchronous update by one of {run.asynchronous_workers} "
-                "workers"
-            )
-        self._progress.say(
-            f"{config.model_name}: {config.batch_size} images a step, {shares}, "
+            workers = f"one of {run.asynchronous_workers} workers"
+            shares = f"each an asynchronous update by {workers}"
+        self._say(
+            f"{config.batch_size} images a step, {shares}, "
             f"learning rate {config.peak_learning_rate:.4g}"
             + (" by default" if config.learning_rate is None else "")
             + (f", {run.training_share}" if run.training_share else "")
@@ -211,7 +209,7 @@ class _Loop:
             run.save(0)
         if config.profile_input:
             for line in profile_stages(config, run.batches(self._step)):
-                self._progress.say(f"{config.model_name}: {line}")
+                self._say(line)
         self._function = run.step_function()
         self._batches = iter(run.batches(self._step))
 
@@ -274,9 +272,7 @@ class _Loop:
             summaries, history = self._evaluation.summaries, self._logs.history
             reason = reason_to_end(self._config, summaries, history)
         if reason:
-            self._progress.say(
-                f"{self._config.model_name}: ends early at step {self._step}: {reason}"
-            )
+            self._say(f"ends early at step {self._step}: {reason}")
         if any(self._run.agree([float(bool(reason))])):
             self._run.save(self._step)
             self._last = self._step
@@ -309,9 +305,7 @@ class _Loop:
             self._run.save_best(self._step, next(iter(values.values())))
         if not ended:
             odd = ", far below training's" if self.hint(evaluation) else ""
-            self._progress.say(
-                f"{self._config.model_name}: step {self._step}, {evaluation}{odd}"
-            )
+            self._say(f"step {self._step}, {evaluation}{odd}")
         return evaluation
 
     def _recover(self, what: str) -> None:
@@ -330,13 +324,14 @@ class _Loop:
         recoveries = run.recoveries + 1
         self._step = run.restore()
         run.recoveries = recoveries
-        self._progress.say(
-            f"{config.model_name}: {where}; back to step {self._step} with other data, "
-            f"recovery {recoveries} of {config.max_recoveries}"
-        )
+        where += f"; back to step {self._step} with other data"
+        self._say(f"{where}, recovery {recoveries} of {config.max_recoveries}")
         self._logs.go_back(self._step)
         self._totals = Totals()
         self._batches = iter(run.batches(self._step))
+
+    def _say(self, what: str) -> None:
+        self._progress.say(f"{self._config.model_name}: {what}")
 
     @property
     def _here(self) -> str:
@@ -349,10 +344,7 @@ class _Loop:
     def _steps_to_pause(self) -> int:
         """Steps until the next line of the log, checkpoint, evaluation or the end."""
         config = self._config
-        intervals = (
-            config.log_every_n_steps,
-            config.save_interval_steps,
-            config.eval_interval_steps or self._last,
-        )
+        intervals = [config.log_every_n_steps, config.save_interval_steps]
+        intervals.append(config.eval_interval_steps or self._last)
         ahead = [interval - self._step % interval for interval in intervals]
         return min(*ahead, self._last - self._step)

@@ -18,7 +18,7 @@ from slimnets.training import feeding, optimizers
 from slimnets.training.averages import Averages
 from slimnets.training.cluster import check_asynchronous
 from slimnets.training.continuing import changes
-from slimnets.training.input_profile import Waits
+from slimnets.training.input_profile import counted_waits
 from slimnets.training.parameter_server import (
     STEPS_PER_WORKER,
     Workers,
@@ -49,7 +49,8 @@ class Run:
         model, optimizer: as they are called.
         trained: the variables that the optimizer changes, by name.
         averages: of the model's variables, or None.
-        waits: how long steps waited for their batches; None where workers take them.
+        waits: how long steps waited for their batches; None where workers take them,
+            or kernels are deterministic.
         recoveries: how often the run has gone back to a checkpoint.
         beginning: one line on how it begins: from which step or whose weights; empty
             for a new run with new weights.
@@ -72,7 +73,7 @@ class Run:
         if is_asynchronous(strategy):
             check_asynchronous(config)
             self._workers = Workers(strategy)
-        self.waits = None if self._workers else Waits()
+        self.waits = None if self._workers else counted_waits()
         self.recoveries, self.beginning = 0, ""
         with strategy.scope(), recomputing.counting() as recomputed:
             self.model = task.make_network(config)

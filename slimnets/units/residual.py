@@ -1,9 +1,8 @@
 """Residual units: bottlenecks and basic ones, with norms after or before.
 
-A unit takes a tensor and gives the sum of a shortcut and a residual branch. Its
-shortcut is the (subsampled) input where the depths agree, else a 1x1 convolution.
-What distinguishes families (groups, squeeze-and-excitation, where the stride sits ...)
-are keyword arguments, which a family's arg scope sets.
+A unit gives the sum of a residual branch and a shortcut: the (subsampled) input where
+the depths agree, else a 1x1 convolution. Families differ by keyword arguments (groups,
+squeeze-and-excitation, where the stride sits ...), which their arg scopes set.
 
 Source: [1] He et al., arXiv:1512.03385, figure 5; [2] He et al., arXiv:1603.05027,
 figure 1(b); [3] Xie et al., arXiv:1611.05431 (groups); [4] He et al.,
@@ -39,8 +38,7 @@ def _bottleneck_traits(
         path = ((3, 1, rate), (3, stride, rate))
     else:
         path = ((3, stride, rate),)
-    whole = squeeze_ratio is not None
-    return Traits(depth, (path,), whole, key="bottleneck_v1")
+    return Traits(depth, (path,), squeeze_ratio is not None, key="bottleneck_v1")
 
 
 def _basic_traits(

@@ -39,7 +39,7 @@ def start_of(config, **changes):
 def test_no_two_parts_of_a_step_have_one_number(monkeypatch):
     """By which they draw other noise."""
     training = types.SimpleNamespace(
-        strategy=tf.distribute.get_strategy(), variables=[], parts=4
+        strategy=tf.distribute.get_strategy(), variables=[], parts=4, next_of=next
     )
 
     def compute(inputs, targets, part):
