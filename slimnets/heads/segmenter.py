@@ -98,9 +98,8 @@ def segmenter(
         arg_scope(
             [layers.conv2d, layers.separable_conv2d], normalizer_fn=layers.batch_norm
         ),
-        arg_scope([layers.batch_norm], is_training=is_training, decay=0.9, scale=True),
-        arg_scope([layers.batch_norm], epsilon=1e-5),
-        arg_scope([layers.dropout], is_training=is_training),
+        arg_scope([layers.batch_norm, layers.dropout], is_training=is_training),
+        arg_scope([layers.batch_norm], decay=0.9, epsilon=1e-5, scale=True),
     ):
         if is_unet:
             net = _upsampled(net, fine, pyramid_depth)

@@ -158,7 +158,7 @@ def test_exports_without_gradients_are_covered(exported, rng):
     [
         ({"method": "cam"}, ValueError, "method='cam'; allowed are grad_cam"),
         ({"classes": 3}, ValueError, "classes=3; allowed are 0 to 2"),
-        ({"at": "conw"}, KeyError, "Nearest: conv"),
+        ({"at": "conw"}, KeyError, "Nearest: 'small/conv'"),
         ({"at": "C1", "method": "occlusion"}, ValueError, "at='C1' has no meaning"),
     ],
 )
