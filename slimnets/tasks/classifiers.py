@@ -83,3 +83,8 @@ def is_upright(trained: Trained, config: PredictionConfig | EmbeddingConfig) -> 
     """Whether photos are turned upright: as a config says, or else as in training."""
     wanted = config.exif_orientation
     return trained.exif_orientation if wanted is None else wanted
+
+
+def get_classifier(config: PredictionConfig) -> Classifier:
+    """Returns the classifier of a config; errors are as of `open_trained`."""
+    return Classifier(open_configured(config), config)

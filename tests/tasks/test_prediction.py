@@ -13,7 +13,7 @@ from PIL import Image
 
 import slimnets
 from slimnets.cli.main import main
-from slimnets.tasks.classifiers import Classifier, open_configured
+from slimnets.tasks.classifiers import get_classifier
 from slimnets.tasks.config import PredictionConfig
 from slimnets.tasks.prediction import batches_of, find_input, write_predictions
 
@@ -57,10 +57,6 @@ def rows(folder, stdin=(), **changes):
     return found, bad
 
 
-def classifier_of(config):
-    return Classifier(open_configured(config), config)
-
-
 def test_images_of_several_folders_are_told_apart(folder):
     images = str(folder / "images")
     (alone, *_) = find_input([f"{images}/deep"])
@@ -70,7 +66,7 @@ def test_images_of_several_folders_are_told_apart(folder):
 
 
 def test_rows_are_what_the_network_gives_whatever_the_batch(folder):
-    classifier = classifier_of(config(folder))
+    classifier = get_classifier(config(folder))
     network = network_of(folder / "model")
     expected = {}
     for image in find_input(str(folder / "images")):
@@ -202,7 +198,7 @@ def test_photos_are_predicted_upright_unless_it_is_switched_off(folder):
     path = folder / "photo.png"
     Image.fromarray(pixels).save(path, exif=exif)
     for switch, turns in ((None, 3), (True, 3), (False, 0)):
-        classifier = classifier_of(config(folder, exif_orientation=switch))
+        classifier = get_classifier(config(folder, exif_orientation=switch))
         (image,) = find_input(str(path))
         Image.fromarray(np.rot90(pixels, turns)).save(folder / "turned.png")
         (turned,) = find_input(str(folder / "turned.png"))
