@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import slimnets
+
 v1 = tf.compat.v1
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -39,6 +41,19 @@ def run_graph(build, checkpoint=None, feed=None, seed=0):
             else:
                 session.run(v1.global_variables_initializer())
             return session.run(fetches, feed)
+
+
+def save_cifar_network(directory, size, num_classes, **metadata):
+    """A small network with its metadata as a checkpoint, whose prefix is returned."""
+    model = slimnets.Model("resnet_v2_cifar_20", num_classes=num_classes, seed=0)
+    model.build([None, size, size, 3])
+    prefix = directory / "model.ckpt"
+    metadata |= {
+        "model_name": "resnet_v2_cifar_20", "num_classes": num_classes,
+        "image_size": size, "input_channels": 3, "preprocessing_name": "plain",
+    }  # fmt: skip
+    slimnets.save_weights(prefix, model, metadata)
+    return prefix
 
 
 def assert_close(actual, desired, rtol=1e-5):

@@ -46,6 +46,11 @@ def scene(number, height=72, width=96, least=14, most=34):
     edge[1:] |= mask[1:] != mask[:-1]
     edge[:, 1:] |= mask[:, 1:] != mask[:, :-1]
     mask[edge] = IGNORE
+    return annotated(pixels, boxes, labels, mask)
+
+
+def annotated(pixels, boxes, labels, mask):
+    """What a scene is, as arrays: a picture, boxes `[n, 4]`, classes and a mask."""
     return (
         np.clip(pixels, 0, 255).astype(np.uint8),
         np.array(boxes, np.int64).reshape(-1, 4),

@@ -85,12 +85,7 @@ class Stamps:
                 boxes.append(box)
                 labels.append(label)
         pixels += rng.normal(0, 4, pixels.shape)
-        return (
-            np.clip(pixels, 0, 255).astype(np.uint8),
-            np.array(boxes, np.int64).reshape(-1, 4),
-            np.array(labels, np.int64),
-            mask,
-        )
+        return scenes.annotated(pixels, boxes, labels, mask)
 
 
 def _drawings(folder):

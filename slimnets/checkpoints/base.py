@@ -16,7 +16,7 @@ import numpy as np
 
 from slimnets.checkpoints import metadata as metadata_fields
 from slimnets.checkpoints.wrappers import without, wrapper_of
-from slimnets.files import move_into_place
+from slimnets.files import drafted, move_into_place
 from slimnets.listing import nearest
 
 Shape = tuple[int, ...]
@@ -175,10 +175,9 @@ def to_json(metadata: Mapping[str, Any]) -> str:
 
 def write_metadata(prefix: str, metadata: Mapping[str, Any]) -> None:
     """Writes `prefix`.json, whole or not at all."""
-    document, path = to_json(metadata), f"{prefix}.json"
-    with open(f"{path}.draft", "w", encoding="utf-8") as file:
+    document = to_json(metadata)
+    with drafted(f"{prefix}.json") as draft, open(draft, "w", encoding="utf-8") as file:
         file.write(document)
-    move_into_place(f"{path}.draft", path)
 
 
 def add_metadata(prefix: str, **values: Any) -> None:

@@ -219,6 +219,7 @@ def _place(match: re.Match[str]) -> tuple[int, int]:
     return int(match["block"]), int(match["unit"])
 
 
+@functools.cache
 def _source(source: str | Rules) -> Source:
     if isinstance(source, str):
         return SOURCES[source]

@@ -67,9 +67,8 @@ def _batches(flag_values: flags.FlagValues, trained) -> list:
     """Batches of images from all over the split, and the logits of their labels."""
     import tensorflow as tf
 
-    from slimnets.data.bad_records import BadRecords, explained_errors
-    from slimnets.data.pipeline import evaluation_batches
-    from slimnets.training.evaluation_data import classes_of, dataset_for
+    from slimnets.data.bad_records import explained_errors
+    from slimnets.training.evaluation_data import batches_for, classes_of, dataset_for
 
     given = {name: flag_values[name].value for name in OF_DATASETS}
     dataset, _ = dataset_for(
@@ -79,19 +78,8 @@ def _batches(flag_values: flags.FlagValues, trained) -> list:
     number = dataset.source(split).number
     wanted = flag_values.batches * flag_values.batch_size
     apart = tf.distribute.InputContext(num_input_pipelines=max(1, number // wanted))
-    limit = flag_values.max_bad_records
-    if limit is None:  # As many as in training.
-        limit = trained.max_bad_records
-    batches = evaluation_batches(
-        dataset,
-        batch_size=min(flag_values.batch_size, number),
-        split=split,
-        image_size=trained.image_size,
-        preprocessing=trained.preprocessing,
-        crop_fraction=trained.crop_fraction,
-        input_context=apart,
-        bad_records=BadRecords(limit),
-    )
+    size, limit = min(flag_values.batch_size, number), flag_values.max_bad_records
+    batches = batches_for(trained, dataset, split, size, limit, apart)
     places = tf.constant(classes_of(trained, dataset))
     with explained_errors():
         found = list(batches.take(flag_values.batches))

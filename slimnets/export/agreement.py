@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from slimnets.heads.boxes import box_overlaps
+from slimnets.heads.boxes import same_objects
 
 # The largest difference of an output that passes: in float32 of any value, relative to
 # the largest; in lower precisions of all together, relative to all. There single values
@@ -23,7 +23,6 @@ SIZES = {LARGEST: "its largest output", TOGETHER: "all of an output"}
 JITTER, SPREADS = 2.0**-16, 4
 _SAMPLES = 2
 _DETECTIONS = frozenset({"boxes", "scores", "classes", "number"})
-_HALF = 0.5
 
 
 def sample_inputs(
@@ -92,12 +91,10 @@ def _lost(found: Mapping[str, np.ndarray], wanted: Mapping[str, np.ndarray]) -> 
             for each in (wanted, found)
         )
         number, others = int(one["number"]), int(other["number"])
-        overlaps = box_overlaps(
-            one["boxes"][:number].astype(np.float32),
-            other["boxes"][:others].astype(np.float32),
-        ).numpy()
-        same = one["classes"][:number, np.newaxis] == other["classes"][:others]
-        is_there = ((overlaps > _HALF) & same).any(-1)
+        is_there = same_objects(
+            *(one[name][:number] for name in ("boxes", "classes")),
+            *(other[name][:others] for name in ("boxes", "classes")),
+        ).any(-1)
         scores = one["scores"][:number]
         lost += float(scores[~is_there].sum())
         total += float(scores.sum())

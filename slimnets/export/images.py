@@ -7,11 +7,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from slimnets.data import composed, evaluation_batches, get_preprocessing
-from slimnets.data.bad_records import BadRecords, explained_errors
+from slimnets.data import composed, get_preprocessing
+from slimnets.data.bad_records import explained_errors
 from slimnets.data.input_config import COMPOSED
 from slimnets.trained import Trained
-from slimnets.training.evaluation_data import annotated_for, classes_of, dataset_for
+from slimnets.training.evaluation_data import (
+    annotated_for,
+    batches_for,
+    classes_of,
+    dataset_for,
+)
 
 CALIBRATION_BATCH = 8
 _MOST_READ = 16
@@ -50,15 +55,7 @@ class ClassImages:
     def batches(self, split: str, batch_size: int) -> Iterator[Any]:
         """Pairs of images and labels; as many are left out as training did."""
         with explained_errors():
-            yield from evaluation_batches(
-                self.dataset,
-                split=split,
-                batch_size=batch_size,
-                image_size=self.trained.image_size,
-                preprocessing=self.trained.preprocessing,
-                bad_records=BadRecords(self.trained.max_bad_records),
-                crop_fraction=self.trained.crop_fraction,
-            )
+            yield from batches_for(self.trained, self.dataset, split, batch_size)
 
     def training(self, number: int) -> np.ndarray:
         split = self.dataset.train_split

@@ -19,6 +19,8 @@ Shapes = Sequence[Sequence[float]] | Sequence[Sequence[Sequence[float]]]
 # The smallest and the largest box of SSD, as shares of the image, and the ratios of
 # width to height [3], as TensorFlow's own configurations of it on MobileNets have them.
 _SSD_SCALES, _SSD_RATIOS = (0.2, 0.95), (1.0, 2.0, 1 / 2, 3.0, 1 / 3)
+# Intersection over union, above which two boxes are of one object.
+_HALF = 0.5
 # Share of intersection over union from which an anchor is an object's, and below which
 # it is background ([1], section 4).
 POSITIVE, NEGATIVE = 0.5, 0.4
@@ -106,6 +108,15 @@ def box_overlaps(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     shared = tf.reduce_prod(tf.maximum(sides, 0.0), axis=-1)
     areas = [tf.reduce_prod(box[..., 2:] - box[..., :2], -1) for box in (first, second)]
     return shared / (areas[0] + areas[1] - shared + 1e-9)
+
+
+def same_objects(
+    boxes: np.ndarray, classes: np.ndarray, others: np.ndarray, of_others: np.ndarray
+) -> np.ndarray:
+    """Which boxes `[n, 4]` and others `[m, 4]` are of one class, and share more than
+    half of what both cover: bool `[n, m]`."""
+    overlaps = box_overlaps(*(each.astype(np.float32) for each in (boxes, others)))
+    return (overlaps.numpy() > _HALF) & (classes[:, np.newaxis] == of_others)
 
 
 def encode_boxes(boxes: tf.Tensor, anchors: tf.Tensor) -> tf.Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from slimnets.data.annotated import Objects, Photo
-from slimnets.heads.boxes import box_overlaps
+from slimnets.heads.boxes import same_objects
 from slimnets.tasks.head_config import HeadConfig
 from slimnets.tasks.overlays import SHOWN_SCORE, draw_boxes, draw_mask
 from slimnets.trained import Trained
@@ -26,7 +26,6 @@ from slimnets.training.wrong_pictures import address_of
 
 NUMBER = 24
 # Of an object that counts as found.
-_HALF = 0.5
 # Longer side of a picture of two photos, in pixels.
 _SIDE = 512
 _PLOTS = {
@@ -102,8 +101,7 @@ def _of_boxes(objects: Objects, found: Mapping[str, np.ndarray]) -> float:
     """How many objects are missed, and how many are found that are none."""
     boxes, labels, crowd, _ = objects
     shown = found["scores"] >= SHOWN_SCORE
-    overlaps = box_overlaps(boxes, found["boxes"][shown].astype(np.float32)).numpy()
-    met = (overlaps > _HALF) & (labels[:, np.newaxis] == found["classes"][shown])
+    met = same_objects(boxes, labels, found["boxes"][shown], found["classes"][shown])
     missed = ~met.any(1) & ~crowd
     return float(missed.sum() + (~met.any(0)).sum())
 

@@ -6,8 +6,11 @@ import dataclasses
 import os
 from typing import Any
 
-from slimnets.data import Dataset, get_dataset
+import tensorflow as tf
+
+from slimnets.data import Dataset, evaluation_batches, get_dataset
 from slimnets.data.annotated import BOXES, MASKS, open_annotated
+from slimnets.data.bad_records import BadRecords
 from slimnets.data.class_names import logits_of_labels
 from slimnets.data.input_config import OF_DATASETS
 from slimnets.heads.rows import DETECTION, SEGMENTATION
@@ -61,6 +64,39 @@ def dataset_for(
     dataset = dataclasses.replace(dataset, exif_orientation=trained.exif_orientation)
     dataset = _with_channels(dataset, trained)
     return dataset, "" if is_trained_on(trained, dataset) else dataset.whole_split
+
+
+def batches_for(
+    trained: Trained,
+    dataset: Dataset,
+    split: str,
+    batch_size: int,
+    max_bad_records: int | None = None,
+    input_context: tf.distribute.InputContext | None = None,
+) -> tf.data.Dataset:
+    """A split's images as a network sees them in evaluation, and their labels.
+
+    Args:
+        trained: the network.
+        dataset: see `dataset_for`.
+        split: of the dataset.
+        batch_size: images at a time.
+        max_bad_records: how many images may be left out; None for as many as in
+            training.
+        input_context: as of `evaluation_batches`.
+    """
+    if max_bad_records is None:
+        max_bad_records = trained.max_bad_records
+    return evaluation_batches(
+        dataset,
+        split=split,
+        batch_size=batch_size,
+        image_size=trained.image_size,
+        preprocessing=trained.preprocessing,
+        crop_fraction=trained.crop_fraction,
+        input_context=input_context,
+        bad_records=BadRecords(max_bad_records),
+    )
 
 
 def annotated_for(

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import slimnets
+from tests.helpers import save_cifar_network
 from tests.sharding.nodes import Cluster, kill_node
 
 pytest.importorskip("ray")
@@ -40,16 +40,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    model = slimnets.Model("resnet_v2_cifar_20", num_classes=3, seed=0)
-    model.build([None, SIZE, SIZE, 3])
-    prefix = tmp_path_factory.mktemp("run") / "model.ckpt"
-    metadata = {
-        "model_name": "resnet_v2_cifar_20", "num_classes": 3, "image_size": SIZE,
-        "input_channels": 3, "preprocessing_name": "plain",
-        "label_names": ["class0", "class1", "class2"],
-    }  # fmt: skip
-    slimnets.save_weights(prefix, model, metadata)
-    return prefix
+    names = ["class0", "class1", "class2"]
+    folder = tmp_path_factory.mktemp("run")
+    return save_cifar_network(folder, SIZE, len(names), label_names=names)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ import slimnets
 from slimnets.data.image_files import BadImage, find_images
 from slimnets.tasks.config import EmbeddingConfig
 from slimnets.tasks.embedding import write_embeddings
+from tests.helpers import save_cifar_network
 
 ROOT = pathlib.Path(__file__).parents[2]
 NUMBER = 23
@@ -43,15 +44,7 @@ def folder(tmp_path_factory, pictures):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    model = slimnets.Model("resnet_v2_cifar_20", num_classes=4, seed=0)
-    model.build([None, SIZE, SIZE, 3])
-    prefix = tmp_path_factory.mktemp("run") / "model.ckpt"
-    metadata = {
-        "model_name": "resnet_v2_cifar_20", "num_classes": 4, "image_size": SIZE,
-        "input_channels": 3, "preprocessing_name": "plain",
-    }  # fmt: skip
-    slimnets.save_weights(prefix, model, metadata)
-    return prefix
+    return save_cifar_network(tmp_path_factory.mktemp("run"), SIZE, 4)
 
 
 @pytest.fixture
