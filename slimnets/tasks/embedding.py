@@ -92,9 +92,10 @@ def write_embeddings(
     }
     with show_progress("features", 0, len(images), unit="image", show=show) as progress:
         count = Count(progress, sum(shards[number].size for number in bad))
-        open_work = functools.partial(_opened, config, network.trained.opening)
         if config.engine == ONE:  # Which need not open the network again.
             open_work = functools.partial(_Work, config, network, count.add)
+        else:
+            open_work = functools.partial(_opened, config, network.trained.opening)
         for number, problems in finished(
             shards, missing, open_work, config, progress.say
         ):

@@ -237,14 +237,16 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
     def _check_data_service(self) -> None:
         if self.data_service is None:
             return
-        for name, only in (("max_bad_records", 0), ("strategy", "parameter_server")):
-            value = getattr(self, name)
-            if (value != only) == (name == "max_bad_records"):
-                raise ValueError(
-                    f"{name}={value!r} is not for data_service={self.data_service}: "
-                    "its workers name no bad images, and serve runs whose steps are "
-                    "all workers' together."
-                )
+        wrong = {
+            "max_bad_records": self.max_bad_records > 0,
+            "strategy": self.strategy == "parameter_server",
+        }
+        for name in filter(wrong.get, wrong):
+            raise ValueError(
+                f"{name}={getattr(self, name)!r} is not for "
+                f"data_service={self.data_service}: its workers name no bad images, "
+                "and serve runs whose steps are all workers' together."
+            )
 
     def _check_teacher(self) -> None:
         for name, wrong in (("loss", "sigmoid"), ("strategy", "parameter_server")):
