@@ -5,7 +5,7 @@
 `slimnets train` takes one step of resnet_v2_cifar_20 on digits and evaluates; a script
 of Keras does the same with a network of the same layers on numbers of the same shapes.
 They take turns, each in a process of its own. Prints medians of the wall's seconds to
-each, of the processor's in all, and the same of a process that imports TensorFlow alone.
+each, of the processor's in all, and the same of a process that only imports TensorFlow.
 """
 
 from __future__ import annotations
