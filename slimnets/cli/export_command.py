@@ -13,7 +13,7 @@ from absl import flags
 
 from slimnets.cli import weights_flags
 from slimnets.cli.command import UsageError, define_debug, require
-from slimnets.files import EXPORT_ENDINGS
+from slimnets.files import CALIBRATION_METHODS, EXPORT_ENDINGS
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ()
@@ -38,7 +38,12 @@ _FLAGS = (
      "their average precisions or intersections, are measured, printed and stored; by "
      "default for int8."),
 )  # fmt: skip
-_OF_FASTEST = ("max_difference", "max_accuracy_drop", "threads")
+_OF_FASTEST = ("max_difference", "threads")
+# And what it chooses by itself.
+_CHOSEN = (
+    "format", "precision", "tolerance", "measure", "audit", "raw_outputs",
+    "calibration_method",
+)  # fmt: skip
 _NUMBERS = (
     ("threads", "Of --fastest: threads of each; its runtime's choice by default."),
     ("batch_size", "A fixed number of images at a time; any number by default, for "
@@ -72,10 +77,19 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     for name, text in (
         ("max_difference", "Of --fastest: the largest share of test images whose class "
          "may change; 0.005 by default."),
-        ("max_accuracy_drop", "Of --fastest: the largest loss of accuracy on test "
-         "images, in points, in the place of --max_difference."),
+        ("max_accuracy_drop", "The largest loss of accuracy on test images, in points. "
+         "Of --fastest in the place of --max_difference; of int8 in onnx and openvino "
+         "the layers that lose most stay in float until it is no more."),
     ):  # fmt: skip
         flags.DEFINE_float(name, None, text, lower_bound=0.0, flag_values=flag_values)
+    flags.DEFINE_enum(
+        "calibration_method",
+        None,
+        CALIBRATION_METHODS,
+        "How int8 in onnx and openvino has the ranges of activations: all that "
+        "calibration images reach, the default; or 99.99 % of it.",
+        flag_values=flag_values,
+    )
     flags.DEFINE_float(
         "tolerance",
         None,
@@ -104,8 +118,15 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     int8 = flag_values.precision == "int8"
     measure = int8 if flag_values.measure is None else flag_values.measure
     needs_images = int8 or measure or flag_values.audit
+    rounds = int8 and format in ("onnx", "openvino")
     for name, used, needed in (
         ("calibration_images", int8, "--precision=int8"),
+        ("calibration_method", rounds, "--precision=int8 in onnx or openvino"),
+        (
+            "max_accuracy_drop",
+            rounds,
+            "--fastest, or --precision=int8 in onnx or openvino",
+        ),
         ("dataset_name", needs_images, "--precision=int8, --measure or --audit"),
         ("dataset_dir", needs_images, "--precision=int8, --measure or --audit"),
     ):
@@ -115,8 +136,9 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     from slimnets.export.checkpoint import export_trained
 
     options = {}
-    if flag_values.calibration_images is not None:
-        options["calibration_images"] = flag_values.calibration_images
+    for name in ("calibration_images", "calibration_method", "max_accuracy_drop"):
+        if flag_values[name].value is not None:
+            options[name] = flag_values[name].value
     levels = flag_values.levels
     trained = weights_flags.open_trained(flag_values, model_name=flag_values.model_name)
     batch_size = flag_values.batch_size
@@ -146,7 +168,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
 def _export_fastest(flag_values: flags.FlagValues) -> None:
     """Writes the fastest form, and prints how all did."""
-    for name in ("format", "precision", "tolerance", "measure", "audit", "raw_outputs"):
+    for name in _CHOSEN:
         if flag_values[name].value != flag_values[name].default:
             raise UsageError(f"--{name} is of no effect with --fastest, which chooses")
     start_tensorflow(flag_values.debug)
@@ -157,6 +179,7 @@ def _export_fastest(flag_values: flags.FlagValues) -> None:
         "dataset_name",
         "dataset_dir",
         "levels",
+        "max_accuracy_drop",
         *_OF_FASTEST,
     )
     given = {name: flag_values[name].value for name in names}
