@@ -50,11 +50,6 @@ def open_dataset(
 ) -> Dataset:
     """Finds the records of a directory; see the module.
 
-    Args:
-        name: of the dataset.
-        dataset_dir: the directory.
-        ignore_label: the number in masks that is no class.
-
     Raises:
         FileNotFoundError: if there is no such directory, or no records in it.
         ValueError: if a file is damaged, or nothing tells the classes.

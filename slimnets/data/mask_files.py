@@ -42,11 +42,6 @@ _VOC_NAMES = (
 def open_dataset(name: str, dataset_dir: str, ignore_label: int) -> Dataset:
     """Finds photos and their masks; see the module.
 
-    Args:
-        name: of the dataset.
-        dataset_dir: the directory.
-        ignore_label: the number that is no class.
-
     Raises:
         FileNotFoundError: if there are no such folders, or a photo is missing.
         ValueError: if the masks have no class but one.

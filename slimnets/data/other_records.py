@@ -36,13 +36,6 @@ def open_dataset(
 ) -> Dataset:
     """Finds the files of a pattern, and what is in them.
 
-    Args:
-        name: of the dataset.
-        dataset_dir: the directory.
-        labels_offset: what is subtracted from labels that are numbers; None for 0.
-        pattern: of the files; see the module.
-        features: the names of a record's features.
-
     Raises:
         FileNotFoundError: if there are no such files.
         ValueError: if a record has no such features.

@@ -115,12 +115,7 @@ def open_dataset(
 ) -> Dataset:
     """Finds a dataset's record files; they are read when a split is asked for.
 
-    Args:
-        name: a key of LAYOUTS.
-        dataset_dir: the directory of the files.
-        labels_offset: what is subtracted from labels; None for the layout's own.
-        records_pattern: which files these are, for `records`; see `other_records`.
-        image_feature, label_feature: the names of a record's features.
+    Arguments are as of `get_dataset`; without an offset the layout's own holds.
 
     Raises:
         FileNotFoundError: if there is no such directory, no file of a split, or a shard
