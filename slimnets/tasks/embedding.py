@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.data.image_files import BadImage, ImageFile, digest_of_names, find_images
-from slimnets.files import drafted, remove_drafts
+from slimnets.files import drafted, remove_drafts, write_text
 from slimnets.progress import Count, show_progress
 from slimnets.sharding import ONE, check_same, cut, finished
 from slimnets.tasks.classifiers import is_upright, open_configured
@@ -310,6 +310,4 @@ def _check_manifest(
         with open(path, encoding="utf-8") as file:
             check_same(config.output, json.load(file), mine, "other features")
         return
-    with drafted(path) as draft, open(draft, "w", encoding="utf-8") as file:
-        json.dump(mine, file, indent=2, sort_keys=True)
-        file.write("\n")
+    write_text(path, json.dumps(mine, indent=2, sort_keys=True) + "\n")
