@@ -105,7 +105,7 @@ class Foreign:
     def from_slimnets(self, value: np.ndarray) -> np.ndarray:
         """Returns a value from here as it is arranged there."""
         if self.layout in _AXES:
-            return np.transpose(value, np.argsort(_AXES[self.layout]))
+            return np.transpose(value, tuple(np.argsort(_AXES[self.layout])))
         if self.layout == "dense":
             return np.transpose(value[0, 0])
         if self.layout == "dense_in_out":
