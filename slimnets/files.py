@@ -43,6 +43,12 @@ def drafted(path: str) -> Iterator[str]:
             os.remove(draft)
 
 
+def write_text(path: str, text: str) -> None:
+    """Writes a file of text, whole or not at all."""
+    with drafted(path) as draft, open(draft, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def remove_drafts(folder: str, names: Collection[str]) -> None:
     """Removes what processes that were killed have left of files of these names."""
     for draft in os.listdir(folder):

@@ -43,6 +43,12 @@ def run_graph(build, checkpoint=None, feed=None, seed=0):
             return session.run(fetches, feed)
 
 
+def write_png(path, pixels):
+    """Writes a picture, and makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(tf.io.encode_png(pixels).numpy())
+
+
 def save_cifar_network(directory, size, num_classes, **metadata):
     """A small network with its metadata as a checkpoint, whose prefix is returned."""
     model = slimnets.Model("resnet_v2_cifar_20", num_classes=num_classes, seed=0)

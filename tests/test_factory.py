@@ -12,9 +12,9 @@ from slimnets import factory, layers
 from slimnets.blocks import reachable_strides
 from slimnets.nets import resnet_v2
 from slimnets.rows.builder import network_of
-from slimnets.rows.row import Row
 from slimnets.rows.stage import Stage
 from tests.helpers import assert_close, of_each_kind, run_graph, v1
+from tests.nets.slim_networks import STAGED, row_of
 
 NETWORKS = slimnets.list_networks()
 THIN = {"depth_multiplier": 0.125, "num_classes": 3}
@@ -94,24 +94,15 @@ def test_get_network_fn_has_the_default_size_and_the_weight_decay():
         assert scales == {0.5}
 
 
-ROWS = [
-    name
-    for name in NETWORKS
-    if hasattr(slimnets.network_info(name).network, "row")
-    and isinstance(slimnets.network_info(name).network.row, Row)
-    and slimnets.network_info(name).network.row.collects_layers
-]
-
-
 def thin(name):
     """The same kinds of layers, at most two units a block, few channels."""
     return functools.partial(
-        network_of(slimnets.network_info(name).network.row.thin()),
+        network_of(row_of(name).thin()),
         depth_multiplier=0.125,
     )
 
 
-@pytest.mark.parametrize("name", of_each_kind(ROWS))
+@pytest.mark.parametrize("name", of_each_kind(STAGED))
 def test_the_signature_is_research_slims(name):
     network = slimnets.network_info(name).network
     assert network.__name__ == name and network.default_image_size
@@ -133,18 +124,18 @@ def test_the_signature_is_research_slims(name):
     assert defaults["store_non_strided_activations"] is False
 
 
-@pytest.mark.parametrize("name", of_each_kind(ROWS))
+@pytest.mark.parametrize("name", of_each_kind(STAGED))
 def test_every_network_keeps_its_contracts(name, rng):
     """Odd and unknown sizes, features, keys that no outer scope changes."""
     network = functools.partial(thin(name), is_training=False)
-    scope = slimnets.network_info(name).network.row.scope_name
+    scope = row_of(name).scope_name
     with tf.Graph().as_default():
         net, end_points = network(placeholder(1), num_classes=5)
         assert net.shape.as_list() == [None, 5]
         assert end_points[f"{scope}/logits"].shape.as_list() == [None, 1, 1, 5]
         assert end_points["predictions"].shape.as_list() == [None, 5]
     keys = []
-    stages = slimnets.network_info(name).network.row.stages
+    stages = row_of(name).stages
     middle = [stage.name for stage in stages if isinstance(stage, Stage)][1]
     for classes in (None, 0):
         with tf.Graph().as_default(), v1.variable_scope(f"Outer{classes}/inner"):
@@ -161,7 +152,7 @@ def test_every_network_keeps_its_contracts(name, rng):
     assert info.default_image_size == info.network.row.image_size
 
 
-@pytest.mark.parametrize("name", of_each_kind(ROWS))
+@pytest.mark.parametrize("name", of_each_kind(STAGED))
 def test_every_network_trains(name, rng):
     """One step: a finite loss, and a gradient for every trainable variable."""
     size = 41 if slimnets.network_info(name).default_image_size > 32 else 17
@@ -210,7 +201,7 @@ STRIDED = (
 def test_a_denser_output_subsampled_equals_the_nominal_one(name, size, rng):
     images = rng.normal(size=(1, size, size - 5, 3)).astype(np.float32)
     network = functools.partial(thin(name), images, is_training=False)
-    row = slimnets.network_info(name).network.row
+    row = row_of(name)
     nominal_stride = reachable_strides(row.blocks(), row.root_stride)[-1]
     strides = [s for s in (2, 8, 16) if row.root_stride <= s < nominal_stride]
 
@@ -322,44 +313,19 @@ def test_the_callers_scopes_win_over_a_networks_defaults():
         assert v1.get_collection(v1.GraphKeys.UPDATE_OPS)
 
 
-OPTIONS = {
-    "frozen": {"norm": "frozen"},
-    "group": {"norm": "group", "depth_multiplier": 0.5},
-    "sync": {"norm": "sync"},
-    "activation": {"activation_fn": tf.nn.silu},
-    "drop path": {"drop_path_rate": 0.5},
-    "dropout": {"dropout_keep_prob": 0.5},
-    "sigmoid": {"prediction_fn": tf.nn.sigmoid},
-}
-
-
-@pytest.mark.parametrize("option", OPTIONS)
-@pytest.mark.parametrize("name", ["resnet50", "resnet_v2_18"])
-def test_options_of_a_network(name, option, rng):
+def test_dropout_and_the_prediction_of_a_network(rng):
     images = rng.normal(size=(4, 33, 33, 3)).astype(np.float32)
-    network = network_of(slimnets.network_info(name).network.row.thin())
-    kwargs = {"depth_multiplier": 0.125, **OPTIONS[option]}
-    with tf.Graph().as_default() as graph:
-        logits, end_points = network(images, num_classes=3, **kwargs)
-        names = [v.op.name for v in v1.global_variables()]
-        trainable = [v.op.name for v in v1.trainable_variables()]
-        updates = v1.get_collection(v1.GraphKeys.UPDATE_OPS)
-        kinds = {op.type for op in graph.get_operations()}
-        with v1.Session() as session:
-            session.run(v1.global_variables_initializer())
-            values, predictions = session.run([logits, end_points["predictions"]])
-    assert np.isfinite(values).all()
-    if option == "frozen":
-        assert not updates
-        assert not [n for n in trainable if "Norm" in n or "preact" in n]
-    if option == "group":
-        assert not [n for n in names if "moving_" in n]
-    if option == "activation":
-        assert "Relu" not in kinds
-    if option in ("drop path", "dropout"):
+
+    def build():
+        logits, end_points = thin("resnet_v2_18")(
+            images, num_classes=3, dropout_keep_prob=0.5, prediction_fn=tf.nn.sigmoid
+        )
+        kinds = {op.type for op in v1.get_default_graph().get_operations()}
         assert "RandomUniform" in kinds
-    if option == "sigmoid":
-        assert_close(predictions, 1 / (1 + np.exp(-values)), 1e-4)
+        return logits, end_points["predictions"]
+
+    logits, predictions = run_graph(build)
+    assert_close(predictions, 1 / (1 + np.exp(-logits)), 1e-4)
 
 
 def test_zero_init_residual_makes_units_begin_as_their_shortcuts(rng):

@@ -11,23 +11,13 @@ import slimnets
 from slimnets import features, layers
 from slimnets.rows.arg_scopes import resnet_arg_scope
 from slimnets.rows.builder import network_of
-from slimnets.rows.row import Row
 from slimnets.rows.stage import Stage
 from slimnets.units import separable_residual
 from tests.helpers import KINDS, assert_close, of_each_kind, run_graph, v1
+from tests.nets.slim_networks import STAGED, row_of
 
-IMAGE_NETWORKS = [
-    name
-    for name in slimnets.list_networks()
-    if isinstance(getattr(slimnets.network_info(name).network, "row", None), Row)
-    and slimnets.network_info(name).network.row.collects_layers
-]
 SIZES = (64, 65, 97)
 THIN = {"depth_multiplier": 0.125}
-
-
-def row_of(name):
-    return slimnets.network_info(name).network.row
 
 
 def thin(name):
@@ -38,7 +28,7 @@ def thin(name):
 def kinds():
     """One network of every kind of layers."""
     seen = {}
-    for name in sorted(IMAGE_NETWORKS, key=lambda name: name not in KINDS):
+    for name in sorted(STAGED, key=lambda name: name not in KINDS):
         row = thin(name)
         shape = tuple(
             (stage.repeats, stage.stride, stage.stride_in, stage.unit_fn)
@@ -53,15 +43,6 @@ def kinds():
         kind = (shape, row.unit_options, root)
         seen.setdefault((kind, row.arg_scope), name)
     return list(seen.values())
-
-
-def slow_but(quick, names):
-    """Names as parameters, all of them slow but a few."""
-    assert set(quick) <= set(names)
-    return [
-        pytest.param(name, marks=() if name in quick else pytest.mark.slow)
-        for name in names
-    ]
 
 
 def variants(row):
@@ -124,7 +105,7 @@ def test_feature_info_equals_a_built_graph(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", IMAGE_NETWORKS)
+@pytest.mark.parametrize("name", STAGED)
 def test_feature_info_equals_a_built_graph_at_full_depth(name):
     network = slimnets.network_info(name).network
     assert_equal_to_graph(network, 65, None, False, False)
@@ -194,7 +175,7 @@ def test_the_empirical_receptive_field_equals_the_stated_one(name, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", slow_but(["resnet18"], ["resnet18", "resnet_v2_50", "keras_resnet50"])
+    "name", of_each_kind(["resnet18", "resnet_v2_50", "keras_resnet50"], ["resnet18"])
 )
 def test_the_receptive_field_with_atrous_convolution(name, monkeypatch):
     for kwargs in (
@@ -355,7 +336,7 @@ def exact_sizes(row):
     return (33, 65) if blurred else (50, 48)
 
 
-@pytest.mark.parametrize("name", slow_but(["resnet18"], kinds()))
+@pytest.mark.parametrize("name", of_each_kind(kinds(), ["resnet18"]))
 def test_a_denser_output_subsampled_is_the_nominal_one(name):
     row = thin(name)
     network, root = network_of(row), row.root_stride

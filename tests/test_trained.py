@@ -17,6 +17,7 @@ from slimnets.tasks.config import EmbeddingConfig, PredictionConfig
 from slimnets.tasks.embedding import write_embeddings
 from slimnets.trained import load_into, open_trained
 from slimnets.training import evaluate_checkpoint
+from tests.helpers import write_png
 
 ENDING = "/ExponentialMovingAverage"
 NAMES = ["cats", "dogs", "owls"]
@@ -60,7 +61,7 @@ def averaged(tmp_path, rng):
              "preprocessing_name": "plain"}  # fmt: skip
     save_weights(tmp_path / "net", {**raw, **means}, known)
     picture = rng.integers(0, 256, (8, 8, 3), np.uint8)
-    (tmp_path / "a.png").write_bytes(tf.io.encode_png(picture).numpy())
+    write_png(tmp_path / "a.png", picture)
     (tmp_path / "list.txt").write_text("a.png\n")
     return tmp_path, raw, {**raw, **{n.removesuffix(ENDING): means[n] for n in means}}
 
@@ -201,10 +202,9 @@ def test_names_are_changed_and_left_out(tmp_path):
 def folder_of(path, names, colours, number=10):
     """Pictures of one colour for each class."""
     for name, colour in zip(names, colours, strict=True):
-        (path / name).mkdir(parents=True)
-        picture = tf.io.encode_png(np.full((8, 8, 3), colour, np.uint8)).numpy()
         for index in range(number):
-            (path / name / f"{index}.png").write_bytes(picture)
+            picture = np.full((8, 8, 3), colour, np.uint8)
+            write_png(path / name / f"{index}.png", picture)
     return str(path)
 
 

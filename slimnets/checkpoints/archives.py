@@ -13,17 +13,16 @@ import zlib
 from typing import IO
 
 from slimnets.checkpoints.base import (
+    CHUNK,
     check_expansion,
-    one_line,
+    damaged,
     read_metadata,
     unpack,
     unreadable,
 )
-from slimnets.checkpoints.readers import CheckpointReader
+from slimnets.checkpoints.readers import SUFFIX, CheckpointReader
 
 _WHAT = "the archive"
-_CHUNK = 2**20
-_SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
 _PART = re.compile(r".*(\.ckpt(-\d+)?|\.index|\.data-\d{5}-of-\d{5})")
 
 
@@ -38,12 +37,11 @@ class ArchiveReader(CheckpointReader):
         try:
             prefixes = _unpack(path, directory, own.get("inside_archive"))
         except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-            why = f"it is damaged or cut short ({one_line(error)})"
-            raise unreadable(path, _WHAT, why) from error
+            raise damaged(path, _WHAT, error) from error
         if len(prefixes) != 1:
             found = ", ".join(sorted(map(os.path.basename, prefixes))) or "none"
             why = f"it should hold one checkpoint; it holds {found}"
-            raise unreadable(path, _WHAT, why, 300)
+            raise unreadable(path, _WHAT, why)
         super().__init__(prefixes.pop())
         self.prefix = path
         self.metadata = own or self.metadata
@@ -67,9 +65,9 @@ def _unpack(path: str, directory: str, inside: str | None) -> set[str]:
             target = os.path.join(directory, name)
             with archive.extractfile(member) as source, open(target, "xb") as part:
                 unpack(path, _WHAT, source, part)
-            names.add(os.path.join(directory, _SUFFIX.sub("", name)))
+            names.add(os.path.join(directory, SUFFIX.sub("", name)))
         # Only at its end does a compressed file tell whether it was whole.
-        while file.read(_CHUNK):
+        while file.read(CHUNK):
             check_expansion(path, _WHAT, file.tell())
     return names
 

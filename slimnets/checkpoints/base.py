@@ -16,7 +16,7 @@ import numpy as np
 
 from slimnets.checkpoints import metadata as metadata_fields
 from slimnets.checkpoints.wrappers import without, wrapper_of
-from slimnets.files import drafted, move_into_place
+from slimnets.files import move_into_place, write_text
 from slimnets.listing import nearest
 
 Shape = tuple[int, ...]
@@ -29,7 +29,7 @@ AVERAGE = "/ExponentialMovingAverage"
 _LARGEST_EXPANSION = 100
 _SMALL = 2**26
 _DRAFT = ".saving-"
-_CHUNK = 2**20
+CHUNK = 2**20
 
 
 class WeightsReader(Mapping[str, np.ndarray]):
@@ -96,9 +96,16 @@ class WeightsReader(Mapping[str, np.ndarray]):
         return f"{type(self).__name__}({self.prefix!r}, {len(self)} tensors)"
 
 
-def unreadable(path: str, what: str, why: object, length: int = 160) -> ValueError:
+def unreadable(path: str, what: str, why: object) -> ValueError:
     """The error for a file that is not, or no longer, what it should be."""
-    return ValueError(f"Cannot read {what} {path}: {one_line(why, length)}.")
+    return ValueError(f"Cannot read {what} {path}: {one_line(why, 300)}.")
+
+
+def damaged(
+    path: str, what: str, error: Exception, subject: str = "it is"
+) -> ValueError:
+    """As `unreadable`, of a file or a tensor in it that no library can read."""
+    return unreadable(path, what, f"{subject} damaged or cut short ({one_line(error)})")
 
 
 def check_expansion(path: str, what: str, number: int) -> None:
@@ -120,7 +127,7 @@ def check_expansion(path: str, what: str, number: int) -> None:
 def unpack(path: str, what: str, source: IO[bytes], target: IO[bytes]) -> None:
     """Copies a part of the archive `path`, as far as `check_expansion` allows."""
     number = 0
-    while chunk := source.read(_CHUNK):
+    while chunk := source.read(CHUNK):
         number += len(chunk)
         check_expansion(path, what, number)
         target.write(chunk)
@@ -156,11 +163,9 @@ def read_metadata(prefix: str) -> dict[str, Any]:
             metadata = json.load(file)
     except (ValueError, RecursionError) as error:
         # Such as for what is no UTF-8, no JSON, or nested too deeply.
-        raise ValueError(
-            f"Cannot read the metadata {path}: {one_line(error)}."
-        ) from None
+        raise unreadable(path, "the metadata", error) from None
     if not isinstance(metadata, dict):
-        raise ValueError(f"Cannot read the metadata {path}: it is not a JSON object.")
+        raise unreadable(path, "the metadata", "it is not a JSON object")
     metadata_fields.check(metadata, path)
     return metadata
 
@@ -175,9 +180,7 @@ def to_json(metadata: Mapping[str, Any]) -> str:
 
 def write_metadata(prefix: str, metadata: Mapping[str, Any]) -> None:
     """Writes `prefix`.json, whole or not at all."""
-    document = to_json(metadata)
-    with drafted(f"{prefix}.json") as draft, open(draft, "w", encoding="utf-8") as file:
-        file.write(document)
+    write_text(f"{prefix}.json", to_json(metadata))
 
 
 def add_metadata(prefix: str, **values: Any) -> None:

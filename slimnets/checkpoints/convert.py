@@ -90,8 +90,11 @@ def convert_weights(
         "slimnets_version": __version__,
     }
     _WRITERS[file_format](output, weights, metadata)
-    if os.path.exists(reader.prefix + LABELS_ENDING):
-        shutil.copyfile(reader.prefix + LABELS_ENDING, output + LABELS_ENDING)
+    theirs, labels = reader.prefix + LABELS_ENDING, output + LABELS_ENDING
+    if os.path.exists(theirs):
+        shutil.copyfile(theirs, labels)
+    elif os.path.exists(labels):  # Of what was there before.
+        os.remove(labels)
     return report
 
 

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable
 
 from slimnets.checkpoints.archives import ArchiveReader
-from slimnets.checkpoints.base import WeightsReader, unreadable
+from slimnets.checkpoints.base import WeightsReader, damaged, unreadable
 from slimnets.checkpoints.frozen_graphs import FrozenGraphReader
 from slimnets.checkpoints.keras_files import WEIGHTS_IN_ARCHIVE, KerasReader
 from slimnets.checkpoints.npz_files import NpzReader
@@ -24,10 +24,7 @@ from slimnets.weights import located
 _MAGIC: tuple[tuple[bytes, Callable[[str], WeightsReader]], ...] = (
     (b"\x89HDF\r\n\x1a\n", KerasReader),
     (b"\x1f\x8b\x08", ArchiveReader),
-    (b"\x80\x02", PickleReader),
-    (b"\x80\x03", PickleReader),
-    (b"\x80\x04", PickleReader),
-    (b"\x80\x05", PickleReader),
+    *((b"\x80" + bytes([protocol]), PickleReader) for protocol in (2, 3, 4, 5)),
 )
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # The second is of an empty one.
 # For files that are too short to tell, so that the error is of the right kind.
@@ -96,8 +93,7 @@ def _zip_reader(path: str) -> Callable[[str], WeightsReader]:
             names = archive.namelist()
     except Exception as error:
         # Such as NotImplementedError for a version of the format.
-        why = f"it is damaged or cut short ({error})"
-        raise unreadable(path, "the zip archive", why) from None
+        raise damaged(path, "the zip archive", error) from None
     if WEIGHTS_IN_ARCHIVE in names:
         return KerasReader
     if any(name.endswith("data.pkl") for name in names):

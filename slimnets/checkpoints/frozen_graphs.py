@@ -13,7 +13,7 @@ import tensorflow as tf
 from slimnets.checkpoints.base import (
     WeightsReader,
     check_expansion,
-    one_line,
+    damaged,
     unreadable,
 )
 
@@ -35,16 +35,16 @@ class FrozenGraphReader(WeightsReader):
         try:
             with open(path, "rb") as file:
                 graph.ParseFromString(file.read())
-        except Exception as error:  # protobuf's errors have no common public type.
-            if isinstance(error, OSError):
-                raise
+        except OSError:
+            raise
+        except Exception:  # protobuf's errors have no common public type.
             raise unreadable(path, _WHAT, "it is no GraphDef, or damaged") from None
         if not graph.node:
             raise unreadable(path, _WHAT, "it is no GraphDef, or has no nodes")
         self._tensors = dict(_variables(graph))
         shapes = {name: _shape(tensor) for name, tensor in self._tensors.items()}
-        if damaged := [n for n, shape in shapes.items() if min(shape, default=0) < 0]:
-            raise unreadable(path, _WHAT, f"the shape of {damaged[0]!r} is damaged")
+        if wrong := [n for n, shape in shapes.items() if min(shape, default=0) < 0]:
+            raise unreadable(path, _WHAT, f"the shape of {wrong[0]!r} is damaged")
         sizes = (
             math.prod(shape) * (tf.as_dtype(self._tensors[name].dtype).size or 1)
             for name, shape in shapes.items()
@@ -58,8 +58,7 @@ class FrozenGraphReader(WeightsReader):
         try:
             return tf.make_ndarray(self._tensors[name])
         except (TypeError, ValueError) as error:
-            why = f"{name!r} is damaged ({one_line(error)})"
-            raise unreadable(self.prefix, _WHAT, why) from None
+            raise damaged(self.prefix, _WHAT, error, f"{name!r} is") from None
 
 
 def _variables(graph: Any) -> Iterator[tuple[str, Any]]:

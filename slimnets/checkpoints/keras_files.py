@@ -24,8 +24,8 @@ from slimnets import extras
 from slimnets.checkpoints.base import (
     WeightsReader,
     check_expansion,
+    damaged,
     is_zip,
-    one_line,
     unpack,
     unreadable,
     write_file,
@@ -72,8 +72,7 @@ class KerasReader(WeightsReader):
         except Exception as error:
             # What h5py raises for a damaged file has many types.
             self.close()
-            why = f"it is no HDF5 file, or damaged or cut short ({one_line(error)})"
-            raise unreadable(path, _WHAT, why, 300) from None
+            raise damaged(path, _WHAT, error, "it is no HDF5 file, or") from None
         check_expansion(path, _WHAT, sum(sizes))
         if not self._datasets:
             self.close()
@@ -90,8 +89,7 @@ class KerasReader(WeightsReader):
         try:
             value = np.asarray(dataset[()])
         except Exception as error:
-            why = f"{name!r} is damaged or cut short ({one_line(error)})"
-            raise unreadable(self.prefix, _WHAT, why) from error
+            raise damaged(self.prefix, _WHAT, error, f"{name!r} is") from error
         if dataset.attrs.get("dtype") == "bfloat16":
             return value.view(tf.bfloat16.as_numpy_dtype)
         return value

@@ -28,8 +28,8 @@ _PARTS = {"weights": "kernel", "biases": "bias"} | {
     "depthwise_weights": "kernel",
     "layer_scale": "gamma",
 }
-_LEGACY = {**_PARTS, "depthwise_weights": "depthwise_kernel"}
-_SEPARABLE = {**_LEGACY, "pointwise_weights": "pointwise_kernel"}
+_LEGACY_PARTS = {**_PARTS, "depthwise_weights": "depthwise_kernel"}
+_SEPARABLE = {**_LEGACY_PARTS, "pointwise_weights": "pointwise_kernel"}
 _AUXILIARY = re.compile(r"(?:AuxLogits|aux_\d+)/.*")
 
 
@@ -155,28 +155,29 @@ _RULES: dict[str, tuple[dict[str, str], tuple[Rule, ...]]] = {
     "keras_inception_v3": (_PARTS, _INCEPTION),
     "keras_inception_resnet_v2": (_PARTS, _INCEPTION_RESNET),
     "keras_mobilenet": (_PARTS, _MOBILENET),
-    "keras_mobilenet_legacy": (_LEGACY, _MOBILENET),
     "keras_mobilenet_v2": (_PARTS, _MOBILENET_V2),
-    "keras_mobilenet_v2_legacy": (_LEGACY, _MOBILENET_V2),
     "keras_mobilenet_v3": (_PARTS, _MOBILENET_V3),
-    "keras_mobilenet_v3_legacy": (_LEGACY, _MOBILENET_V3),
     "keras_efficientnet": (_PARTS, _EFFICIENTNET),
-    "keras_efficientnet_legacy": (_LEGACY, _EFFICIENTNET),
     "keras_efficientnet_v2": (_PARTS, _EFFICIENTNET_V2),
-    "keras_efficientnet_v2_legacy": (_LEGACY, _EFFICIENTNET_V2),
     "keras_densenet": (_PARTS, _DENSENET),
     "keras_convnext": (_PARTS, _CONVNEXT),
-    # Without the names of layers inside of these models.
-    "keras_convnext_legacy": (
-        _PARTS,
-        tuple(
-            (pattern, str(name).partition("/")[0], how)
-            for pattern, name, how in _CONVNEXT
-        ),
-    ),
     "keras_xception": (_SEPARABLE, _XCEPTION),
     "keras_nasnet": (_SEPARABLE, ()),
 }
+# In .h5 a depthwise kernel has a name of its own, and a layer of a model inside of the
+# network none.
+LEGACY = "_legacy"
+_RULES |= {
+    f"keras_{name}{LEGACY}": (_LEGACY_PARTS, _RULES[f"keras_{name}"][1])
+    for name in (
+        *("mobilenet", "mobilenet_v2", "mobilenet_v3"),
+        *("efficientnet", "efficientnet_v2"),
+    )
+}
+_RULES[f"keras_convnext{LEGACY}"] = (
+    _PARTS,
+    tuple((pattern, str(name).split("/")[0], how) for pattern, name, how in _CONVNEXT),
+)
 SOURCES = frozenset(_RULES)
 # Those of networks with layers that have no names there,
 UNNAMED = frozenset({*_ORDER, "keras_xception"})

@@ -97,30 +97,25 @@ def _listing(title: str, entries: Sequence[str], total: int) -> list[str]:
 
 
 def likely_causes(
-    missing: Sequence[str],
-    unexpected: Sequence[str],
-    wrong_shape: Mapping[str, tuple[Shape, Shape]],
-    loaded: Mapping[str, str],
-    reader: WeightsReader,
-    network: Network | None = None,
+    report: LoadReport, reader: WeightsReader, network: Network | None = None
 ) -> list[str]:
-    """The well-known reasons for such a difference, most telling first.
+    """The well-known reasons for a difference, most telling first.
 
     A reason is one only if what it says explains what is missing or left over.
     """
-    if not (missing or unexpected or wrong_shape):
+    if report.complete:
         return []
     causes = (
         _another_network(reader, network),
-        _outer_scope(missing, unexpected),
+        _outer_scope(report),
         _nothing(reader),
-        _objects(missing, unexpected, loaded, reader),
-        _averages(missing, unexpected),
-        _normalizer(missing, unexpected),
-        _classes(wrong_shape),
-        _head(missing, unexpected),
-        _channels(wrong_shape),
-        _names(missing, loaded, reader, network),
+        _objects(report, reader),
+        _averages(report),
+        _normalizer(report),
+        _classes(report),
+        _head(report),
+        _channels(report),
+        _names(report, reader, network),
     )
     return [cause for cause in causes if cause]
 
@@ -132,78 +127,11 @@ def _another_network(reader: WeightsReader, network: Network | None) -> str | No
     return f"it is of the network {theirs}, as its metadata says"
 
 
-def _nothing(reader: WeightsReader) -> str | None:
-    if set(reader) - reader.bookkeeping:
-        return None
-    if reader:
-        return f"it holds no network, but {', '.join(list(reader)[:3])}"
-    return (
-        "it holds no variables: in a network that was exported for inference they are "
-        "constants of its graph. Load what it was exported from"
-    )
-
-
-def _objects(
-    missing: Sequence[str],
-    unexpected: Sequence[str],
-    loaded: Mapping[str, str],
-    reader: WeightsReader,
-) -> str | None:
-    """Paths for names: no name fits, though tensors of these shapes are there."""
-    if not reader.object_based or reader.kind == "keras" or loaded:
-        return None
-    if not 0 < len(missing) <= len(unexpected):
-        return None
-    return "tf.train.Checkpoint wrote it, by object paths instead of by name"
-
-
-def _names(
-    missing: Sequence[str],
-    loaded: Mapping[str, str],
-    reader: WeightsReader,
-    network: Network | None,
-) -> str | None:
-    """Why the names of another framework were not mapped."""
-    if not missing or loaded or reader.kind == "tensorflow":
-        return None
-    if network is None:
-        return (
-            f"its names are of {reader.kind}, and what network the variables are of "
-            "is not known (network='resnet50', for example)"
-        )
-    if not sources_of(network, reader.kind):
-        own = weights_of(network) or "its own"
-        return (
-            f"{name_of(network)} loads {own} weights; it is not equal to any network "
-            f"whose weights come as such a {reader.kind} file"
-        )
-    return None
-
-
-def _normalizer(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
-    def layers(names: Sequence[str], ending: str) -> set[str]:
-        matches = (re.fullmatch(f"(.*)/{ending}", name) for name in names)
-        return {match.group(1) for match in matches if match}
-
-    beta = "BatchNorm/(?:beta|gamma|moving_mean|moving_variance)"
-    if layers(missing, "biases") & layers(unexpected, beta):
-        return (
-            "the checkpoint has BatchNorm where this network has biases: the network "
-            "was built without its arg scope"
-        )
-    if layers(missing, beta) & layers(unexpected, "biases"):
-        return (
-            "the checkpoint has biases where this network has BatchNorm: what wrote it "
-            "was built without the network's arg scope"
-        )
-    return None
-
-
-def _outer_scope(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
+def _outer_scope(report: LoadReport) -> str | None:
     """A scope that only one of the two sides has around everything else."""
     for inner, outer, where, rename in (
-        (missing, unexpected, "checkpoint", (r"{scope}/(.*)", r"\1")),
-        (unexpected, missing, "network", (r"(.*)", r"{scope}/\1")),
+        (report.missing, report.unexpected, "checkpoint", (r"{scope}/(.*)", r"\1")),
+        (report.unexpected, report.missing, "network", (r"(.*)", r"{scope}/\1")),
     ):
         known = set(inner)
         scopes = {
@@ -226,41 +154,57 @@ def _tails(name: str) -> list[str]:
     return ["/".join(parts[first:]) for first in range(1, len(parts))]
 
 
-def _averages(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
-    averaged = {n.removesuffix(AVERAGE) for n in unexpected if n.endswith(AVERAGE)}
-    if averaged & set(missing):
+def _nothing(reader: WeightsReader) -> str | None:
+    if set(reader) - reader.bookkeeping:
+        return None
+    if reader:
+        return f"it holds no network, but {', '.join(list(reader)[:3])}"
+    return (
+        "it holds no variables: in a network that was exported for inference they are "
+        "constants of its graph. Load what it was exported from"
+    )
+
+
+def _objects(report: LoadReport, reader: WeightsReader) -> str | None:
+    """Paths for names: no name fits, though tensors of these shapes are there."""
+    if not reader.object_based or reader.kind == "keras" or report.loaded:
+        return None
+    if not 0 < len(report.missing) <= len(report.unexpected):
+        return None
+    return "tf.train.Checkpoint wrote it, by object paths instead of by name"
+
+
+def _averages(report: LoadReport) -> str | None:
+    averages = (name for name in report.unexpected if name.endswith(AVERAGE))
+    if {name.removesuffix(AVERAGE) for name in averages} & set(report.missing):
         pair = (rf"(.*){AVERAGE}", r"\1")
         return f"the checkpoint holds moving averages only (rename=[{pair!r}])"
     return None
 
 
-def _head(missing: Sequence[str], unexpected: Sequence[str]) -> str | None:
-    """Logits, and nothing else, that only one of the two sides has."""
-    for names, others, has, lacks in (
-        (unexpected, missing, "the checkpoint", "this network"),
-        (missing, unexpected, "this network", "the checkpoint"),
-    ):
-        logits = all(re.fullmatch(r"(.*/)?logits/.*", name) for name in names)
-        if names and logits and not others:
-            return f"{has} has logits, {lacks} has none (exclude=['.*/logits/.*'])"
+def _normalizer(report: LoadReport) -> str | None:
+    def layers(names: Sequence[str], ending: str) -> set[str]:
+        matches = (re.fullmatch(f"(.*)/{ending}", name) for name in names)
+        return {match.group(1) for match in matches if match}
+
+    norm = "BatchNorm/(?:beta|gamma|moving_mean|moving_variance)"
+    if layers(report.missing, "biases") & layers(report.unexpected, norm):
+        return (
+            "the checkpoint has BatchNorm where this network has biases: the network "
+            "was built without its arg scope"
+        )
+    if layers(report.missing, norm) & layers(report.unexpected, "biases"):
+        return (
+            "the checkpoint has biases where this network has BatchNorm: what wrote it "
+            "was built without the network's arg scope"
+        )
     return None
 
 
-def _channels(wrong_shape: Mapping[str, tuple[Shape, Shape]]) -> str | None:
-    for name, (theirs, ours) in wrong_shape.items():
-        if is_root_of_colours(name, theirs, ours):
-            modes = "'sum' or 'repeat'" if ours[2] == 1 else "'repeat'"
-            return (
-                f"images of 3 channels in the checkpoint, of {ours[2]} here "
-                f"(adapt_root={modes})"
-            )
-    return None
-
-
-def _classes(wrong_shape: Mapping[str, tuple[Shape, Shape]]) -> str | None:
+def _classes(report: LoadReport) -> str | None:
     shapes = [
         shapes
-        for name, shapes in wrong_shape.items()
+        for name, shapes in report.wrong_shape.items()
         if not is_root_of_colours(name, *shapes)
     ]
     # Another width would show in what the next layer takes as well.
@@ -275,3 +219,46 @@ def _classes(wrong_shape: Mapping[str, tuple[Shape, Shape]]) -> str | None:
         f"{theirs} classes in the checkpoint, {ours} here{background} (build with "
         f"num_classes={theirs}, or exclude=['.*/logits/.*'] for a new head)"
     )
+
+
+def _head(report: LoadReport) -> str | None:
+    """Logits, and nothing else, that only one of the two sides has."""
+    for names, others, has, lacks in (
+        (report.unexpected, report.missing, "the checkpoint", "this network"),
+        (report.missing, report.unexpected, "this network", "the checkpoint"),
+    ):
+        logits = all(re.fullmatch(r"(.*/)?logits/.*", name) for name in names)
+        if names and logits and not others:
+            return f"{has} has logits, {lacks} has none (exclude=['.*/logits/.*'])"
+    return None
+
+
+def _channels(report: LoadReport) -> str | None:
+    for name, (theirs, ours) in report.wrong_shape.items():
+        if is_root_of_colours(name, theirs, ours):
+            modes = "'sum' or 'repeat'" if ours[2] == 1 else "'repeat'"
+            return (
+                f"images of 3 channels in the checkpoint, of {ours[2]} here "
+                f"(adapt_root={modes})"
+            )
+    return None
+
+
+def _names(
+    report: LoadReport, reader: WeightsReader, network: Network | None
+) -> str | None:
+    """Why the names of another framework were not mapped."""
+    if not report.missing or report.loaded or reader.kind == "tensorflow":
+        return None
+    if network is None:
+        return (
+            f"its names are of {reader.kind}, and what network the variables are of "
+            "is not known (network='resnet50', for example)"
+        )
+    if not sources_of(network, reader.kind):
+        own = weights_of(network) or "its own"
+        return (
+            f"{name_of(network)} loads {own} weights; it is not equal to any network "
+            f"whose weights come as such a {reader.kind} file"
+        )
+    return None

@@ -3,9 +3,6 @@
 A rule says how a slimnets variable, named relative to its network's scope, is called
 elsewhere. The first rule that matches the whole name counts. Templates may use the
 pattern's groups and what `groups_of` makes of the numbers among them.
-
-Source: timm's and torchvision's resnet.py, timm's resnetv2.py (BiT in torch) and BiT's
-.npz files.
 """
 
 from __future__ import annotations
@@ -18,84 +15,18 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from slimnets.checkpoints import torch_networks
-from slimnets.checkpoints.torch_networks import NORMED as _NORMED
-from slimnets.checkpoints.torch_networks import PART as _PART
-from slimnets.checkpoints.torch_networks import UNIT as _UNIT
 from slimnets.checkpoints.torch_networks import Rules
 
-_NORM = {"gamma": "weight", "beta": "bias"} | {
+_TORCH_PARTS = {
+    "gamma": "weight",
+    "beta": "bias",
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
-}
-_TORCH_PARTS = {**_NORM, "weights": "weight", "biases": "bias"} | {
-    "depthwise_weights": "weight"
+    "weights": "weight",
+    "biases": "bias",
+    "depthwise_weights": "weight",
 }
 _BIT_PARTS = {"weights": "kernel", "biases": "bias"}
-
-# timm's ResNet: an average pool stands first in a downsampling shortcut of the `d`
-# kind, and a deep root is a sequence with its activations counted.
-_TORCH_UNITS: Rules = (
-    (rf"{_UNIT}/conv(?P<conv>\d){_NORMED}", "layer{block}.{unit0}.bn{conv}.{part}"),
-    (rf"{_UNIT}/conv(?P<conv>\d){_PART}", "layer{block}.{unit0}.conv{conv}.{part}"),
-    (rf"{_UNIT}/se/fc(?P<fc>\d){_PART}", "layer{block}.{unit0}.se.fc{fc}.{part}"),
-    (rf"logits{_PART}", "fc.{part}"),
-)
-_TORCH_SHORTCUT: Rules = (
-    (rf"{_UNIT}/shortcut{_NORMED}", "layer{block}.{unit0}.downsample.1.{part}"),
-    (rf"{_UNIT}/shortcut{_PART}", "layer{block}.{unit0}.downsample.0.{part}"),
-)
-_TORCH_AVERAGE_SHORTCUT: Rules = (
-    (rf"{_UNIT}/shortcut{_NORMED}", "layer{block}.{unit0}.downsample.2.{part}"),
-    (rf"{_UNIT}/shortcut{_PART}", "layer{block}.{unit0}.downsample.1.{part}"),
-)
-_TORCH_ROOT: Rules = (
-    (rf"conv1(?:_3)?{_NORMED}", "bn1.{part}"),
-    (rf"conv1{_PART}", "conv1.{part}"),
-    (rf"conv1_1{_NORMED}", "conv1.1.{part}"),
-    (rf"conv1_1{_PART}", "conv1.0.{part}"),
-    (rf"conv1_2{_NORMED}", "conv1.4.{part}"),
-    (rf"conv1_2{_PART}", "conv1.3.{part}"),
-    (rf"conv1_3{_PART}", "conv1.6.{part}"),
-    (rf"pool1{_NORMED}", "maxpool.1.{part}"),
-    (rf"pool1{_PART}", "maxpool.0.{part}"),
-)
-_BIT_NAMES: Rules = (
-    (rf"{_UNIT}/preact{_PART}", "stages.{block0}.blocks.{unit0}.norm1.{part}"),
-    (
-        rf"{_UNIT}/shortcut{_PART}",
-        "stages.{block0}.blocks.{unit0}.downsample.conv.{part}",
-    ),
-    (
-        rf"{_UNIT}/conv(?P<conv>\d){_NORMED}",
-        "stages.{block0}.blocks.{unit0}.norm{next_conv}.{part}",
-    ),
-    (
-        rf"{_UNIT}/conv(?P<conv>\d){_PART}",
-        "stages.{block0}.blocks.{unit0}.conv{conv}.{part}",
-    ),
-    (rf"conv1{_PART}", "stem.conv.{part}"),
-    (rf"postnorm{_PART}", "norm.{part}"),
-    (rf"logits{_PART}", "head.fc.{part}"),
-)
-
-_BIT: Rules = (
-    (rf"{_UNIT}/preact{_PART}", "resnet/{block_unit}/a/group_norm/{part}"),
-    (
-        rf"{_UNIT}/shortcut{_PART}",
-        "resnet/{block_unit}/a/proj/standardized_conv2d/{part}",
-    ),
-    (
-        rf"{_UNIT}/conv(?P<conv>\d){_NORMED}",
-        "resnet/{block_unit}/{next_letter}/group_norm/{part}",
-    ),
-    (
-        rf"{_UNIT}/conv(?P<conv>\d){_PART}",
-        "resnet/{block_unit}/{letter}/standardized_conv2d/{part}",
-    ),
-    (rf"conv1{_PART}", "resnet/root_block/standardized_conv2d/{part}"),
-    (rf"postnorm{_PART}", "resnet/group_norm/{part}"),
-    (rf"logits{_PART}", "resnet/head/conv2d/{part}"),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,14 +49,8 @@ class Source:
 
 
 SOURCES = {
-    "torch": Source(
-        _TORCH_PARTS, _TORCH_UNITS + _TORCH_SHORTCUT + _TORCH_ROOT, head="dense"
-    ),
-    "torch_d": Source(
-        _TORCH_PARTS, _TORCH_UNITS + _TORCH_AVERAGE_SHORTCUT + _TORCH_ROOT, head="dense"
-    ),
-    "torch_bit": Source(_TORCH_PARTS, _BIT_NAMES),
-    "bit": Source(_BIT_PARTS, _BIT, "same", "same"),
+    "torch_bit": Source(_TORCH_PARTS, torch_networks.BIT),
+    "bit": Source(_BIT_PARTS, torch_networks.BIT_NPZ, "same", "same"),
 } | {
     name: Source(_TORCH_PARTS, rules, head="dense", **options)
     for name, (rules, options) in torch_networks.RULES.items()
@@ -142,6 +67,9 @@ NOT_VARIABLES = re.compile(
     r"(?:.*\.)?(?:num_batches_tracked|filt)"
     r"|normalization(?:_\d+)?/(?:mean|variance|count|[012])"
 )
+
+# The axes there of the kernels' axes here, by layout.
+_AXES = {"conv": (2, 3, 1, 0), "depthwise": (2, 3, 0, 1), "grouped": (0, 1, 3, 2)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,36 +90,28 @@ class Foreign:
 
     def to_slimnets(self, value: np.ndarray) -> np.ndarray:
         """Returns a value from there as it is arranged here. May raise ValueError."""
-        if self.layout == "depthwise":
-            return np.transpose(value, (2, 3, 0, 1))
-        if self.layout in ("conv", "dense") and value.ndim == 4:
-            return np.transpose(value, (2, 3, 1, 0))  # Some heads are convolutions.
-        if self.layout == "conv":
-            raise ValueError(f"{self.name!r} has {value.ndim} axes rather than 4.")
+        if self.layout == "dense" and value.ndim == 4:  # Some heads are convolutions.
+            return np.transpose(value, _AXES["conv"])
+        if self.layout in _AXES:
+            return np.transpose(value, _AXES[self.layout])
         if self.layout == "dense":
             return np.transpose(value)[np.newaxis, np.newaxis]
         if self.layout == "dense_in_out":
             return value[np.newaxis, np.newaxis] if value.ndim == 2 else value
         if self.layout == "dense_7x7":
             return value.reshape(7, 7, -1, value.shape[-1])
-        if self.layout == "grouped":
-            return np.swapaxes(value, 2, 3)
         return value
 
     def from_slimnets(self, value: np.ndarray) -> np.ndarray:
         """Returns a value from here as it is arranged there."""
-        if self.layout == "conv":
-            return np.transpose(value, (3, 2, 0, 1))
-        if self.layout == "depthwise":
-            return np.transpose(value, (2, 3, 0, 1))
+        if self.layout in _AXES:
+            return np.transpose(value, tuple(np.argsort(_AXES[self.layout])))
         if self.layout == "dense":
             return np.transpose(value[0, 0])
         if self.layout == "dense_in_out":
             return value[0, 0]
         if self.layout == "dense_7x7":
             return value.reshape(-1, value.shape[-1])
-        if self.layout == "grouped":
-            return np.swapaxes(value, 2, 3)
         return value
 
 

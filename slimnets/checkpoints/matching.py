@@ -125,10 +125,9 @@ def match(
         excluded=[name for name in variables if name not in chosen],
         ignored=ignored,
         adapted=adaption.names,
-        causes=likely_causes(
-            missing, unexpected, wrong_shape, loaded, reader, request.network
-        ),
     )
+    causes = likely_causes(report, reader, request.network)
+    report = dataclasses.replace(report, causes=causes)
     return Match(reader, report, {n: tensors[n] for n in loaded}, adaption)
 
 

@@ -49,17 +49,16 @@ def describe(model: Any) -> dict[str, Any]:
     """Returns the metadata that a Model knows of itself; empty for anything else."""
     if not hasattr(model, "network_name"):
         return {}
-    rules = getattr(model, "rules", None)
     return {
-        **({"rules": rules.to_json()} if rules else {}),
+        **({"rules": model.rules.to_json()} if model.rules else {}),
         "slimnets_version": __version__,
         "model_name": model.network_name,
-        "network_options": _plain(getattr(model, "network_options", {})),
-        "num_classes": getattr(model, "num_classes", None),
-        "labels_offset": labels_offset(getattr(model, "num_classes", None)),
-        "image_size": getattr(model, "default_image_size", None),
-        "precision": getattr(model, "precision", "float32"),
-        **getattr(model, "input_metadata", {}),
+        "network_options": _plain(model.network_options),
+        "num_classes": model.num_classes,
+        "labels_offset": labels_offset(model.num_classes),
+        "image_size": model.default_image_size,
+        "precision": model.precision,
+        **model.input_metadata,
     }
 
 

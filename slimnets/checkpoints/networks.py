@@ -70,9 +70,12 @@ def sources_of(network: Network, kind: str) -> tuple[str | Rules, ...]:
     """The mappings of names that a file of that kind may need for a network."""
     row = row_of(network)
     sources = dict(row.names).get(kind, ()) if row else ()
+    if kind != "keras":
+        return sources
+    legacy = [s + keras_networks.LEGACY for s in sources]
     # Before Keras 3.3 its files said where each layer stands, and not its name.
-    placed = [s + IN_ORDER for s in sources[:1] if s in keras_networks.PLACED]
-    return (*sources, *placed)
+    placed = [s + IN_ORDER for s in sources if s in keras_networks.PLACED]
+    return (*sources, *(s for s in legacy if s in keras_networks.SOURCES), *placed)
 
 
 def written_sources(network: Network, kind: str) -> tuple[str | Rules, ...]:
@@ -184,12 +187,24 @@ def variable_specs(
         channels: of the images.
         options: further arguments of the network function.
     """
+
+    def built(size: int | None) -> dict[str, tf.TensorSpec]:
+        with tf.Graph().as_default():
+            images = tf.compat.v1.placeholder(tf.float32, [None, size, size, channels])
+            arguments = {"num_classes": num_classes, "is_training": False}
+            network(images, **arguments, **(options or {}))
+            return {
+                v.op.name: tf.TensorSpec(v.shape, v.dtype.base_dtype)
+                for v in tf.compat.v1.global_variables()
+            }
+
     row = row_of(network)
-    size = row.image_size if row and row.fixed_size else None
-    with tf.Graph().as_default():
-        images = tf.compat.v1.placeholder(tf.float32, [None, size, size, channels])
-        network(images, num_classes=num_classes, is_training=False, **(options or {}))
-        return {
-            variable.op.name: tf.TensorSpec(variable.shape, variable.dtype.base_dtype)
-            for variable in tf.compat.v1.global_variables()
-        }
+    if row and row.fixed_size:
+        return built(row.image_size)
+    try:
+        return built(None)
+    except (ValueError, TypeError):
+        size = getattr(network, "default_image_size", None)
+        if not size:
+            raise
+        return built(size)

@@ -11,7 +11,7 @@ from slimnets.checkpoints.base import (
     Shape,
     WeightsReader,
     check_expansion,
-    one_line,
+    damaged,
     unreadable,
 )
 
@@ -50,12 +50,10 @@ class NpzReader(WeightsReader):
 
 
 def _refused(path: str, error: Exception) -> ValueError:
-    why = f"it is damaged or cut short ({one_line(error)})"
     if "pickle" in str(error) or "Object arrays" in str(error):
-        why = (
-            "it holds pickled objects, which would run code that comes with it; refused"
-        )
-    return unreadable(path, _WHAT, why, 300)
+        why = "it holds pickled objects, which would run code that comes with it"
+        return unreadable(path, _WHAT, f"{why}; refused")
+    return damaged(path, _WHAT, error)
 
 
 def _header(archive: np.lib.npyio.NpzFile, name: str) -> tuple[Shape, np.dtype]:

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from slimnets.checkpoints.base import WeightsReader, check_expansion, one_line
+from slimnets.checkpoints.base import WeightsReader, check_expansion, damaged
 from slimnets.checkpoints.object_graphs import ObjectGraph
 from slimnets.listing import nearest
 
-_SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
+_WHAT = "the checkpoint"
+SUFFIX = re.compile(r"\.(index|data-\d{5}-of-\d{5})$")
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _IN_SAVED_MODEL = ("variables", "variables")
 
@@ -38,7 +39,7 @@ class CheckpointReader(WeightsReader):
             # What TensorFlow's reader raises for a damaged file has many types.
             raise _unreadable(prefix, error) from error
         sizes = (math.prod(shapes[n]) * (dtypes[n].size or 1) for n in shapes)
-        check_expansion(prefix, "the checkpoint", sum(sizes))
+        check_expansion(prefix, _WHAT, sum(sizes))
         self.object_based = shapes.pop(_OBJECT_GRAPH, None) is not None
         self._keys: Mapping[str, str] = {name: name for name in shapes}
         if self.object_based:
@@ -78,7 +79,7 @@ def checkpoint_prefix(path: str | os.PathLike) -> str:
     if os.path.isdir(path):
         is_saved_model = os.path.exists(os.path.join(path, "saved_model.pb"))
         return os.path.join(path, *_IN_SAVED_MODEL) if is_saved_model else _latest(path)
-    prefix = _SUFFIX.sub("", path)
+    prefix = SUFFIX.sub("", path)
     # A file without an index may be a checkpoint of TensorFlow's first format, as
     # TF-Slim's published networks are.
     if os.path.exists(f"{prefix}.index") or os.path.isfile(prefix):
@@ -119,9 +120,6 @@ def _neighbours(prefix: str) -> str:
 
 
 def _unreadable(prefix: str, error: Exception) -> ValueError:
-    what = "it is damaged or cut short"
-    if os.path.isfile(prefix):
-        what = "it is no TensorFlow checkpoint, or damaged"
-    return ValueError(
-        f"Cannot read the checkpoint {prefix}: {what} ({one_line(error)})."
-    )
+    of_another_kind = os.path.isfile(prefix)
+    subject = "it is no TensorFlow checkpoint, or" if of_another_kind else "it is"
+    return damaged(prefix, _WHAT, error, subject)

@@ -6,15 +6,11 @@ and, of a registered one, the number of its parameters.
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import itertools
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
-
-import tensorflow as tf
 
 from slimnets import factory
 from slimnets.checkpoints import mapping, networks
@@ -42,37 +38,7 @@ def sizes_in(
         options: its further arguments.
         rename: as of `load_weights`.
     """
-    return _compared(reader, network, options, rename).sizes
-
-
-@dataclasses.dataclass(frozen=True)
-class _Comparison:
-    """A file beside a network of a number of classes that no file has.
-
-    Attributes:
-        report: what they have in common.
-        shapes: for each variable that the file has its shape in the file and in the
-            network.
-    """
-
-    report: LoadReport
-    shapes: Mapping[str, tuple[Shape, Shape]]
-
-    @property
-    def sizes(self) -> tuple[int | None, int]:
-        """The file's numbers of classes and of channels."""
-        classes, channels = set(), set()
-        for theirs, ours in self.shapes.values():
-            if len(theirs) != len(ours):
-                continue
-            if _CLASSES in ours:
-                classes.add(theirs[ours.index(_CLASSES)])
-            elif theirs != ours and len(ours) > 1 and ours[-2] == _CHANNELS:
-                channels.add(theirs[-2])
-        return (
-            classes.pop() if len(classes) == 1 else None,
-            channels.pop() if len(channels) == 1 else _CHANNELS,
-        )
+    return _compared(reader, network, options, rename)[1]
 
 
 def _compared(
@@ -80,40 +46,31 @@ def _compared(
     network: Callable,
     options: Mapping[str, Any] | None = None,
     rename: Iterable[tuple[str, str]] = (),
-) -> _Comparison:
-    specs = _variable_specs(network, _CLASSES, _CHANNELS, options)
+) -> tuple[LoadReport, tuple[int | None, int]]:
+    """A file beside a network of a number of classes that no file has: what they have
+    in common, and the file's numbers of classes and of channels."""
+    specs = networks.variable_specs(network, _CLASSES, _CHANNELS, options)
     report = match(reader, specs, Request(rename=rename, network=network)).report
-    shapes = {n: (tuple(specs[n].shape),) * 2 for n in report.loaded}
-    return _Comparison(report, {**shapes, **report.wrong_shape})
-
-
-def _variable_specs(
-    network: Callable,
-    num_classes: int | None,
-    channels: int,
-    options: Mapping[str, Any] | None = None,
-) -> dict[str, tf.TensorSpec]:
-    """As `networks.variable_specs`; of a network that takes images of one size only,
-    for its default size."""
-    try:
-        return networks.variable_specs(network, num_classes, channels, options)
-    except (ValueError, TypeError):
-        size = getattr(network, "default_image_size", None)
-        if not size:
-            raise
-
-    @functools.wraps(network)
-    def sized(images: tf.Tensor, **kwargs: Any) -> Any:
-        return network(tf.ensure_shape(images, [None, size, size, channels]), **kwargs)
-
-    return networks.variable_specs(sized, num_classes, channels, options)
+    same = {name: (tuple(specs[name].shape),) * 2 for name in report.loaded}
+    classes, channels = set(), set()
+    for theirs, ours in {**same, **report.wrong_shape}.values():
+        if len(theirs) != len(ours):
+            continue
+        if _CLASSES in ours:
+            classes.add(theirs[ours.index(_CLASSES)])
+        elif theirs != ours and len(ours) > 1 and ours[-2] == _CHANNELS:
+            channels.add(theirs[-2])
+    return report, (
+        classes.pop() if len(classes) == 1 else None,
+        channels.pop() if len(channels) == 1 else _CHANNELS,
+    )
 
 
 def class_axes(
     network: Callable, options: Mapping[str, Any] | None = None
 ) -> dict[str, int]:
     """The variables that have a size for each class, and the axis of it."""
-    specs = _variable_specs(network, _CLASSES, _CHANNELS, options)
+    specs = networks.variable_specs(network, _CLASSES, _CHANNELS, options)
     shapes = {name: list(spec.shape) for name, spec in specs.items()}
     return {n: s.index(_CLASSES) for n, s in shapes.items() if _CLASSES in s}
 
@@ -130,7 +87,9 @@ def patterns_of_others(reader: WeightsReader, model: Any) -> list[str]:
     network, options = model.network_function, model.network_options
     variables = model.variables_by_name
     heads = class_axes(network, options)
-    specs = _variable_specs(network, *sizes_in(reader, network, options), options)
+    specs = networks.variable_specs(
+        network, *sizes_in(reader, network, options), options
+    )
     theirs = match(reader, specs, Request(network=network)).report.loaded
     left = [tensor for name, tensor in theirs.items() if name not in variables]
     return [re.escape(n) for n in (*(n for n in heads if n in variables), *left)]
@@ -156,10 +115,10 @@ def recognized(reader: WeightsReader) -> str | None:
 def _fits(reader: WeightsReader, name: str) -> bool:
     network = factory.network_info(name).network
     try:
-        found = _compared(reader, network)
-        if not found.report.loaded or found.report.unexpected:
+        report, sizes = _compared(reader, network)
+        if not report.loaded or report.unexpected:
             return False
-        specs = _variable_specs(network, *found.sizes)
+        specs = networks.variable_specs(network, *sizes)
         return match(reader, specs, Request(network=network)).report.complete
     except (ValueError, TypeError):  # Such as a network that takes no images.
         return False

@@ -22,6 +22,7 @@ from slimnets import extras
 from slimnets.checkpoints.base import (
     Shape,
     WeightsReader,
+    damaged,
     is_zip,
     one_line,
     unreadable,
@@ -144,11 +145,10 @@ def _load_pickle(path: str) -> Any:
             "its pickle is damaged, or asks for more than tensors, which would run "
             f"code that comes with it; refused ({_asked_for(str(error))})"
         )
-        raise unreadable(path, "the PyTorch file", why, 300) from None
+        raise unreadable(path, "the PyTorch file", why) from None
     except Exception as error:
         # What torch raises for a damaged file has many types.
-        why = f"it is damaged or cut short ({one_line(error)})"
-        raise unreadable(path, "the PyTorch file", why, 300) from error
+        raise damaged(path, "the PyTorch file", error) from error
 
 
 def _asked_for(text: str) -> str:
@@ -173,7 +173,6 @@ def _state_dict(path: str, loaded: Any) -> dict[str, Any]:
         "the PyTorch file",
         f"it should be one dict of tensors, perhaps under {', '.join(_STATE_DICTS)}; "
         f"it {what}",
-        300,
     )
 
 

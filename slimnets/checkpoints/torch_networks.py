@@ -1,7 +1,8 @@
-"""timm's names of the families beside the ResNets, as rules of `mapping`.
+"""torch's names, and BiT's, as rules of `mapping`.
 
-Source: timm's regnet.py, efficientnet.py, densenet.py, convnext.py and
-xception_aligned.py (Apache 2.0), and EfficientNet-PyTorch's model.py (Apache 2.0).
+Source: torchvision's resnet.py (BSD); timm's resnet.py, resnetv2.py (BiT in torch),
+regnet.py, efficientnet.py, densenet.py, convnext.py and xception_aligned.py (Apache
+2.0); EfficientNet-PyTorch's model.py (Apache 2.0); BiT's .npz files.
 """
 
 from __future__ import annotations
@@ -19,6 +20,55 @@ def _normed(layer: str, conv: str, norm: str) -> Rules:
     """The rules of a convolution and of its norm."""
     return ((layer + NORMED, f"{norm}.{{part}}"), (layer + PART, f"{conv}.{{part}}"))
 
+
+_L = "layer{block}.{unit0}."
+_RESNET_UNITS: Rules = (
+    *_normed(rf"{UNIT}/conv(?P<conv>\d)", f"{_L}conv{{conv}}", f"{_L}bn{{conv}}"),
+    (rf"{UNIT}/se/fc(?P<fc>\d){PART}", f"{_L}se.fc{{fc}}.{{part}}"),
+    (f"logits{PART}", "fc.{part}"),
+)
+# A deep root is a sequence with its activations counted.
+_RESNET_ROOT: Rules = (
+    *_normed("conv1", "conv1", "bn1"),
+    *_normed("conv1_1", "conv1.0", "conv1.1"),
+    *_normed("conv1_2", "conv1.3", "conv1.4"),
+    *_normed("conv1_3", "conv1.6", "bn1"),
+    *_normed("pool1", "maxpool.0", "maxpool.1"),
+)
+_SHORTCUT, _DOWN = f"{UNIT}/shortcut", f"{_L}downsample."
+_RESNET: Rules = (
+    *_RESNET_UNITS,
+    *_normed(_SHORTCUT, f"{_DOWN}0", f"{_DOWN}1"),
+    *_RESNET_ROOT,
+)
+# An average pool stands first in a downsampling shortcut of the `d` kind.
+_RESNET_D: Rules = (
+    *_RESNET_UNITS,
+    *_normed(_SHORTCUT, f"{_DOWN}1", f"{_DOWN}2"),
+    *_RESNET_ROOT,
+)
+
+# The norm behind a convolution is the next one's.
+_CONV = rf"{UNIT}/conv(?P<conv>\d)"
+_P = "stages.{block0}.blocks.{unit0}."
+BIT: Rules = (
+    (f"{UNIT}/preact{PART}", f"{_P}norm1.{{part}}"),
+    (f"{_SHORTCUT}{PART}", f"{_P}downsample.conv.{{part}}"),
+    *_normed(_CONV, f"{_P}conv{{conv}}", f"{_P}norm{{next_conv}}"),
+    (f"conv1{PART}", "stem.conv.{part}"),
+    (f"postnorm{PART}", "norm.{part}"),
+    (f"logits{PART}", "head.fc.{part}"),
+)
+_R, _WS = "resnet/{block_unit}/", "standardized_conv2d/{part}"
+BIT_NPZ: Rules = (
+    (f"{UNIT}/preact{PART}", f"{_R}a/group_norm/{{part}}"),
+    (f"{_SHORTCUT}{PART}", f"{_R}a/proj/{_WS}"),
+    (f"{_CONV}{NORMED}", f"{_R}{{next_letter}}/group_norm/{{part}}"),
+    (f"{_CONV}{PART}", f"{_R}{{letter}}/{_WS}"),
+    (f"conv1{PART}", f"resnet/root_block/{_WS}"),
+    (f"postnorm{PART}", "resnet/group_norm/{part}"),
+    (f"logits{PART}", "resnet/head/conv2d/{part}"),
+)
 
 _S = "s{block}.b{unit}."
 _REGNET: Rules = (
@@ -134,6 +184,8 @@ _XCEPTION: Rules = (
 
 # The rules, and what else differs in `mapping.Source`.
 RULES: dict[str, tuple[Rules, dict[str, Any]]] = {
+    "torch": (_RESNET, {}),
+    "torch_d": (_RESNET_D, {}),
     "torch_regnet": (_REGNET, {}),
     "torch_efficientnet": (_EFFICIENTNET, {}),
     "torch_efficientnet_pytorch": (_EFFICIENTNET_PYTORCH, {}),

@@ -20,7 +20,7 @@ _SMALL, _LARGE = (3, 3, 9, 3), (3, 3, 27, 3)
 # Names in torch's files, where the smallest networks' dense layers are 1x1
 # convolutions, and in Keras's, which has no second version.
 _TORCH = (("torch", ("torch_convnext",)),)
-_BOTH = (*_TORCH, ("keras", ("keras_convnext", "keras_convnext_legacy")))
+_BOTH = (*_TORCH, ("keras", ("keras_convnext",)))
 _CONVS = (("torch", ("torch_convnext_conv",)),)
 # Table 9 of [1] and appendix A.1 of [2]: depth of the first stage, which doubles from
 # stage to stage, number of units of each, and rules of names.

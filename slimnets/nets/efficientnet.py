@@ -47,7 +47,7 @@ SCALES = (
 )
 LITE_SIZES = (224, 240, 260, 300, 380)
 _TORCH = (("torch", ("torch_efficientnet", "torch_efficientnet_pytorch")),)
-_KERAS = ("keras", ("keras_efficientnet", "keras_efficientnet_legacy"))
+_KERAS = ("keras", ("keras_efficientnet",))
 
 
 def _row(name: str, form: Form, width: float, units: float, size: int) -> Row:

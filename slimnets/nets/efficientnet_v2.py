@@ -46,7 +46,7 @@ LARGE = (
 )
 _NAMES = (
     ("torch", ("torch_efficientnet",)),
-    ("keras", ("keras_efficientnet_v2", "keras_efficientnet_v2_legacy")),
+    ("keras", ("keras_efficientnet_v2",)),
 )
 # Depth of the root, table, what multiplies depths and numbers of units, the images'
 # side, and how they are made.

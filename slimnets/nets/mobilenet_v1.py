@@ -163,7 +163,7 @@ def _row(depth_multiplier: float = 1.0) -> Row:
         summary=f"MobileNet v1 of TF-Slim{_width(depth_multiplier)}.",
         preprocessing="inception",
         weights="tf-slim",
-        names=(("keras", ("keras_mobilenet", "keras_mobilenet_legacy")),),
+        names=(("keras", ("keras_mobilenet",)),),
         first_variable="Conv2d_0/weights",
         logits="Logits/Conv2d_1c_1x1/biases",
     )  # fmt: skip

@@ -92,7 +92,7 @@ def _row(depth_multiplier: float) -> Row:
         inner_scope=_inner_scope,
         vary=_vary,
         summary=f"MobileNet v2 of TF-Slim{width}.",
-        names=(("keras", ("keras_mobilenet_v2", "keras_mobilenet_v2_legacy")),),
+        names=(("keras", ("keras_mobilenet_v2",)),),
     )
 
 

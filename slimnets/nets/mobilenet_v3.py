@@ -209,7 +209,7 @@ def _v3(kind: str) -> Row:
         lambda scaled: {"stages": stages, "head": _head(kind, scaled)},
         root=(Conv("Conv", 16, 3, 2, options=_swish(kind), key="layer_1"),),
         summary=f"MobileNet v3 {kind.replace('_', ', ')} of TF-Slim.",
-        names=(("keras", ("keras_mobilenet_v3", "keras_mobilenet_v3_legacy")),),
+        names=(("keras", ("keras_mobilenet_v3",)),),
     )
 
 

@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from slimnets.data.image_files import BadImage, ImageFile, digest_of_names, find_images
 from slimnets.data.tfrecords import features_in, floats, record_of, texts, wholes
-from slimnets.files import drafted, remove_drafts
+from slimnets.files import drafted, remove_drafts, write_text
 from slimnets.progress import Count, show_progress
 from slimnets.sharding import ONE, check_same, cut, finished
 from slimnets.tasks.batching import batches_of, check_bad, good_of
@@ -281,6 +281,4 @@ def _check_manifest(
         with open(path, encoding="utf-8") as file:
             check_same(config.output, json.load(file), mine, "other features")
         return
-    with drafted(path) as draft, open(draft, "w", encoding="utf-8") as file:
-        json.dump(mine, file, indent=2, sort_keys=True)
-        file.write("\n")
+    write_text(path, json.dumps(mine, indent=2, sort_keys=True) + "\n")

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 import absl.logging
 
-from slimnets.files import drafted, move_into_place, try_lock
+from slimnets.files import move_into_place, try_lock, write_text
 from slimnets.weights.fetching import fetch, remove_part
 from slimnets.weights.table import PublicWeights, find_weights, is_name
 
@@ -163,8 +163,7 @@ def _digest(path: str, kind: str) -> str:
 
 
 def _write_metadata(row: PublicWeights, path: str) -> None:
-    with drafted(f"{path}.json") as draft, open(draft, "w", encoding="utf-8") as file:
-        json.dump(row.metadata, file, indent=2, sort_keys=True)
+    write_text(f"{path}.json", json.dumps(row.metadata, indent=2, sort_keys=True))
 
 
 @contextlib.contextmanager

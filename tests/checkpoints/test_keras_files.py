@@ -13,16 +13,14 @@ from slimnets.checkpoints import (
     read_checkpoint,
 )
 from tests.checkpoints.test_checkpoints import assert_equal
-from tests.helpers import assert_close
-from tests.nets.test_keras_equality import FAST, PAIRS, randomize
+from tests.helpers import assert_close, of_each_kind
+from tests.nets.test_keras_equality import PAIRS, randomize
 
 # Keras warns of itself: of NumPy's newer ways, and that .h5 is legacy.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 SIZE = 33
-CASES = [
-    pytest.param(name, marks=() if name in FAST else pytest.mark.slow) for name in PAIRS
-]
+CASES = of_each_kind(PAIRS, ["keras_resnet50"])
 
 
 def application(name, **kwargs):
@@ -97,9 +95,8 @@ def test_a_network_inside_of_a_model_loads_by_rename(tmp_path, rng):
     images = rng.normal(size=(2, SIZE, SIZE, 3)).astype(np.float32)
     model = slimnets.Model("keras_resnet50_v2")
     model.build([None, SIZE, SIZE, 3])
-    for file in ("x.weights.h5", "x.keras", "x.h5"):
-        save = outer.save_weights if file == "x.weights.h5" else outer.save
-        save(tmp_path / file)
+    for file in ("x.keras", "x.h5"):
+        outer.save(tmp_path / file)
         report = load_weights(
             tmp_path / file,
             model,

@@ -1,27 +1,21 @@
 """`slimnets convert`."""
 
+import functools
 import json
 
 import pytest
 
 import slimnets
 from slimnets.checkpoints import read_checkpoint
-from slimnets.cli import main
+from slimnets.checkpoints.base import read_metadata
 from slimnets.data import labels
 from tests.checkpoints.test_checkpoints import assert_equal
 from tests.helpers import GOLDEN
 
 
 @pytest.fixture
-def call(capfd):
-    """Runs the command in this process: exit code, standard output and error."""
-
-    def run(*arguments):
-        code = main.main(["convert", *map(str, arguments)])
-        captured = capfd.readouterr()
-        return code, captured.out, captured.err
-
-    return run
+def call(call):
+    return functools.partial(call, "convert")
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +40,13 @@ def test_there_and_back_with_metadata_and_labels(call, tmp_path, prefix):
     code, _, _ = call(f"--checkpoint_path={there}", f"--output={back}")
     assert code == 0
     assert_equal(dict(read_checkpoint(back)), dict(read_checkpoint(prefix)))
+    assert labels.labels_of(back) == tuple("abcde")
+    # Weights without names of classes take the place of those with names.
+    slimnets.save_weights(
+        tmp_path / "nameless", dict(read_checkpoint(prefix)), read_metadata(prefix)
+    )
+    code, _, _ = call(f"--checkpoint_path={tmp_path}/nameless", f"--output={back}")
+    assert code == 0 and not (tmp_path / "back.labels.txt").exists()
 
 
 def test_wrong_usage_is_one_line(call, tmp_path, prefix):

@@ -1,11 +1,14 @@
 """--import: networks, datasets, losses and measures of a user's own module."""
 
 import os
-import subprocess
 import sys
 
+import pytest
+
+from slimnets import factory
+from slimnets.cli import imports
+from slimnets.data import datasets
 from slimnets.training import losses, measures
-from tests.cli.test_cli import PLAIN
 
 MODULE = """
 import numpy as np
@@ -31,28 +34,36 @@ register_metric("second", lambda labels, logits: tf.equal(
 """
 
 
-def test_what_a_module_registers_is_there_by_its_name(tmp_path):
+@pytest.fixture
+def forgotten(monkeypatch):
+    """What the tests register goes again."""
+    monkeypatch.setattr(imports, "IMPORTED", [])
+    yield
+    registries = factory._NETWORKS, datasets._DATASETS, losses.LOSSES, measures.METRICS
+    for registry in registries:
+        for name in ("own_net", "own_data", "own_loss", "second", "once"):
+            registry.pop(name, None)
+
+
+def test_what_a_module_registers_is_there_by_its_name(
+    call, forgotten, monkeypatch, tmp_path
+):
     (tmp_path / "mine.py").write_text(MODULE)
-    run = [sys.executable, "-m", "slimnets"]
-    train = ["train", "--import=mine", "--model_name=own_net", "--loss=own_loss",
-             "--dataset_name=own_data", "--train_dir=run", "--batch_size=4",
-             "--train_image_size=2", "--max_number_of_steps=100",
-             "--learning_rate=0.2", "--weight_decay=0"]  # fmt: skip
-    done = subprocess.run(
-        [*run, *train], env=PLAIN, cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("accuracy 100.00 % (4 of 4 test examples)")
-    evaluate = ["evaluate", "--import", "mine", "--checkpoint_path=run"]
-    done = subprocess.run(
-        [*run, *evaluate], env=PLAIN, cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 0 and "second 0.0000" in done.stdout
-    done = subprocess.run(
-        [*run, "list", "own", "--import=mine"],
-        env=PLAIN, cwd=tmp_path, capture_output=True, text=True,
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    code, out, error = call(
+        "train", "--import=mine", "--model_name=own_net", "--loss=own_loss",
+        "--dataset_name=own_data", "--train_dir=run", "--batch_size=4",
+        "--train_image_size=2", "--max_number_of_steps=100", "--learning_rate=0.2",
+        "--weight_decay=0",
     )  # fmt: skip
-    assert done.stdout.splitlines()[-1].split() == ["custom", "own_net"]
+    assert code == 0, error
+    assert out.startswith("accuracy 100.00 % (4 of 4 test examples)")
+    code, out, _ = call("evaluate", "--import", "mine", "--checkpoint_path=run")
+    assert code == 0 and "second 0.0000" in out
+    _, out, _ = call("list", "own", "--import=mine")
+    assert out.splitlines()[-1].split() == ["custom", "own_net"]
 
 
 def test_what_cannot_be_imported_is_said(call, tmp_path, monkeypatch):
@@ -66,17 +77,11 @@ def test_what_cannot_be_imported_is_said(call, tmp_path, monkeypatch):
     assert os.getcwd() in sys.path
 
 
-def test_a_name_is_registered_once():
+def test_a_name_is_registered_once(forgotten):
+    measures.register_metric("once", None)
     for register, name in (
         (losses.register_loss, "softmax"),
         (measures.register_metric, "once"),
     ):
-        if name == "once":
+        with pytest.raises(ValueError, match="already registered"):
             register(name, None)
-        try:
-            register(name, None)
-            raise AssertionError(name)
-        except ValueError as error:
-            assert "already registered" in str(error)
-        finally:
-            measures.METRICS.pop("once", None)

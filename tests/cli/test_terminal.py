@@ -14,9 +14,8 @@ import termios
 import pytest
 
 from slimnets.cli import network_table
-from slimnets.cli.main import COMMANDS
 from slimnets.progress import show_progress
-from slimnets.settings import REST, settings_of
+from slimnets.settings import settings_of
 from slimnets.training import TrainingConfig
 from slimnets.training.optimizers import OPTIMIZERS
 from slimnets.version import __version__
@@ -85,16 +84,6 @@ def test_zsh_gets_the_same_by_its_way_to_take_it(call):
     assert code == 2 and "completion needs a shell: bash or zsh" in error
     if shutil.which("zsh"):
         subprocess.run(["zsh", "-f", "-n", "-c", zsh], check=True)
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_help_says_what_each_flag_is(call, name):
-    _, out, _ = call(name, "--help")
-    assert not re.search(r"^ +(Of the|The) same\b", out, re.MULTILINE)
-    if name.startswith("train"):
-        headings = [line for line in out.splitlines() if re.fullmatch(r"\w.*:", line)]
-        assert "learning rate:" in headings and "distribution:" in headings
-        assert (REST + ":" in headings) == (name != "train")
 
 
 def test_help_has_the_defaults_of_optimizers_options():

@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from absl import flags
 
 from slimnets import data
 from slimnets.cli import setting_flags
 from slimnets.data.input_config import AugmentationOptions, InputConfig
+from tests.helpers import write_png
 
 
 def test_flags_are_the_fields_with_their_defaults():
@@ -30,9 +30,7 @@ def test_the_network_decides_what_nothing_else_does(tmp_path):
     assert run.preprocessing == "shift" and run.image_size == 224
     assert run.evaluation_size == 224 and run.train_split == "train"
     for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        image = tf.io.encode_png(np.zeros((2, 2, 3), np.uint8)).numpy()
-        (tmp_path / name / "1.png").write_bytes(image)
+        write_png(tmp_path / name / "1.png", np.zeros((2, 2, 3), np.uint8))
     options = {"dataset_name": "folder", "dataset_dir": str(tmp_path)}
     for model, own in (
         ("resnet_v2_50", "inception"), ("keras_resnet50", "caffe"),

@@ -2,20 +2,18 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from slimnets.cli.main import main
+from tests.helpers import write_png
 
 
 @pytest.fixture
 def folder(tmp_path):
     root = tmp_path / "images"
     for name in ("a", "b"):
-        (root / name).mkdir(parents=True)
         for index in range(5):
             image = np.full((6, 7, 3), 20 * index, np.uint8)
-            path = root / name / f"{index}.png"
-            path.write_bytes(tf.io.encode_png(image).numpy())
+            write_png(root / name / f"{index}.png", image)
     return root
 
 

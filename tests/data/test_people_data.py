@@ -13,15 +13,14 @@ from slimnets.data.checking import check_dataset, check_shards
 from slimnets.data.image_files import find_images
 from slimnets.data.splits import held_out
 from slimnets.sharding import ManifestOptions
+from tests.helpers import write_png
 
 
 @pytest.fixture
 def photos(tmp_path):
     """Twenty pictures of 6 x 5, each of a shade of its own."""
     for n in range(20):
-        pixels = np.full([6, 5, 3], 10 * n, np.uint8)
-        encoded = tf.io.encode_png(pixels).numpy()
-        (tmp_path / f"{n}.png").write_bytes(encoded)
+        write_png(tmp_path / f"{n}.png", np.full([6, 5, 3], 10 * n, np.uint8))
     return tmp_path
 
 

@@ -8,6 +8,7 @@ from slimnets import data
 from slimnets.data.input_config import InputConfig
 from slimnets.data.input_stages import input_stages
 from slimnets.data.served import STEPS, check_reachable, served
+from tests.helpers import write_png
 
 SERVICE = tf.data.experimental.service
 BATCH, CLASSES, EACH = 4, 2, 21
@@ -18,10 +19,8 @@ def folder(tmp_path_factory):
     rng = np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("images")
     for number in range(CLASSES * EACH):
-        path = folder / f"class{number % CLASSES}" / f"{number}.png"
-        path.parent.mkdir(exist_ok=True)
         picture = rng.integers(0, 256, (6, 6, 3), np.uint8)
-        path.write_bytes(tf.io.encode_png(picture).numpy())
+        write_png(folder / f"class{number % CLASSES}" / f"{number}.png", picture)
     return folder
 
 

@@ -15,6 +15,7 @@ from slimnets.export import export_checkpoint, load
 from slimnets.trained import open_trained
 from tests.export.networks import randomize
 from tests.export.test_formats import onnx_needed
+from tests.helpers import write_png
 
 OPTIONS = {"depth_multiplier": 0.25}
 
@@ -124,9 +125,8 @@ def test_encoded_images_are_seen_as_by_evaluation_and_prediction(
 def test_images_of_any_classes_calibrate(checkpoint, tmp_path, rng, capsys):
     for index in range(30):
         photo = tmp_path / "photos" / "abc"[index % 3] / f"{index}.png"
-        photo.parent.mkdir(parents=True, exist_ok=True)
         pixels = rng.integers(0, 256, (16, 16, 3)).astype(np.uint8)
-        photo.write_bytes(tf.io.encode_png(pixels).numpy())
+        write_png(photo, pixels)
     photo.write_bytes(photo.read_bytes()[:60])  # Left out, as one was in training.
     flags = [
         f"--checkpoint_path={checkpoint(with_averages=False)}",

@@ -7,13 +7,13 @@ import re
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import slimnets
 from slimnets.data import digits
 from slimnets.export import FORMATS, export_checkpoint
 from tests.export.networks import randomize
 from tests.export.test_formats import onnx_needed, skip_without_stablehlo
+from tests.helpers import write_png
 
 FAST = ("frozen_graph", "saved_model")
 SLOW = [
@@ -28,11 +28,9 @@ NAMES = [f"digit {index}" for index in range(10)]
 def folder(tmp_path_factory):
     """Digits as pictures and a small network's checkpoint."""
     folder = tmp_path_factory.mktemp("predict")
-    (folder / "images").mkdir()
     images, _ = digits.load("test")
     for index, image in enumerate(images[:5]):
-        path = folder / "images" / f"{index}.png"
-        path.write_bytes(tf.io.encode_png(image * 15).numpy())
+        write_png(folder / "images" / f"{index}.png", image * 15)
     options = {"depth_multiplier": 0.25}
     model = slimnets.Model("resnet_v1_cifar_20", num_classes=10, seed=0, **options)
     model.build([None, 16, 16, 1])

@@ -15,6 +15,7 @@ from slimnets.data import get_preprocessing
 from slimnets.export import export_model
 from tests.export.networks import CLASSES, randomize
 from tests.export.serving import METHOD, ServedModel, serving
+from tests.helpers import write_png
 
 SIZE = 17
 CLIENT = pathlib.Path(__file__).parents[2] / "docs" / "serving_client.py"
@@ -97,7 +98,7 @@ def test_the_client_prints_a_line_for_each_picture(
     names = [str(tmp_path / f"{index}.png") for index in range(2)]
     for name in names:
         picture = rng.integers(0, 255, [20, 20, 3], np.uint8)
-        pathlib.Path(name).write_bytes(tf.io.encode_png(picture).numpy())
+        write_png(pathlib.Path(name), picture)
     with serving(exported) as url:
         client_module.main([url, *names, f"--labels={exported}.labels.txt"])
     lines = capsys.readouterr().out.splitlines()

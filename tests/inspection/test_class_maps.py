@@ -11,7 +11,7 @@ from slimnets.cli.main import main
 from slimnets.end_points import EndPoints
 from slimnets.export.checkpoint import export_trained
 from slimnets.inspection.class_maps import METHODS, class_map
-from tests.helpers import assert_close
+from tests.helpers import assert_close, write_png
 
 SIZE = 12
 
@@ -175,8 +175,7 @@ def test_the_command_draws_each_image(tmp_path, rng, capsys):
     checkpoint = model.save(tmp_path / "net")
     image = rng.integers(0, 256, (40, 50, 3)).astype(np.uint8)
     for name in ("a.png", "folder/a.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(tf.io.encode_png(image).numpy())
+        write_png(tmp_path / name, image)
     out = tmp_path / "out"
     flags = [f"--checkpoint_path={checkpoint}", f"--output={out}"]
     images = [str(tmp_path / "a.png"), str(tmp_path / "folder")]

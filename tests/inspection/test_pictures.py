@@ -8,7 +8,7 @@ import slimnets
 from slimnets import layers
 from slimnets.cli import main
 from slimnets.inspection import Region, field_of, layers_of
-from tests.helpers import run_graph, v1
+from tests.helpers import run_graph, v1, write_png
 
 pytest.importorskip("matplotlib")
 CIFAR = "resnet_v2_cifar_20"
@@ -117,7 +117,7 @@ def checkpoint(tmp_path_factory):
     model.build([None, 32, 32, 3])
     model.save(folder / "model.ckpt")
     noise = np.random.default_rng(0).integers(0, 256, [20, 30, 3], np.uint8)
-    (folder / "image.png").write_bytes(tf.io.encode_png(noise).numpy())
+    write_png(folder / "image.png", noise)
     return folder
 
 

@@ -1,24 +1,22 @@
-"""TF-Slim's networks beside the ResNets, and how tests make them small."""
+"""Networks by their rows, and how tests make those beside the ResNets small."""
 
 import dataclasses
 
 import slimnets
+from slimnets.checkpoints import networks
 from slimnets.nets import nasnet, pnasnet
-from slimnets.rows.row import Row
 
 
 def row_of(name):
     """The row of a network of images; None for a network of points."""
-    row = getattr(slimnets.network_info(name).network, "row", None)
-    return row if isinstance(row, Row) else None
+    return networks.row_of(slimnets.network_info(name).network)
 
 
-# Of single layers and branches, whose convolutions are no end points of their own.
-NAMES = [
-    name
-    for name in slimnets.list_networks()
-    if row_of(name) and not row_of(name).collects_layers
-]
+IMAGES = [name for name in slimnets.list_networks() if row_of(name)]
+# Of units in stages, as the ResNets,
+STAGED = [name for name in IMAGES if row_of(name).collects_layers]
+# and of single layers and branches, whose convolutions are no end points of their own.
+NAMES = [name for name in IMAGES if not row_of(name).collects_layers]
 
 
 def _cells(config):

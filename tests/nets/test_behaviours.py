@@ -10,15 +10,14 @@ import slimnets
 from slimnets import layers
 from slimnets.rows.builder import network_of
 from tests.helpers import assert_close, of_each_kind, run_graph, v1
-from tests.nets.slim_networks import HEAVY, row_of, size_of, thin_options
+from tests.nets.slim_networks import HEAVY, IMAGES, row_of, size_of, thin_options
 
-NAMES = [name for name in slimnets.list_networks() if row_of(name)]
 # Of each kind of wiring; all others' tests are slow.
 QUICK = (
     "resnet_v1_50", "resnet_v2_18", "vgg_a", "lenet", "inception_v1", "mobilenet_v1",
     "mobilenet_v3_small", "convnext_tiny",
 )  # fmt: skip
-KINDS = of_each_kind(NAMES, QUICK)
+KINDS = of_each_kind(IMAGES, QUICK)
 # Sigmoid is swish's, and Erfc GELU's.
 ACTIVATIONS = {"Relu", "Relu6", "Sigmoid", "Erfc"}
 
@@ -189,35 +188,6 @@ def test_a_final_endpoint_ends_the_network(name):
         built(name, final_endpoint="block99")
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_levels_at_a_smaller_output_stride(name):
-    row = row_of(name)
-    nominal = slimnets.feature_info(thin(name).func)[-1].stride
-    strides = [s for s in (8, 4, 2) if row.root_stride <= s < nominal]
-    size = 64 if size_of(name) < 64 else None
-    for stride in strides[:1]:
-        options = dict(thin(name).keywords)
-        infos = slimnets.feature_info(thin(name).func, output_stride=stride, **options)
-        with tf.Graph().as_default():
-            net, end_points = thin(name)(
-                images_of(name, size),
-                num_classes=None,
-                is_training=False,
-                output_stride=stride,
-                final_endpoint=infos[-1].end_point,
-            )
-        assert infos[-1].stride == stride
-        assert net.shape[-1] == infos[-1].channels
-        assert {i.level: i.end_point for i in infos} == end_points.levels
-        side = -(-(size or images_side(name)) // stride)
-        assert not infos[-1].exact or net.shape[1] in (side, side - 1)
-
-
-def images_side(name):
-    with tf.Graph().as_default():
-        return images_of(name).shape[1]
-
-
 PADDED = [kind for kind in KINDS if not slimnets.feature_info(kind.values[0])[-1].exact]
 
 
@@ -235,16 +205,16 @@ def test_with_padding_sizes_are_whole_strides(name):
         assert end_points[info.level].shape[1] == -(-97 // info.stride)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_no_argument_of_all_networks_is_unknown_to_one(name):
-    parameters = slimnets.network_info(name).network.row.signature.parameters
+def test_no_argument_of_all_networks_is_unknown_to_one():
     wanted = {
         "num_classes", "is_training", "output_stride", "norm", "activation_fn",
         "depth_multiplier", "drop_path_rate", "freeze_at", "recompute",
         "final_endpoint", "reuse", "scope",
     }  # fmt: skip
-    assert wanted <= set(parameters)
-    assert slimnets.network_info(name).default_image_size
+    for name in IMAGES:
+        missing = wanted - set(row_of(name).signature.parameters)
+        assert not missing, f"{name}: {missing}"
+        assert slimnets.network_info(name).default_image_size, name
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "inception_v3", "vgg_a", "resnet18"])

@@ -15,7 +15,7 @@ from slimnets.checkpoints import (
     save_weights,
 )
 from slimnets.nets import nasnet
-from tests.helpers import assert_close
+from tests.helpers import assert_close, of_each_kind
 from tests.nets.test_keras_equality import randomize
 
 # Keras warns of itself: of NumPy's newer ways, and that .h5 is legacy.
@@ -197,10 +197,7 @@ def test_outputs_equal_keras(name, size, rng, tmp_path):
     assert_close(actual, answers(theirs, images), 1e-4)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=() if n in FAST else pytest.mark.slow) for n in CASES],
-)
+@pytest.mark.parametrize("name", of_each_kind(CASES, FAST))
 def test_counts_equal_keras(name):
     _, options, _, _, _, trainable, every = CASES[name]
     network = slimnets.network_info(name).network
@@ -211,13 +208,7 @@ def test_counts_equal_keras(name):
     assert every - moving == trainable
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(n, marks=() if n == "mobilenet_v2_035" else pytest.mark.slow)
-        for n in WRITTEN
-    ],
-)
+@pytest.mark.parametrize("name", of_each_kind(WRITTEN, ["mobilenet_v2_035"]))
 def test_files_convert_to_checkpoints_and_back(name, rng, tmp_path):
     theirs = application(name, CASES[name][3 + name.startswith("vgg")])
     randomize(theirs, rng)

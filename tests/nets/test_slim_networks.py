@@ -17,7 +17,7 @@ import slimnets
 from slimnets import layers
 from slimnets.nets import inception, mobilenet_v1, mobilenet_v2, mobilenet_v3
 from slimnets.units import cells
-from tests.helpers import assert_close, run_graph, v1
+from tests.helpers import assert_close, of_each_kind, run_graph, v1
 from tests.nets.slim_networks import HEAVY, NAMES, QUICK, size_of, thin_options
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*layer.apply.*")
@@ -40,15 +40,7 @@ LATER = {
 }
 
 
-def quick(names, *more):
-    """Parameters of which those that are not QUICK, nor one of `more`, are slow."""
-    return [
-        pytest.param(name, marks=() if name in (*QUICK, *more) else pytest.mark.slow)
-        for name in names
-    ]
-
-
-EVERY = quick(NAMES)
+EVERY = of_each_kind(NAMES, QUICK)
 
 
 def function_of(name):
@@ -71,7 +63,7 @@ def described(network, name, scope):
     return variables, trainable, shapes
 
 
-@pytest.mark.parametrize("name", quick(THEIRS, "inception_v2"))
+@pytest.mark.parametrize("name", of_each_kind(THEIRS, (*QUICK, "inception_v2")))
 def test_variables_and_end_points_are_tf_slims(name):
     function = function_of(name)
     # The scope is slimnets', because TF-Slim's batch_norm no longer runs.
@@ -190,21 +182,13 @@ def test_every_network_keeps_its_contracts(name):
         assert set(features) <= set(end_points)
         for key in list(end_points):
             assert end_points[f"Outer/inner/{key}"] is end_points[key]
+        count = len(v1.global_variables())
+        function(images_of(name), num_classes=5, is_training=True, reuse=True)
+        assert len(v1.global_variables()) == count
     with tf.Graph().as_default(), pytest.raises(ValueError, match="known channels"):
         function(v1.placeholder(tf.float32, [1, 32, 32, None]), num_classes=2)
     with tf.Graph().as_default(), pytest.raises(ValueError, match="num_classes=-1"):
         function(images_of(name), num_classes=-1)
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_variables_are_shared_by_reuse(name):
-    function = functools.partial(function_of(name), **thin_options(name))
-    with tf.Graph().as_default():
-        images = images_of(name)
-        function(images, num_classes=2, is_training=True)
-        count = len(v1.global_variables())
-        function(images, num_classes=2, is_training=True, reuse=True)
-        assert len(v1.global_variables()) == count
 
 
 def losses_of(name, images):
@@ -259,16 +243,6 @@ def test_is_training_may_be_a_tensor(name, rng):
         return asked, plain
 
     assert_close(*run_graph(build))
-
-
-@pytest.mark.parametrize("name", EVERY)
-def test_every_graph_is_clean(name):
-    with tf.Graph().as_default() as graph:
-        function_of(name)(
-            images_of(name), num_classes=3, is_training=True, **thin_options(name)
-        )
-    report = slimnets.lint_graph(graph)
-    assert not report, str(report)
 
 
 @pytest.mark.parametrize("name", ["inception_v3", "mobilenet_v1", "lenet", "vgg_a"])
@@ -361,7 +335,7 @@ def test_depths_are_scaled_and_have_a_least():
 # Levels.
 
 
-@pytest.mark.parametrize("name", quick(NAMES))
+@pytest.mark.parametrize("name", EVERY)
 def test_feature_info_equals_a_built_graph(name):
     down = name in ("lenet", "cifarnet") or name.startswith("vgg")
     heavy = name in HEAVY and not down

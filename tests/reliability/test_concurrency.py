@@ -16,7 +16,7 @@ import tensorflow as tf
 import slimnets
 from slimnets import layers
 from slimnets.model import store
-from tests.helpers import v1
+from tests.helpers import v1, write_png
 
 THREADS = 16
 # What a deadlock ends in.
@@ -208,10 +208,8 @@ print(json.dumps([forked, here, after, read("x.tfrecord")]))
 
 @pytest.mark.slow
 def test_forked_workers_read_what_the_parent_does(tmp_path):
-    (tmp_path / "images").mkdir()
     for i in range(8):
-        data = tf.io.encode_png(np.full([4, 5, 3], i, np.uint8)).numpy()
-        (tmp_path / "images" / f"{i}.png").write_bytes(data)
+        write_png(tmp_path / "images" / f"{i}.png", np.full([4, 5, 3], i, np.uint8))
     with tf.io.TFRecordWriter(str(tmp_path / "x.tfrecord")) as writer:
         for i in range(5):
             writer.write(b"x" * (i + 3))

@@ -14,9 +14,8 @@ import time
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from tests.helpers import save_cifar_network
+from tests.helpers import save_cifar_network, write_png
 from tests.sharding.nodes import Cluster, kill_node
 
 pytest.importorskip("ray")
@@ -30,10 +29,8 @@ def folder(tmp_path_factory):
     rng = np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("images")
     for number in range(NUMBER):
-        path = folder / f"class{number % 3}" / f"{number:04d}.png"
-        path.parent.mkdir(exist_ok=True)
         picture = rng.integers(0, 256, (*rng.integers(12, 20, 2), 3), np.uint8)
-        path.write_bytes(tf.io.encode_png(picture).numpy())
+        write_png(folder / f"class{number % 3}" / f"{number:04d}.png", picture)
     (folder / "class1" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\n no picture")
     return folder
 

@@ -192,6 +192,20 @@ def test_an_lstm_is_the_papers(rng):
     np.testing.assert_allclose(got["deep"][:, -1], got["state"], rtol=1e-6)
 
 
+@pytest.mark.parametrize("own, value", [(None, 2.0), (3.0, 3.0)])
+def test_an_lstms_kernel_begins_as_it_says_or_as_the_scope_does(own, value):
+    initializer = own and v1.constant_initializer(own)
+
+    def build():
+        with v1.variable_scope("rnn", initializer=v1.constant_initializer(2.0)):
+            cell = recurrent.LSTMCell(5, initializer=initializer)
+            cell(tf.zeros([1, 4]), cell.zero_state(1, tf.float32))
+        return cell.kernel, cell.bias
+
+    kernel, bias = run_graph(build)
+    assert (kernel == value).all() and not bias.any()
+
+
 def test_images_turn_and_move(rng):
     x = rng.normal(size=(1, 5, 5, 1)).astype(np.float32)
     turned = image.rotate(x, np.pi / 2)

@@ -69,7 +69,6 @@ EXCEPTIONS = {
         ),
     },
 }
-QUICK = ["training/training_test.py"]
 MODULES = sorted(
     str(path.relative_to(ROOT).as_posix()) for path in ROOT.rglob("*_test.py")
 )
@@ -100,21 +99,12 @@ def failing(module, tmp_path):
     return failed, passed
 
 
-def check(module, tmp_path):
+@pytest.mark.slow
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_passes_but_for_its_exceptions(module, tmp_path):
     failed, passed = failing(module, tmp_path)
     assert failed == set(EXCEPTIONS.get(module, ()))
     assert passed or failed
-
-
-@pytest.mark.parametrize("module", QUICK)
-def test_quick_modules_pass(module, tmp_path):
-    check(module, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("module", [m for m in MODULES if m not in QUICK])
-def test_every_module_passes_but_for_its_exceptions(module, tmp_path):
-    check(module, tmp_path)
 
 
 def test_the_exceptions_are_of_modules_that_exist():

@@ -15,7 +15,7 @@ import pytest
 
 from slimnets import slim
 from slimnets.slim.contrib import nets as contrib_nets
-from tests.helpers import GOLDEN
+from tests.helpers import GOLDEN, of_each_kind
 from tests.slim import research_slim
 
 DATA = json.loads(
@@ -95,23 +95,12 @@ def _difference(wanted, got):
     return f"{len(missing)} missing {missing[:6]}, {len(further)} further {further[:6]}"
 
 
-def check_structure(case):
+@pytest.mark.parametrize("case", of_each_kind(CASES, QUICK), ids="/".join)
+def test_graph_is_the_reference_s(case):
     wanted = MANIFESTS["/".join(case)]
     if "raises" in wanted:
         pytest.skip("research/slim's own function raises here")
-    got = case_of(*case).structure()
-    assert not differences(wanted, got)
-
-
-@pytest.mark.parametrize("case", QUICK, ids="/".join)
-def test_graph_is_the_reference_s(case):
-    check_structure(case)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("case", CASES, ids="/".join)
-def test_every_graph_is_the_reference_s(case):
-    check_structure(case)
+    assert not differences(wanted, case_of(*case).structure())
 
 
 @pytest.mark.slow

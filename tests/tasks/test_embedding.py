@@ -17,7 +17,7 @@ import slimnets
 from slimnets.data.image_files import BadImage, find_images
 from slimnets.tasks.config import EmbeddingConfig
 from slimnets.tasks.embedding import write_embeddings
-from tests.helpers import save_cifar_network
+from tests.helpers import save_cifar_network, write_png
 
 ROOT = pathlib.Path(__file__).parents[2]
 NUMBER = 23
@@ -37,7 +37,7 @@ def folder(tmp_path_factory, pictures):
     (folder / "sub").mkdir()
     for number, picture in enumerate(pictures):
         path = folder / ("sub" if number % 2 else "") / f"{number:03d}.png"
-        path.write_bytes(tf.io.encode_png(picture).numpy())
+        write_png(path, picture)
     (folder / "notes.md").write_text("no image")
     return folder
 
@@ -149,28 +149,30 @@ def test_missing_shards_are_written_again_exactly(config, kind):
     assert write_embeddings(run, show=False).written == 0
 
 
-def test_killed_and_started_again_writes_the_same_files(config, tmp_path, folder):
+def test_killed_and_started_again_writes_the_same_files(call, config, tmp_path, folder):
     undisturbed = config(shard_size=2)
     write_embeddings(undisturbed, show=False)
     out = tmp_path / "killed"
-    command = [
-        sys.executable, "-m", "slimnets", "features", f"--input={folder}",
-        f"--output={out}", f"--checkpoint_path={undisturbed.checkpoint_path}",
-        "--batch_size=4", "--shard_size=2",
+    arguments = [
+        "features", f"--input={folder}", f"--output={out}", "--batch_size=4",
+        f"--checkpoint_path={undisturbed.checkpoint_path}", "--shard_size=2",
     ]  # fmt: skip
-    env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
+    process = subprocess.Popen(
+        [sys.executable, "-m", "slimnets", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 600
     while not list(out.glob("features-*.npz")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     there = len(list(out.glob("*.npz")))
-    done = subprocess.run(command, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert f"{12 - there} of 12 shards written now" in done.stdout
-    assert "image 23 of 23" in done.stderr
+    code, printed, error = call(*arguments)
+    assert code == 0, error
+    assert f"{12 - there} of 12 shards written now" in printed
+    assert "image 23 of 23" in error
     assert digests(out) == digests(undisturbed.output)
 
 

@@ -16,6 +16,7 @@ from slimnets.cli.main import main
 from slimnets.tasks.classifiers import get_classifier
 from slimnets.tasks.config import PredictionConfig
 from slimnets.tasks.prediction import batches_of, find_input, write_predictions
+from tests.helpers import write_png
 
 LABELS = ["zero", "one", "two"]
 
@@ -23,12 +24,10 @@ LABELS = ["zero", "one", "two"]
 @pytest.fixture
 def folder(tmp_path, rng):
     """Seven pictures and a checkpoint of a small network."""
-    (tmp_path / "images" / "deep").mkdir(parents=True)
     for index in range(7):
         image = rng.integers(0, 256, [9 + index, 12, 3]).astype(np.uint8)
         where = "deep/" if index > 4 else ""
-        path = tmp_path / "images" / f"{where}{index}.png"
-        path.write_bytes(tf.io.encode_png(image).numpy())
+        write_png(tmp_path / "images" / f"{where}{index}.png", image)
     model = slimnets.Model("resnet18", num_classes=3, depth_multiplier=0.125, seed=1)
     model.build([None, 16, 16, 3])
     metadata = {"image_size": 16, "label_names": LABELS, "preprocessing_name": "plain"}

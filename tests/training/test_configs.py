@@ -5,11 +5,11 @@ import re
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import slimnets
 from slimnets.cli import main
 from tests import scenes
+from tests.helpers import write_png
 
 CONFIGS = sorted((pathlib.Path(__file__).parents[2] / "configs").glob("*.flags"))
 ON_DISK = [path for path in CONFIGS if "--dataset_dir" in path.read_text()]
@@ -23,11 +23,9 @@ LENGTHS = {"number_of_epochs": 0.01, "max_number_of_steps": 1}
 def photos(tmp_path, rng):
     """Two classes of ten pictures."""
     for name in ("one", "two"):
-        (tmp_path / "photos" / name).mkdir(parents=True)
         for index in range(10):
             pixels = rng.integers(0, 256, [20, 24, 3]).astype(np.uint8)
-            path = tmp_path / "photos" / name / f"{index}.png"
-            path.write_bytes(tf.io.encode_png(pixels).numpy())
+            write_png(tmp_path / "photos" / name / f"{index}.png", pixels)
     return tmp_path / "photos"
 
 

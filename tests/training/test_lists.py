@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from slimnets.training import evaluate_checkpoint, train
+from tests.helpers import write_png
 
 SHADES = {"dark": (0, 60), "light": (190, 250)}
 
@@ -26,7 +26,7 @@ def write(tmp_path, rng):
                 pixels[::2] = 120
                 labels += ";striped"
             path = tmp_path / f"{name} {n}.png"
-            path.write_bytes(tf.io.encode_png(pixels.astype(np.uint8)).numpy())
+            write_png(path, pixels.astype(np.uint8))
             lines.append(f"{path.name},{labels}")
         path = tmp_path / f"{name}.csv"
         path.write_text("\n".join(lines))

@@ -19,6 +19,7 @@ from slimnets.training.cluster import CLUSTER, set_cluster
 from slimnets.training.evaluation import evaluate_checkpoint
 from slimnets.training.signals import TrainingInterrupted
 from slimnets.training.task import Classification
+from tests.helpers import write_png
 from tests.training.cluster import (
     addresses,
     finish,
@@ -56,10 +57,9 @@ def test_what_asynchronous_updates_cannot_keep_is_refused(config, changes, messa
 
 def test_images_that_python_reads_are_refused(config, tmp_path):
     for name in ("one", "two"):
-        (tmp_path / "images" / name).mkdir(parents=True)
         for index in range(10):
-            image = tf.io.encode_png(tf.zeros([8, 8, 3], tf.uint8))
-            tf.io.write_file(str(tmp_path / "images" / name / f"{index}.png"), image)
+            path = tmp_path / "images" / name / f"{index}.png"
+            write_png(path, np.zeros([8, 8, 3], np.uint8))
     with pytest.raises(ValueError, match=r"dataset_name='folder' .*in memory"):
         config(
             strategy=ASYNCHRONOUS,

@@ -13,6 +13,7 @@ from slimnets.training.evaluation import evaluate_trained
 from slimnets.training.evaluation_shards import evaluate_shards
 from slimnets.training.measures import Evaluation
 from slimnets.training.temperature import store_temperature
+from tests.helpers import write_png
 
 
 def by_definition(there, values):
@@ -106,7 +107,7 @@ def test_a_temperature_is_stored_and_predicted_with(config, call, tmp_path):
     value = read_checkpoint(run.train_dir).metadata["temperature"]
     assert line.startswith(f"temperature {value:.4f}, mean confidence")
     pixels = np.zeros([8, 8, 1], np.uint8)
-    (tmp_path / "x.png").write_bytes(tf.io.encode_png(pixels).numpy())
+    write_png(tmp_path / "x.png", pixels)
     code, out, _ = call("predict", tmp_path / "x.png",
                         f"--checkpoint_path={run.train_dir}")  # fmt: skip
     shown = float(out.splitlines()[1].split(",")[2])

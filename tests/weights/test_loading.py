@@ -12,7 +12,7 @@ import tensorflow as tf
 import slimnets
 from slimnets import weights
 from slimnets.data.labels import imagenet_labels
-from tests.helpers import assert_close, v1
+from tests.helpers import assert_close, v1, write_png
 from tests.recipes.test_real_weights import (  # noqa: F401 - fixtures
     fetched,
     package,
@@ -146,9 +146,8 @@ def folder(tmp_path):
     """A folder of pictures in two classes."""
     for index in range(20):
         path = tmp_path / "photos" / ("dark", "light")[index % 2] / f"{index}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
         pixels = tf.fill([32, 32, 3], tf.cast(100 * (index % 2) + index, tf.uint8))
-        path.write_bytes(tf.io.encode_png(pixels).numpy())
+        write_png(path, pixels)
     return tmp_path / "photos"
 
 

@@ -62,15 +62,16 @@ class _Units(RNNCell):
     def output_size(self) -> int:
         return self._units
 
-    def _gates(self, prefix: str, shape: tf.TensorShape, gates: int, bias=0.0) -> None:
-        for name, size, initializer in (
-            ("kernel", [shape[-1] + self._units, gates * self._units], None),
+    def _gates(
+        self, prefix: str, shape: tf.TensorShape, gates: int, *, bias: float = 0.0,
+        initializer: Any = None,
+    ) -> None:  # fmt: skip
+        for name, size, begun in (
+            ("kernel", [shape[-1] + self._units, gates * self._units], initializer),
             ("bias", [gates * self._units], v1.constant_initializer(bias)),
         ):
             name = f"{prefix}{name}"
-            setattr(
-                self, name.replace("/", "_"), self.add_weight(name, size, initializer)
-            )
+            setattr(self, name.replace("/", "_"), self.add_weight(name, size, begun))
 
 
 class BasicRNNCell(_Units):
@@ -150,8 +151,7 @@ class LSTMCell(BasicLSTMCell):
         self._initializer = initializer
 
     def build(self, shape):
-        v1.get_variable_scope().set_initializer(self._initializer)
-        self._gates("", shape, 4)
+        self._gates("", shape, 4, initializer=self._initializer)
 
 
 class MultiRNNCell(RNNCell):
