@@ -1,9 +1,12 @@
 """What sub-commands share: their errors and their flags."""
 
+import functools
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Any
 
 from absl import flags
 
@@ -19,26 +22,49 @@ class UsageError(Exception):
     """The command was called wrongly; its text is one line."""
 
 
-def define_debug(flag_values: flags.FlagValues) -> None:
-    """Defines --debug, which every command has."""
-    flags.DEFINE_boolean(
-        "debug",
-        False,
-        "Show tracebacks and what TensorFlow prints when it starts.",
-        flag_values=flag_values,
-        module_name=OUTPUT,
-    )
+class Flag:
+    """A flag of a command, as absl's `DEFINE_KIND` takes it.
+
+    Args:
+        kind: string, list, multi_string, integer, float, boolean or enum.
+        name: without dashes.
+        default: None for none.
+        help: what it is, in sentences.
+        **options: further arguments of absl's, such as lower_bound or enum_values.
+    """
+
+    def __init__(self, kind: str, name: str, default: Any, help: str, **options: Any):
+        self.name = name
+        self._define = functools.partial(
+            getattr(flags, f"DEFINE_{kind}"), name, default, help=help, **options
+        )
+
+    def define(self, flag_values: flags.FlagValues) -> None:
+        self._define(flag_values=flag_values)
 
 
-def define_strict(flag_values: flags.FlagValues) -> None:
-    """Defines --strict, which commands that leave images out have."""
-    flags.DEFINE_boolean(
-        "strict",
-        False,
-        "End with exit code 1 if anything was left out: an image that cannot be "
-        "decoded, or a file in a folder that is no image.",
-        flag_values=flag_values,
-    )
+# fmt: off
+# Of every command but those that run another program.
+DEBUG = Flag("boolean", "debug", False, "Show tracebacks and what TensorFlow prints "
+    "when it starts.", module_name=OUTPUT)
+# Of commands that leave images out.
+STRICT = Flag("boolean", "strict", False, "End with exit code 1 if anything was left "
+    "out: an image that cannot be decoded, or a file in a folder that is no image.")
+# fmt: on
+
+
+def defined(wanted: Iterable[Flag]) -> flags.FlagValues:
+    """Flags, not parsed yet; arguments may stand before and after them."""
+    flag_values = flags.FlagValues()
+    flag_values.set_gnu_getopt(True)
+    for flag in wanted:
+        flag.define(flag_values)
+    return flag_values
+
+
+def arguments_of(command: ModuleType) -> Sequence[str]:
+    """What stands on a command's line beside its flags."""
+    return getattr(command, "ARGUMENTS", ())
 
 
 def require(flag_values: flags.FlagValues, command: str, *names: str) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.command import UsageError, define_debug, require
+from slimnets.cli.command import Flag, UsageError, require
 from slimnets.quiet import quiet_tensorflow
 
 ARGUMENTS = ("PART",)
@@ -34,20 +34,15 @@ _PARTS = {
 _HERE = ("localhost", "127.0.0.1")
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    for part, texts in _PARTS.items():
-        for name, text in texts.items():
-            text = f"Of a {part}: {text}"
-            flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    flags.DEFINE_integer(
-        "port",
-        0,
-        "Where it listens; a free one by default, which is printed.",
-        lower_bound=0,
-        upper_bound=65535,
-        flag_values=flag_values,
-    )
-    define_debug(flag_values)
+FLAGS = (
+    *(
+        Flag("string", name, None, f"Of a {part}: {text}")
+        for part, texts in _PARTS.items()
+        for name, text in texts.items()
+    ),
+    Flag("integer", "port", 0, "Where it listens; a free one by default, which is "
+         "printed.", lower_bound=0, upper_bound=65535),
+)  # fmt: skip
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:

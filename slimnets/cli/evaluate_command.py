@@ -19,9 +19,9 @@ from absl import flags
 
 from slimnets.cli import engine_flags, head_evaluation, setting_flags, weights_flags
 from slimnets.cli.command import (
+    Flag,
     UsageError,
     check_output_directory,
-    define_debug,
     require,
 )
 from slimnets.data.input_config import OF_DATASETS, InputConfig
@@ -29,63 +29,43 @@ from slimnets.quiet import start_tensorflow
 from slimnets.sharding.options import ONE
 from slimnets.tasks.config import InferenceConfig, PredictionConfig
 
-ARGUMENTS = ()
-# Settings that None takes from the checkpoint's metadata.
-_INPUT = ("dataset_name", *OF_DATASETS, "eval_crop_fraction")
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    setting_flags.define(flag_values, InferenceConfig, ["checkpoint_path"])
-    weights_flags.define_weights(flag_values)
-    define_measuring(flag_values)
-
-
-def define_measuring(flag_values: flags.FlagValues) -> None:
-    """Defines all flags but that of what is measured."""
-    for name, text in (
-        ("dataset_split_name", "The split; the dataset's test split by default."),
-        ("output", "Directory for the tables of classes and of confusions."),
-        ("report", "HTML file for a page of all that, with the curves of training and "
-         "the images that were most wrong."),
-        ("corruptions", "Measure images to which something has happened too, each kind "
-         "in five strengths, as in ImageNet-C: such as gaussian_noise,fog, or all."),
-    ):  # fmt: skip
-        flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    setting_flags.define(flag_values, InputConfig, _INPUT, with_defaults=False)
-    setting_flags.define(flag_values, PredictionConfig, head_evaluation.OF_HEADS)
-    flags.DEFINE_integer(
-        "batch_size",
-        100,
-        "Images at a time; it does not change the result.",
-        lower_bound=1,
-        flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
-        "plot",
-        False,
-        "Draw the confusion matrix into --output too; needs matplotlib.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_enum(
-        "views",
-        None,
-        ["flip", "ten_crop"],
-        "Average over views of an image: it and its mirror image, or ten crops.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
-        "fit_temperature",
-        False,
-        "Fit the divisor of the logits that makes confidence and accuracy agree on "
-        "these images, and store it beside the checkpoint, where predict finds it.",
-        flag_values=flag_values,
-    )
-    weights_flags.define(
-        flag_values, "model_name", "preprocessing_name", "eval_image_size",
-        "exif_orientation", "max_bad_records",
-    )  # fmt: skip
-    engine_flags.define(flag_values)
-    define_debug(flag_values)
+# fmt: off
+# All but that of what is measured.
+MEASURING = (
+    Flag("string", "dataset_split_name", None, "The split; the dataset's test split by "
+         "default."),
+    Flag("string", "output", None, "Directory for the tables of classes and of "
+         "confusions."),
+    Flag("string", "report", None, "HTML file for a page of all that, with the curves "
+         "of training and the images that were most wrong."),
+    Flag("string", "corruptions", None, "Measure images to which something has "
+         "happened too, each kind in five strengths, as in ImageNet-C: such as "
+         "gaussian_noise,fog, or all."),
+    # None is for what the checkpoint's metadata say.
+    *setting_flags.of(
+        InputConfig, ("dataset_name", *OF_DATASETS, "eval_crop_fraction"),
+        with_defaults=False),
+    *setting_flags.of(PredictionConfig, head_evaluation.OF_HEADS),
+    Flag("integer", "batch_size", 100, "Images at a time; it does not change the "
+         "result.", lower_bound=1),
+    Flag("boolean", "plot", False, "Draw the confusion matrix into --output too; needs "
+         "matplotlib."),
+    Flag("enum", "views", None, "Average over views of an image: it and its mirror "
+         "image, or ten crops.", enum_values=["flip", "ten_crop"]),
+    Flag("boolean", "fit_temperature", False, "Fit the divisor of the logits that "
+         "makes confidence and accuracy agree on these images, and store it beside the "
+         "checkpoint, where predict finds it."),
+    *weights_flags.of(
+        "model_name", "preprocessing_name", "eval_image_size", "exif_orientation",
+        "max_bad_records"),
+    *engine_flags.of(),
+)
+# fmt: on
+FLAGS = (
+    *setting_flags.of(InferenceConfig, ["checkpoint_path"]),
+    weights_flags.WEIGHTS,
+    *MEASURING,
+)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -98,7 +78,7 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
     """Evaluates what lies at `path`, and prints and writes what came of it.
 
     Args:
-        flag_values: of `define_measuring`.
+        flag_values: of `MEASURING`.
         path: as of `open_trained`.
         report: the page's file; None for none.
     """

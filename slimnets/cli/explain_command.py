@@ -14,10 +14,10 @@ from absl import flags
 
 from slimnets.cli import weights_flags
 from slimnets.cli.command import (
+    STRICT,
+    Flag,
     UsageError,
     check_output_directory,
-    define_debug,
-    define_strict,
     exit_code,
     require,
     tell_left_out,
@@ -29,23 +29,20 @@ ARGUMENTS = ("IMAGES...",)
 METHODS = ("grad_cam", "grad_cam++", "eigen", "occlusion", "integrated_gradients")
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    for name, text in (
-        ("output", "Directory of the pictures."),
-        ("at", "The activation that is looked at: a level, C4, or an end point; the "
-         "last level by default."),
-        ("class", "The class, by its name or its logit; the likeliest of each image by "
-         "default."),
-    ):  # fmt: skip
-        flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    flags.DEFINE_enum(
-        "method", None, METHODS, "How it is found: grad_cam by default; occlusion for "
-        "exports but frozen graphs and SavedModels, which alone have gradients.",
-        flag_values=flag_values,
-    )  # fmt: skip
-    define_strict(flag_values)
-    weights_flags.define(flag_values, "checkpoint_path", "model_name")
-    define_debug(flag_values)
+# fmt: off
+FLAGS = (
+    Flag("string", "output", None, "Directory of the pictures."),
+    Flag("string", "at", None, "The activation that is looked at: a level, C4, or an "
+         "end point; the last level by default."),
+    Flag("string", "class", None, "The class, by its name or its logit; the likeliest "
+         "of each image by default."),
+    Flag("enum", "method", None, "How it is found: grad_cam by default; occlusion for "
+         "exports but frozen graphs and SavedModels, which alone have gradients.",
+         enum_values=METHODS),
+    STRICT,
+    *weights_flags.of("checkpoint_path", "model_name"),
+)
+# fmt: on
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:

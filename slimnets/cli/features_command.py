@@ -12,9 +12,8 @@ from absl import flags
 
 from slimnets.cli import imports, setting_flags, weights_flags
 from slimnets.cli.command import (
+    STRICT,
     UsageError,
-    define_debug,
-    define_strict,
     exit_code,
     require,
     tell_left_out,
@@ -22,15 +21,10 @@ from slimnets.cli.command import (
 from slimnets.quiet import start_tensorflow
 from slimnets.tasks.config import EmbeddingConfig
 
-ARGUMENTS = ()
 _REQUIRED = ("input", "output", "checkpoint_path")
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    setting_flags.define(flag_values, EmbeddingConfig)
-    define_strict(flag_values)
-    weights_flags.define_weights(flag_values)
-    define_debug(flag_values)
+FLAGS = (*setting_flags.of(EmbeddingConfig), STRICT, weights_flags.WEIGHTS)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:

@@ -16,20 +16,16 @@ from collections.abc import Iterator, Sequence
 from absl import flags
 
 from slimnets.cli import migration, old_file, rewriting
-from slimnets.cli.command import UsageError, define_debug
+from slimnets.cli.command import Flag, UsageError
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("PATH",)
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_boolean(
-        "write",
-        False,
-        "Whether to change the files, rather than to show what would change.",
-        flag_values=flag_values,
-    )
-    define_debug(flag_values)
+FLAGS = (
+    Flag("boolean", "write", False, "Whether to change the files, rather than to show "
+         "what would change."),
+)  # fmt: skip
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:

@@ -15,10 +15,9 @@ from absl import flags
 
 from slimnets.cli import imports, setting_flags, weights_flags
 from slimnets.cli.command import (
+    STRICT,
     UsageError,
     check_output_directory,
-    define_debug,
-    define_strict,
     exit_code,
     require,
     tell_left_out,
@@ -29,11 +28,7 @@ from slimnets.tasks.config import PredictionConfig
 ARGUMENTS = ("IMAGES...",)
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    setting_flags.define(flag_values, PredictionConfig)
-    define_strict(flag_values)
-    weights_flags.define_weights(flag_values)
-    define_debug(flag_values)
+FLAGS = (*setting_flags.of(PredictionConfig), STRICT, weights_flags.WEIGHTS)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:

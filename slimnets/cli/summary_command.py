@@ -12,31 +12,21 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import build_flags, weights_flags
-from slimnets.cli.command import UsageError, define_debug
+from slimnets.cli.command import Flag, UsageError
 from slimnets.inspection.summary import Summary, committed
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("NAME",)
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_enum(
-        "format",
-        "text",
-        ["text", "markdown", "csv", "json"],
-        "How the table is written.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_integer(
-        "depth",
-        None,
-        "Scopes below the network's own that stay apart: 1 folds blocks, 2 units.",
-        lower_bound=1,
-        flag_values=flag_values,
-    )
-    build_flags.define(flag_values)
-    weights_flags.define(flag_values, "checkpoint_path")
-    define_debug(flag_values)
+FLAGS = (
+    Flag("enum", "format", "text", "How the table is written.",
+         enum_values=["text", "markdown", "csv", "json"]),
+    Flag("integer", "depth", None, "Scopes below the network's own that stay apart: 1 "
+         "folds blocks, 2 units.", lower_bound=1),
+    *build_flags.FLAGS,
+    *weights_flags.of("checkpoint_path"),
+)  # fmt: skip
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from absl import flags
 
 from slimnets.cli import setting_flags
-from slimnets.cli.command import UsageError
+from slimnets.cli.command import Flag, UsageError
 from slimnets.cli.messages import in_flags
 from slimnets.settings import FINE_TUNING
 from slimnets.tasks.config import InferenceConfig
@@ -16,27 +16,17 @@ NAMES = ("averages", "rename", "exclude")
 _GIVEN = {"image_size": "eval_image_size", "preprocessing": "preprocessing_name"}
 
 
-def define(flag_values: flags.FlagValues, *names: str) -> None:
-    """Defines them, and those of other settings of InferenceConfig.
-
-    Args:
-        flag_values: where to.
-        *names: of these.
-    """
-    setting_flags.define(flag_values, InferenceConfig, (*names, *NAMES))
+# fmt: off
+# Beside --checkpoint_path.
+WEIGHTS = Flag("string", "weights", None, "Instead of --checkpoint_path, public "
+    "weights by name, which are fetched if need be: timm/resnet50, or with "
+    "--model_name keras or best; slimnets weights lists them.", module_name=FINE_TUNING)
+# fmt: on
 
 
-def define_weights(flag_values: flags.FlagValues) -> None:
-    """Defines --weights, beside --checkpoint_path."""
-    flags.DEFINE_string(
-        "weights",
-        None,
-        "Instead of --checkpoint_path, public weights by name, which are fetched if "
-        "need be: timm/resnet50, or with --model_name keras or best; slimnets weights "
-        "lists them.",
-        flag_values=flag_values,
-        module_name=FINE_TUNING,
-    )
+def of(*names: str) -> list[Flag]:
+    """These flags, and those of other settings of InferenceConfig."""
+    return setting_flags.of(InferenceConfig, (*names, *NAMES))
 
 
 def take_weights(flag_values: flags.FlagValues) -> None:
