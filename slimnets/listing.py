@@ -19,6 +19,11 @@ def shortened(text: str, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[:most]} ..."
 
 
+def one_line(text: object, length: int = 160) -> str:
+    """Returns the beginning of a text, as one line without a full stop."""
+    return " ".join(str(text).split())[:length].rstrip(". ")
+
+
 def nearest(
     name: object, known: Iterable[str], most: int = 3, cutoff: float = 0.6
 ) -> str:

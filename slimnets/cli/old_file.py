@@ -6,6 +6,7 @@ A file is read by libcst, which knows where each name stands.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -59,9 +60,9 @@ class File:
             raise ValueError(f"line {error.raw_line}: {error.message}") from None
         wrapper = MetadataWrapper(self.module, unsafe_skip_copy=True)
         self._positions = wrapper.resolve(PositionProvider)
-        self._starts = [0]
-        for line in source.splitlines(keepends=True):
-            self._starts.append(self._starts[-1] + len(line))
+        # As libcst counts lines: str.splitlines takes a form feed for an end too.
+        ends = [match.end() for match in re.finditer(r"\r\n|\r|\n", source)]
+        self._starts = [0, *ends, len(source)]
         self.nodes = list(self._walk(self.module))
         kinds = libcst.Import, libcst.ImportFrom
         self.imports = [node for node in self.nodes if isinstance(node, kinds)]

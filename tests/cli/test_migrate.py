@@ -107,6 +107,9 @@ REWRITTEN = {
     "import tensorflow.compat.v1 as tf\na = tf.contrib.layers.xavier_initializer":
         "import tensorflow.compat.v1 as tf\nfrom slimnets import slim\n"
         "a = slim.xavier_initializer",
+    # A form feed ends no line.
+    TF + "\f\ndef f(x):\n    return tf.contrib.slim.flatten(x)":
+        V1 + "from slimnets import slim\n\f\ndef f(x):\n    return slim.flatten(x)",
     "from tensorflow.python.ops import control_flow_ops as c\nc.cond, c.switch":
         "from tensorflow.python.ops import control_flow_ops as c\n"
         "import tensorflow.compat.v1 as tf\ntf.cond, c.switch",

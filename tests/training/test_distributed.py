@@ -166,6 +166,9 @@ def test_schedulers_tell_the_cluster(
             patch.delenv(name)
             with pytest.raises(ValueError, match=f"cluster={cluster} needs.*{name},"):
                 set_cluster("multi_worker", cluster=cluster)
+    monkeypatch.setenv("SLIMNETS_PORT", "grpc")
+    with pytest.raises(ValueError, match=r"SLIMNETS_PORT='grpc'.*no whole number"):
+        set_cluster("multi_worker", cluster=cluster)
 
 
 @pytest.mark.slow
