@@ -23,7 +23,7 @@ from slimnets.benchmarking.workload import (
     TASKS,
     Work,
 )
-from slimnets.cli.command import Flag, UsageError
+from slimnets.cli.command import Flag, UsageError, refuse
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("NAMES",)
@@ -120,9 +120,7 @@ _NOT_OF_BEST = ("precisions", "modes", "forms", "compare", "output", "jit", "tas
 
 def _race(flag_values: flags.FlagValues, names: Sequence[str]) -> None:
     """Names the fastest form of each network, at each batch and image size."""
-    for name in _NOT_OF_BEST:
-        if flag_values[name].value != flag_values[name].default:
-            raise UsageError(f"--{name} is of no effect with --best, which has all")
+    refuse(flag_values, _NOT_OF_BEST, "with --best, which has all")
     batches = _numbers("batch_sizes", flag_values.batch_sizes) or [1]
     sizes = _numbers("image_sizes", flag_values.image_sizes) or [None]
     start_tensorflow(flag_values.debug)

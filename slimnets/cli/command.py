@@ -67,11 +67,32 @@ def arguments_of(command: ModuleType) -> Sequence[str]:
     return getattr(command, "ARGUMENTS", ())
 
 
+def taken(arguments: Sequence[str], name: str) -> tuple[list[str], list[str]]:
+    """The values of a flag that is read before all others, and the other arguments."""
+    values, others = [], []
+    waiting = iter(arguments)
+    for argument in waiting:
+        flag, equals, value = argument.partition("=")
+        if flag in (f"--{name}", f"-{name}"):
+            values.append(value if equals else next(waiting, ""))
+        else:
+            others.append(argument)
+    return values, others
+
+
 def require(flag_values: flags.FlagValues, command: str, *names: str) -> None:
     """Raises UsageError unless every flag of `names` has a value."""
     for name in names:
         if flag_values[name].value in (None, ""):
             raise UsageError(f"{command} needs --{name} (slimnets {command} --help)")
+
+
+def refuse(flag_values: flags.FlagValues, names: Iterable[str], where: str) -> None:
+    """Raises UsageError if one of some flags is given, which has no effect there."""
+    for name in names:
+        flag = flag_values[name]
+        if flag.present and flag.value is not None and flag.value is not False:
+            raise UsageError(f"--{name} is of no effect {where}")
 
 
 def check_output_directory(name: str, path: str) -> None:

@@ -28,14 +28,14 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     from slimnets.checkpoints import convert_weights
     from slimnets.trained import open_weights
 
-    weights = open_weights(flag_values.checkpoint_path, flag_values.averages)
+    options = weights_flags.options(flag_values)
+    weights = open_weights(flag_values.checkpoint_path, options.pop("averages"))
     report = convert_weights(
         weights,
         flag_values.output,
         network=flag_values.model_name,
         file_format=flag_values.format,
-        rename=weights_flags.pairs(flag_values),
-        exclude=flag_values.exclude or (),
+        **options,
     )
     weights_flags.tell(weights.source)
     print(report)

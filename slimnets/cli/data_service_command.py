@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.command import Flag, UsageError, require
+from slimnets.cli.command import Flag, UsageError, refuse, require
 from slimnets.quiet import quiet_tensorflow
 
 ARGUMENTS = ("PART",)
@@ -53,9 +53,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
             "--help)"
         )
     for other in _PARTS.keys() - {part}:
-        for name in _PARTS[other]:
-            if flag_values[name].value is not None:
-                raise UsageError(f"--{name} is of no effect for a {part}")
+        refuse(flag_values, _PARTS[other], f"for a {part}")
     require(flag_values, f"data-service {part}", next(iter(_PARTS[part])))
     # Nobody but a signal ends it, which Python sees between two waits.
     ended = threading.Event()

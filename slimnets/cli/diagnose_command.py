@@ -41,7 +41,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     if flag_values.output:
         checked_path(flag_values.output, (".png",))
         figure_class()
-    trained = weights_flags.open_trained(flag_values, model_name=flag_values.model_name)
+    trained = weights_flags.open_trained(flag_values)
     trained.check_task("classification")
     found = diagnose(trained.network, _batches(flag_values, trained))
     if flag_values.table:

@@ -20,8 +20,8 @@ from absl import flags
 from slimnets.cli import engine_flags, head_evaluation, setting_flags, weights_flags
 from slimnets.cli.command import (
     Flag,
-    UsageError,
     check_output_directory,
+    refuse,
     require,
 )
 from slimnets.data.input_config import OF_DATASETS, InputConfig
@@ -83,8 +83,8 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
         report: the page's file; None for none.
     """
     started = time.monotonic()
-    if flag_values.plot and not flag_values.output:
-        raise UsageError("--plot is of no effect without --output")
+    if not flag_values.output:
+        refuse(flag_values, ["plot"], "without --output")
     start_tensorflow(flag_values.debug)
     if flag_values.output:
         check_output_directory("output", flag_values.output)
@@ -100,9 +100,7 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
 
     asked = flag_values.corruptions
     corruptions = corruption_names(asked) if asked else []
-    trained = weights_flags.open_trained(
-        flag_values, path, model_name=flag_values.model_name, precision=None
-    )
+    trained = weights_flags.open_trained(flag_values, path, precision=None)
     options = engine_flags.options(flag_values)
     options.check_task(trained.task, CLASSIFICATION, trained.path)
     if trained.task != CLASSIFICATION:
@@ -113,12 +111,8 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
         page = f", page in {os.path.abspath(report)}" if report else ""
         print(f"{line}, {seconds:.0f} s, {files}{os.path.abspath(where)}{page}")
         return
-    for name in head_evaluation.OF_HEADS:
-        if flag_values[name].value is not None:
-            raise UsageError(
-                f"--{name} is of no effect with {trained.path}, which is of "
-                f"{CLASSIFICATION}"
-            )
+    where = f"with {trained.path}, which is of {CLASSIFICATION}"
+    refuse(flag_values, head_evaluation.OF_HEADS, where)
     evaluate = evaluate_trained
     if options.engine != ONE:
         evaluate = functools.partial(

@@ -64,7 +64,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     figure_class()
     others: list[str] = []
     images = list(find_input(arguments, sys.stdin, others))
-    trained = weights_flags.open_trained(flag_values, model_name=flag_values.model_name)
+    trained = weights_flags.open_trained(flag_values)
     trained.check_task("classification")
     wanted = flag_values["class"].value
     wanted = None if wanted is None else place_of(wanted, trained)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import weights_flags
-from slimnets.cli.command import Flag, UsageError, require
+from slimnets.cli.command import Flag, UsageError, refuse, require
 from slimnets.files import EXPORT_ENDINGS
 from slimnets.quiet import start_tensorflow
 
@@ -79,20 +79,15 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     if flag_values.fastest:
         _export_fastest(flag_values)
         return
-    for name in _OF_FASTEST:
-        if flag_values[name].value is not None:
-            raise UsageError(f"--{name} is of no effect without --fastest")
+    refuse(flag_values, _OF_FASTEST, "without --fastest")
     format = flag_values.format or _format_of(flag_values.output)
     int8 = flag_values.precision == "int8"
     measure = int8 if flag_values.measure is None else flag_values.measure
-    needs_images = int8 or measure or flag_values.audit
-    for name, used, needed in (
-        ("calibration_images", int8, "--precision=int8"),
-        ("dataset_name", needs_images, "--precision=int8, --measure or --audit"),
-        ("dataset_dir", needs_images, "--precision=int8, --measure or --audit"),
-    ):
-        if flag_values[name].value is not None and not used:
-            raise UsageError(f"--{name} is of no effect without {needed}")
+    if not int8:
+        refuse(flag_values, ["calibration_images"], "without --precision=int8")
+    if not (int8 or measure or flag_values.audit):
+        needed = "without --precision=int8, --measure or --audit"
+        refuse(flag_values, ["dataset_name", "dataset_dir"], needed)
     start_tensorflow(flag_values.debug)
     from slimnets.export.checkpoint import export_trained
 
@@ -100,7 +95,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     if flag_values.calibration_images is not None:
         options["calibration_images"] = flag_values.calibration_images
     levels = flag_values.levels
-    trained = weights_flags.open_trained(flag_values, model_name=flag_values.model_name)
+    trained = weights_flags.open_trained(flag_values)
     batch_size = flag_values.batch_size
     if batch_size is None and format == "stablehlo":
         batch_size = 1
@@ -128,9 +123,8 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
 def _export_fastest(flag_values: flags.FlagValues) -> None:
     """Writes the fastest form, and prints how all did."""
-    for name in ("format", "precision", "tolerance", "measure", "audit", "raw_outputs"):
-        if flag_values[name].value != flag_values[name].default:
-            raise UsageError(f"--{name} is of no effect with --fastest, which chooses")
+    own = ("format", "precision", "tolerance", "measure", "audit", "raw_outputs")
+    refuse(flag_values, own, "with --fastest, which chooses")
     start_tensorflow(flag_values.debug)
     from slimnets.benchmarking.fastest import export_fastest
 
@@ -143,7 +137,7 @@ def _export_fastest(flag_values: flags.FlagValues) -> None:
     )
     given = {name: flag_values[name].value for name in names}
     path, race = export_fastest(
-        weights_flags.open_trained(flag_values, model_name=flag_values.model_name),
+        weights_flags.open_trained(flag_values),
         flag_values.output,
         batch_size=flag_values.batch_size,
         show=lambda form: print(form, form.left_out, flush=True),

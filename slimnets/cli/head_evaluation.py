@@ -7,7 +7,7 @@ import os
 
 from absl import flags
 
-from slimnets.cli.command import UsageError
+from slimnets.cli.command import refuse
 
 # What measures classes of images alone.
 _OF_CLASSES = (
@@ -31,12 +31,8 @@ def measure(flag_values: flags.FlagValues, trained, report: str | None) -> str:
     Returns:
         The line that tells the measure.
     """
-    for name in _OF_CLASSES:
-        if flag_values[name].value:
-            raise UsageError(
-                f"--{name} is of no effect with {trained.path}, which is of "
-                f"{trained.task}"
-            )
+    where = f"with {trained.path}, which is of {trained.task}"
+    refuse(flag_values, _OF_CLASSES, where)
     from slimnets.tasks.head_evaluation import evaluate_head
 
     given = flag_values["batch_size"].present

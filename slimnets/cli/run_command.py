@@ -20,6 +20,7 @@ from absl import flags
 from slimnets import contrib_names
 from slimnets.cli import old_python, program
 from slimnets.cli.command import Flag, UsageError
+from slimnets.lazy_names import when_imported
 
 ARGUMENTS = ("PROGRAM", "[ARGS...]")
 
@@ -66,7 +67,8 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         old_python.be_python_2()
     if flag_values.report:
         atexit.register(_report)
-    sys.meta_path.insert(0, program.AfterImport(calls))
+    for name, call in calls.items():
+        call() if name in sys.modules else when_imported(name, call)
     sys.meta_path.append(_ResearchFinder())
     if flag_values.module:
         program.run_module(flag_values.module, arguments)

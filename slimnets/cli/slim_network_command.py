@@ -42,9 +42,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     from slimnets.checkpoints import save_weights
     from slimnets.export.slimming import slimmed
 
-    trained = weights_flags.open_trained(
-        flag_values, arguments[0], model_name=flag_values.model_name
-    )
+    trained = weights_flags.open_trained(flag_values, arguments[0])
     small = slimmed(
         trained.network,
         trained.input_shape,

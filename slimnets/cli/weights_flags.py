@@ -7,13 +7,16 @@ from absl import flags
 
 from slimnets.cli import setting_flags
 from slimnets.cli.command import Flag, UsageError
-from slimnets.cli.messages import in_flags
 from slimnets.settings import FINE_TUNING
 from slimnets.tasks.config import InferenceConfig
 
 NAMES = ("averages", "rename", "exclude")
 # Arguments of `open_trained` that some of these commands have a flag for.
-_GIVEN = {"image_size": "eval_image_size", "preprocessing": "preprocessing_name"}
+_GIVEN = {
+    "image_size": "eval_image_size",
+    "model_name": "model_name",
+    "preprocessing": "preprocessing_name",
+}
 
 
 # fmt: off
@@ -33,7 +36,8 @@ def take_weights(flag_values: flags.FlagValues) -> None:
     """Puts the whole name of what --weights says into --checkpoint_path.
 
     Raises:
-        UsageError: if both are given, or there are no such weights.
+        UsageError: if both are given.
+        ValueError: if there are no such weights.
     """
     if flag_values.weights is None:
         return
@@ -41,29 +45,22 @@ def take_weights(flag_values: flags.FlagValues) -> None:
         raise UsageError("give --weights or --checkpoint_path, not both")
     from slimnets.weights import find_weights
 
-    try:
-        row = find_weights(flag_values.weights, flag_values.model_name)
-    except ValueError as error:
-        raise UsageError(in_flags(str(error), list(flag_values))) from None
+    row = find_weights(flag_values.weights, flag_values.model_name)
     flag_values.checkpoint_path = row.name
     flag_values["checkpoint_path"].present += 1
 
 
-def pairs(flag_values: flags.FlagValues) -> list[tuple[str, str]]:
-    """Returns what --rename says. Raises UsageError."""
+def options(flag_values: flags.FlagValues) -> dict[str, Any]:
+    """Returns the arguments `averages`, `rename` and `exclude` that the flags say.
+
+    Raises:
+        ValueError: as `rename_pairs`.
+    """
     from slimnets.checkpoints.matching import rename_pairs
 
-    try:
-        return rename_pairs(flag_values.rename or ())
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
-def options(flag_values: flags.FlagValues) -> dict[str, Any]:
-    """Returns the arguments `averages`, `rename` and `exclude` that the flags say."""
     return {
         "averages": flag_values.averages,
-        "rename": pairs(flag_values),
+        "rename": rename_pairs(flag_values.rename or ()),
         "exclude": flag_values.exclude or (),
     }
 
