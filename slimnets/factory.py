@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import functools
+import importlib
 import importlib.resources
 import json
 from collections.abc import Callable
@@ -18,40 +19,6 @@ import tensorflow as tf
 from slimnets import layers
 from slimnets.blocks import takes
 from slimnets.listing import nearest
-from slimnets.nets import (
-    alexnet,
-    bit,
-    cifarnet,
-    convnext,
-    densenet,
-    efficientnet,
-    efficientnet_v2,
-    inception_resnet_v2,
-    inception_v1,
-    inception_v2,
-    inception_v3,
-    inception_v4,
-    lenet,
-    mnasnet,
-    mobilenet_v1,
-    mobilenet_v2,
-    mobilenet_v3,
-    mobilenet_v4,
-    nasnet,
-    overfeat,
-    pnasnet,
-    point_cloud,
-    regnet,
-    resnet_cifar,
-    resnet_keras,
-    resnet_torch,
-    resnet_v1,
-    resnet_v1_beta,
-    resnet_v2,
-    vgg,
-    xception,
-    xception_keras,
-)
 from slimnets.scopes import arg_scope, default_arg_scope
 
 _NETWORKS: dict[str, NetworkInfo] = {}
@@ -233,46 +200,21 @@ def _decaying(network: Callable, weight_decay: float):
     )
 
 
+# Modules of nets/, in the order in which their networks are listed.
 _FAMILIES = (
-    resnet_v1,
-    resnet_v1_beta,
-    resnet_v2,
-    resnet_cifar,
-    resnet_torch,
-    resnet_keras,
-    bit,
-    point_cloud,
-    vgg,
-    alexnet,
-    overfeat,
-    cifarnet,
-    lenet,
-    inception_v1,
-    inception_v2,
-    inception_v3,
-    inception_v4,
-    inception_resnet_v2,
-    mobilenet_v1,
-    mobilenet_v2,
-    mobilenet_v3,
-    nasnet,
-    pnasnet,
-    regnet,
-    efficientnet,
-    efficientnet_v2,
-    mnasnet,
-    mobilenet_v4,
-    densenet,
-    convnext,
-    xception,
-    xception_keras,
-)
+    "resnet_v1", "resnet_v1_beta", "resnet_v2", "resnet_cifar", "resnet_torch",
+    "resnet_keras", "bit", "point_cloud", "vgg", "alexnet", "overfeat", "cifarnet",
+    "lenet", "inception_v1", "inception_v2", "inception_v3", "inception_v4",
+    "inception_resnet_v2", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3", "nasnet",
+    "pnasnet", "regnet", "efficientnet", "efficientnet_v2", "mnasnet", "mobilenet_v4",
+    "densenet", "convnext", "xception", "xception_keras",
+)  # fmt: skip
 
 
 def _register_all() -> None:
-    for module in _FAMILIES:
-        for network in module.NETWORKS:
-            register_network(network, family=module.__name__.rpartition(".")[2])
+    for family in _FAMILIES:
+        for network in importlib.import_module(f"slimnets.nets.{family}").NETWORKS:
+            register_network(network, family=family)
 
 
 _register_all()

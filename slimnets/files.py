@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import os
 import re
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import IO
 
 # Of exports by format; a directory has none.
@@ -38,6 +39,16 @@ def drafted(path: str) -> Iterator[str]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(draft)
+
+
+def write_table(path: str, headings: Sequence[str], rows: Iterable[Iterable]) -> None:
+    """Writes a CSV file, in which names of files and classes need not be UTF-8."""
+    with open(
+        path, "w", encoding="utf-8", errors="surrogateescape", newline=""
+    ) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(headings)
+        writer.writerows(rows)
 
 
 def remove_drafts(folder: str, names: Collection[str]) -> None:

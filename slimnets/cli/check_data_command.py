@@ -27,7 +27,6 @@ ARGUMENTS = ("DIRECTORY",)
 # So many pairs of the same bytes are named.
 _NAMED = 20
 
-
 # fmt: off
 FLAGS = (
     *setting_flags.of(

@@ -58,7 +58,10 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     cases = []
     for name in COMMANDS:
         defined = flags_of(command_of(name))
-        words = [*(_word(defined[flag]) for flag in defined), "--flagfile=", "--help"]
+        words = [
+            f"--{flag}" if defined[flag].boolean else f"--{flag}=" for flag in defined
+        ]
+        words += ["--flagfile=", "--help"]
         cases.append(f'      {name}) words="{" ".join(words)}" ;;')
     script = _SCRIPT.format(
         commands=" ".join([*COMMANDS, "help"]),
@@ -66,7 +69,3 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         cases="\n".join(cases),
     )
     print((_ZSH if arguments[0] == "zsh" else "") + script, end="")
-
-
-def _word(flag: flags.Flag) -> str:
-    return f"--{flag.name}" if flag.boolean else f"--{flag.name}="

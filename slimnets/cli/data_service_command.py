@@ -33,7 +33,6 @@ _PARTS = {
 }
 _HERE = ("localhost", "127.0.0.1")
 
-
 FLAGS = (
     *(
         Flag("string", name, None, f"Of a {part}: {text}")

@@ -16,7 +16,6 @@ from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("A", "B")
 
-
 # fmt: off
 FLAGS = (
     Flag("enum", "format", "text", "How it is told.", enum_values=["text", "json"]),

@@ -28,7 +28,6 @@ ARGUMENTS = ("IMAGES...",)
 # As `inspection.class_maps`, which imports TensorFlow, has them; a test compares.
 METHODS = ("grad_cam", "grad_cam++", "eigen", "occlusion", "integrated_gradients")
 
-
 # fmt: off
 FLAGS = (
     Flag("string", "output", None, "Directory of the pictures."),

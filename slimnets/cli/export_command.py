@@ -18,7 +18,6 @@ from slimnets.quiet import start_tensorflow
 
 _OF_FASTEST = ("max_difference", "max_accuracy_drop", "threads")
 
-
 # fmt: off
 FLAGS = (
     Flag("enum", "format", None, "What is written; by default what --output ends in "

@@ -23,7 +23,6 @@ from slimnets.tasks.config import EmbeddingConfig
 
 _REQUIRED = ("input", "output", "checkpoint_path")
 
-
 FLAGS = (*setting_flags.of(EmbeddingConfig), STRICT, weights_flags.WEIGHTS)
 
 

@@ -26,7 +26,6 @@ _NAMES = settings_of(TrainingConfig).keys() - _UNUSED
 # The numbers of rates that the command prints at most.
 _SHOWN = 20
 
-
 FLAGS = (
     *setting_flags.of(TrainingConfig, _NAMES),
     Flag("float", "lowest", 1e-6, "The first learning rate."),

@@ -1,6 +1,5 @@
 """What `slimnets evaluate` does with a detector or a segmenter."""
 
-import csv
 import json
 import math
 import os
@@ -8,6 +7,7 @@ import os
 from absl import flags
 
 from slimnets.cli.command import refuse
+from slimnets.files import write_table
 
 # What measures classes of images alone.
 _OF_CLASSES = (
@@ -73,13 +73,9 @@ def _write(directory: str, measured) -> list[str]:
         for title, table in measured.evaluation.tables.items()
         if title.endswith(_BY_CLASS)
     }
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["class", *columns])
-        names = next(iter(columns.values()))
-        writer.writerows(
-            [name, *(column[name] for column in columns.values())] for name in names
-        )
+    names = next(iter(columns.values()))
+    rows = ([name, *(column[name] for column in columns.values())] for name in names)
+    write_table(path, ["class", *columns], rows)
     if measured.results is None:
         return [path]
     found = os.path.join(directory, _DETECTIONS)

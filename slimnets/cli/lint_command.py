@@ -16,7 +16,6 @@ from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("GRAPH",)
 
-
 FLAGS = (
     Flag("boolean", "inference", None, "Whether the graph is for inference; by default "
          "a SavedModel's functions and graphs without variables are taken for such."),

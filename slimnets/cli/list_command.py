@@ -13,11 +13,9 @@ from absl import flags
 
 from slimnets.cli.command import Flag, UsageError
 from slimnets.cli.network_table import matching, networks
-from slimnets.cli.tables import print_table
-from slimnets.listing import nearest
+from slimnets.listing import nearest, table
 
 ARGUMENTS = ("PATTERNS...",)
-
 
 FLAGS = (
     Flag("enum", "format", "text", "How the table is written.",
@@ -36,7 +34,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     if flag_values.format == "json":
         print(json.dumps([_described(info) for info in infos], indent=2))
         return
-    print_table([_HEADINGS, *map(_columns, infos)], _NUMBERS, flag_values.format)
+    print(table([_HEADINGS, *map(_columns, infos)], _NUMBERS, flag_values.format))
 
 
 _HEADINGS = ("family", "name", "parameters", "mult-adds", "size", "weights")

@@ -22,7 +22,6 @@ from slimnets.quiet import start_tensorflow
 
 _REQUIRED = ("dataset_dir", "output")
 
-
 # fmt: off
 _OWN = (
     Flag("string", "dataset_dir", None, "The folder of images, or of another dataset."),

@@ -27,7 +27,6 @@ _PICTURES = {
 }
 _NETWORK = ("output", "depth", *build_flags.NAMES)
 
-
 # fmt: off
 FLAGS = (
     Flag("string", "output", None, "The picture's file: .svg, .png or .pdf for a "

@@ -27,7 +27,6 @@ from slimnets.tasks.config import PredictionConfig
 
 ARGUMENTS = ("IMAGES...",)
 
-
 FLAGS = (*setting_flags.of(PredictionConfig), STRICT, weights_flags.WEIGHTS)
 
 

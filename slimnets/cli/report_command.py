@@ -16,7 +16,6 @@ from slimnets.cli.command import UsageError
 ARGUMENTS = ("RUN",)
 _PAGE = "report.html"
 
-
 FLAGS = evaluate_command.MEASURING
 
 

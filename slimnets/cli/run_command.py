@@ -24,7 +24,6 @@ from slimnets.lazy_names import when_imported
 
 ARGUMENTS = ("PROGRAM", "[ARGS...]")
 
-
 # fmt: off
 FLAGS = (
     Flag("string", "module", None, "A module to run, as `python -m` does.",

@@ -13,11 +13,10 @@ from typing import Any
 from absl import flags
 
 from slimnets.cli.command import Flag, UsageError
-from slimnets.cli.tables import print_table
+from slimnets.listing import table
 from slimnets.training import run_table
 
 ARGUMENTS = ("DIRECTORIES...",)
-
 
 FLAGS = (
     Flag("string", "sort", None, "The column by which rows are sorted, rising; "
@@ -42,7 +41,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         writer.writerows(rows)
     else:
         shown = [[_shown(value) for value in row.values()] for row in rows]
-        print_table([list(rows[0]), *shown])
+        print(table([list(rows[0]), *shown]))
 
 
 def _shown(value: Any) -> str:

@@ -19,7 +19,6 @@ ARGUMENTS = ("CHECKPOINT",)
 # Of the one before.
 _NOT_CARRIED = ("config", "rules", "network_options", "step")
 
-
 # fmt: off
 FLAGS = (
     Flag("float", "multiply_adds", None, "The largest share of the multiply-adds that "

@@ -18,7 +18,6 @@ from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("NAME",)
 
-
 FLAGS = (
     Flag("enum", "format", "text", "How the table is written.",
          enum_values=["text", "markdown", "csv", "json"]),

@@ -236,4 +236,4 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _addresses(text: str) -> list[str]:
-    return [address.strip() for address in text.split(",")]
+    return [address.strip() for address in text.split(",") if address.strip()]

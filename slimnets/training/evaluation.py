@@ -231,9 +231,8 @@ def evaluate_checkpoint(
         rename=rename,
         exclude=exclude,
     )
-    return evaluate_trained(trained, preprocessing=preprocessing, **kwargs), (
-        trained.path
-    )
+    evaluation = evaluate_trained(trained, preprocessing=preprocessing, **kwargs)
+    return evaluation, trained.path
 
 
 def evaluate_trained(

@@ -46,17 +46,9 @@ def dataset_for(
         The dataset, and the split that is all of it; empty where a part of it is held
         out, since the network was trained on the rest, or it has splits of its own.
     """
-    known = trained.metadata
-    trained_with = known.get("config", {})
-    name = name or known.get("dataset_name")
-    if name is None:
-        raise ValueError(
-            f"{trained.path} has no metadata beside it that tells its dataset: give "
-            "dataset_name."
-        )
+    trained_with = trained.metadata.get("config", {})
+    name, directory = _place(trained, name, directory)
     if name == trained_with.get("dataset_name"):
-        if not directory and (directory := trained_with.get("dataset_dir")):
-            check_directory(directory, trained.path)
         for setting in OF_DATASETS[1:]:
             if of_records.get(setting) is None:
                 of_records[setting] = trained_with.get(setting)
@@ -104,30 +96,10 @@ def annotated_for(
 ) -> Dataset:
     """The dataset of photos that measures a head; see `dataset_for`."""
     known = trained.metadata.get("config", {})
-    name = name or trained.metadata.get("dataset_name")
-    if name is None:
-        raise ValueError(
-            f"{trained.path} does not tell its dataset: give dataset_name."
-        )
-    if directory is None and name == known.get("dataset_name"):
-        directory = known.get("dataset_dir")
-        check_directory(directory, trained.path)
+    name, directory = _place(trained, name, directory)
     # Of an export the metadata themselves tell it.
     ignored = trained.metadata.get("ignore_label", known.get("ignore_label", 255))
     return open_annotated(name, _KINDS[trained.task], directory, ignored)
-
-
-def _with_channels(dataset: Dataset, trained: Trained) -> Dataset:
-    """The dataset, decoded into as many channels as the network takes."""
-    *sides, own = dataset.image_shape
-    if len(sides) != 2 or own == trained.channels:
-        return dataset
-    if not dataset.on_disk or trained.channels not in (1, 3):
-        raise ValueError(
-            f"The images of the dataset {dataset.name} have {own} channels, but the "
-            f"network of {trained.path} takes {trained.channels}."
-        )
-    return dataclasses.replace(dataset, image_shape=(*sides, trained.channels))
 
 
 def scope_of(trained: Trained, dataset: Dataset, split: str) -> str:
@@ -156,11 +128,37 @@ def is_trained_on(trained: Trained, dataset: Dataset) -> bool:
     return bool(fingerprint) and fingerprint == dataset.fingerprint
 
 
-def check_directory(path: str, prefix: str) -> None:
-    """Raises FileNotFoundError if what a run was trained on is not there any more."""
-    if not os.path.exists(path):
+def _place(
+    trained: Trained, name: str | None, directory: str | None
+) -> tuple[str, str | None]:
+    """The name of a dataset and where it lies: what is not given is as in training."""
+    known = trained.metadata.get("config", {})
+    name = name or trained.metadata.get("dataset_name")
+    if name is None:
+        raise ValueError(
+            f"{trained.path} has no metadata beside it that tells its dataset: give "
+            "dataset_name."
+        )
+    if directory or name != known.get("dataset_name"):
+        return name, directory
+    path = known.get("dataset_dir")
+    if path and not os.path.exists(path):
         where = "" if os.path.isabs(path) else f", seen from {os.getcwd()}"
         raise FileNotFoundError(
-            f"{prefix} was trained on {path}, which is not there{where}: give "
+            f"{trained.path} was trained on {path}, which is not there{where}: give "
             "dataset_dir."
         )
+    return name, path
+
+
+def _with_channels(dataset: Dataset, trained: Trained) -> Dataset:
+    """The dataset, decoded into as many channels as the network takes."""
+    *sides, own = dataset.image_shape
+    if len(sides) != 2 or own == trained.channels:
+        return dataset
+    if not dataset.on_disk or trained.channels not in (1, 3):
+        raise ValueError(
+            f"The images of the dataset {dataset.name} have {own} channels, but the "
+            f"network of {trained.path} takes {trained.channels}."
+        )
+    return dataclasses.replace(dataset, image_shape=(*sides, trained.channels))

@@ -19,7 +19,7 @@ from slimnets.blocks import stack_blocks
 from slimnets.data import training_batches
 from slimnets.data.label_check import check_labels
 from slimnets.data.served import served
-from slimnets.end_points import EndPoints
+from slimnets.end_points import EndPoints, split
 from slimnets.layers import building
 from slimnets.model import Model
 from slimnets.scopes import arg_scope
@@ -267,10 +267,9 @@ def _with_further(network: Callable, further: dict[str, Callable]) -> Callable:
     def both(*args: Any, is_training: bool | tf.Tensor = False, **kwargs: Any):
         if "is_training" in inspect.signature(network).parameters:
             kwargs["is_training"] = is_training
-        result = network(*args, **kwargs)
-        logits, end_points = result if isinstance(result, tuple) else (result, {})
-        if not isinstance(end_points, EndPoints):
-            end_points = EndPoints(end_points, scope=network.__name__)
+        name = network.__name__
+        logits, end_points = split(network(*args, **kwargs), name)
+        end_points = EndPoints(scope=name) if end_points is None else end_points
         found = {name: find(end_points) for name, find in further.items()}
         if building.static_bool(is_training) is False:
             return logits, end_points
