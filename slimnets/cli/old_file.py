@@ -31,8 +31,8 @@ class Chain:
     bound: str
     names: tuple[str, ...]
 
-    def full(self, count: int) -> str:
-        """The full name with this many of `names`."""
+    def full(self, count: int | None = None) -> str:
+        """The full name with this many of `names`, or all."""
         return ".".join([self.bound, *self.names[:count]])
 
 
@@ -79,6 +79,13 @@ class File:
         if root in contrib_names.RESEARCH:
             return root not in self._own
         return root in (_TENSORFLOW, "tf_slim")
+
+    def assigned(self) -> Iterator[tuple[Any, str]]:
+        """Assignments as `slim = tf.contrib.slim`, and the full name of their value."""
+        values = {id(chain.nodes[-1]): chain.full() for chain in self.chains}
+        for node in self.nodes:
+            if isinstance(node, self.cst.Assign) and id(node.value) in values:
+                yield node, values[id(node.value)]
 
     def names(self) -> set[str]:
         """Every name that something in the file is bound to, but for imports."""
@@ -148,14 +155,10 @@ class File:
         Returns:
             Whether there are any.
         """
-        cst, bound = self.cst, {}
-        values = {id(chain.nodes[-1]): chain for chain in self.chains}
-        for node in self.nodes:
-            if not isinstance(node, cst.Assign) or id(node.value) not in values:
-                continue
-            chain, target = values[id(node.value)], node.targets[0].target
-            full = chain.full(len(chain.names))
-            if isinstance(target, cst.Name) and contrib_names.is_module(full):
+        bound = {}
+        for node, full in self.assigned():
+            target = node.targets[0].target
+            if isinstance(target, self.cst.Name) and contrib_names.is_module(full):
                 bound[target.value] = full
         self.bound.update(bound)
         return bool(bound)

@@ -139,18 +139,14 @@ class _Rewriting:
 
     def _assigned_modules(self) -> set[int]:
         """Rewrites `slim = tf.contrib.slim` to an import; returns the ids of values."""
-        cst, done = self._file.cst, set()
-        values = {id(chain.nodes[-1]): chain for chain in self._file.chains}
-        for node in self._file.nodes:
-            if not isinstance(node, cst.Assign) or id(node.value) not in values:
-                continue
+        done = set()
+        for node, full in self._file.assigned():
             target = node.targets[0].target
-            full = values[id(node.value)].full(len(values[id(node.value)].names))
             home = self._module_home(full) if full.startswith(old_file.OLD) else None
             if (
                 home is None
                 or len(node.targets) > 1
-                or not isinstance(target, cst.Name)
+                or not isinstance(target, self._file.cst.Name)
             ):
                 continue
             self._homes[target.value] = home
@@ -176,7 +172,7 @@ class _Rewriting:
             if new != self._file.code(chain.nodes[count]):
                 self._replace(chain.nodes[count], [new])
             return
-        self._maybe_tell(chain.nodes[-1], chain.full(len(chain.names)))
+        self._maybe_tell(chain.nodes[-1], chain.full())
 
     def _expression(self, home: str) -> str:
         """What gives the object of a home, with the imports that it needs."""
