@@ -50,12 +50,13 @@ class _Waiting(importlib.abc.MetaPathFinder):
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
+        loader: Any = spec and spec.loader
+        if loader is not None:
+            execute = loader.exec_module
 
             def exec_module(module: Any) -> None:
                 execute(module)
                 self._function()
 
-            spec.loader.exec_module = exec_module
+            loader.exec_module = exec_module
         return spec

@@ -211,15 +211,20 @@ def open_trained(
     """
     path = os.fspath(path)
     rename, exclude = list(rename), list(exclude)
-    settings = {
+    settings: dict[str, Any] = {
         "averages": averages,
         "model_name": model_name,
         "image_size": image_size,
         "rename": rename,
         "exclude": exclude,
     }
-    how = {"preprocessing": preprocessing, "precision": precision}
-    again = functools.partial(open_trained, path, **settings, **how)
+    again = functools.partial(
+        open_trained,
+        path,
+        preprocessing=preprocessing,
+        precision=precision,
+        **settings,
+    )
     if _is_export(path):
         _check_without_effect(path, settings)
         room = importlib.import_module(_EXPORT_ROOM)

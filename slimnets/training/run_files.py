@@ -22,9 +22,9 @@ def metadata_of(train_dir: str) -> dict[str, Any]:
     try:
         with open(os.path.join(train_dir, STATE), encoding="utf-8") as file:
             name = re.search(r'^model_checkpoint_path: "(.*)"', file.read(), re.M)
-        return _json_of(os.path.join(train_dir, f"{name[1]}.json"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError):
         return {}
+    return _json_of(os.path.join(train_dir, f"{name[1]}.json")) if name else {}
 
 
 def summary_of(train_dir: str) -> dict[str, Any]:
