@@ -26,7 +26,7 @@ from slimnets.cli.command import (
 )
 from slimnets.data.input_config import OF_DATASETS, InputConfig
 from slimnets.quiet import start_tensorflow
-from slimnets.sharding.options import ONE
+from slimnets.sharding.options import ONE, ManifestOptions
 from slimnets.tasks.config import InferenceConfig, PredictionConfig
 
 # fmt: off
@@ -90,29 +90,41 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
         check_output_directory("output", flag_values.output)
     if report and os.path.exists(path):
         check_output_directory("report", os.path.dirname(os.path.abspath(report)))
-    from slimnets.data.corruptions import STRENGTHS, corruption_names
+    from slimnets.data.corruptions import corruption_names
     from slimnets.trained import CLASSIFICATION
-    from slimnets.training.evaluation import evaluate_trained
-    from slimnets.training.evaluation_files import write_report
-    from slimnets.training.evaluation_shards import evaluate_shards
-    from slimnets.training.report_page import write_page
-    from slimnets.training.temperature import store_temperature
 
     asked = flag_values.corruptions
     corruptions = corruption_names(asked) if asked else []
     trained = weights_flags.open_trained(flag_values, path, precision=None)
     options = engine_flags.options(flag_values)
     options.check_task(trained.task, CLASSIFICATION, trained.path)
-    if trained.task != CLASSIFICATION:
+    if trained.task == CLASSIFICATION:
+        where = f"with {trained.path}, which is of {CLASSIFICATION}"
+        refuse(flag_values, head_evaluation.OF_HEADS, where)
+        line = _measure_classes(flag_values, trained, options, corruptions, report)
+    else:
         line = head_evaluation.measure(flag_values, trained, report)
-        where = flag_values.output or trained.path
-        files = "files in " if flag_values.output else "of "
-        seconds = time.monotonic() - started
-        page = f", page in {os.path.abspath(report)}" if report else ""
-        print(f"{line}, {seconds:.0f} s, {files}{os.path.abspath(where)}{page}")
-        return
-    where = f"with {trained.path}, which is of {CLASSIFICATION}"
-    refuse(flag_values, head_evaluation.OF_HEADS, where)
+    files = "files in" if flag_values.output else "of"
+    where = os.path.abspath(flag_values.output or trained.path)
+    page = f", page in {os.path.abspath(report)}" if report else ""
+    print(f"{line}, {time.monotonic() - started:.0f} s, {files} {where}{page}")
+
+
+def _measure_classes(
+    flag_values: flags.FlagValues,
+    trained,
+    options: ManifestOptions,
+    corruptions: Sequence[str],
+    report: str | None,
+) -> str:
+    """As `head_evaluation.measure`, of a classifier."""
+    from slimnets.data.corruptions import STRENGTHS
+    from slimnets.training.evaluation import evaluate_trained
+    from slimnets.training.evaluation_files import write_report
+    from slimnets.training.evaluation_shards import evaluate_shards
+    from slimnets.training.report_page import write_page
+    from slimnets.training.temperature import store_temperature
+
     evaluate = evaluate_trained
     if options.engine != ONE:
         evaluate = functools.partial(
@@ -151,10 +163,4 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
     others = list(evaluation.summaries.items())[1:]
     shown = [f"{name.removeprefix('test_')} {value:.4f}" for name, value in others]
     print(", ".join([*shown, f"accuracy 95 % interval {low:.4f} to {high:.4f}"]))
-    seconds = time.monotonic() - started
-    where = f"of {os.path.abspath(trained.path)}"
-    if flag_values.output:
-        where = f"files in {os.path.abspath(flag_values.output)}"
-    if report:
-        where += f", page in {os.path.abspath(report)}"
-    print(f"{evaluation}, {seconds:.0f} s, {where}")
+    return str(evaluation)
