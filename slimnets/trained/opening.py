@@ -151,9 +151,14 @@ class Trained:
         return trained_crop_fraction(self.metadata, self.preprocessing)
 
     @property
+    def settings(self) -> Mapping[str, Any]:
+        """Those of the run that it is of; empty where they are not known."""
+        return self.metadata.get("config", {})
+
+    @property
     def max_bad_records(self) -> int:
         """How many images that cannot be used its training left out at most."""
-        return self.metadata.get("config", {}).get("max_bad_records", 0)
+        return self.settings.get("max_bad_records", 0)
 
     @property
     def exif_orientation(self) -> bool:

@@ -46,12 +46,11 @@ def dataset_for(
         The dataset, and the split that is all of it; empty where a part of it is held
         out, since the network was trained on the rest, or it has splits of its own.
     """
-    trained_with = trained.metadata.get("config", {})
     name, directory = _place(trained, name, directory)
-    if name == trained_with.get("dataset_name"):
+    if name == trained.settings.get("dataset_name"):
         for setting in OF_DATASETS[1:]:
             if of_records.get(setting) is None:
-                of_records[setting] = trained_with.get(setting)
+                of_records[setting] = trained.settings.get(setting)
     dataset = get_dataset(name, dataset_dir=directory, **of_records)
     dataset = dataclasses.replace(dataset, exif_orientation=trained.exif_orientation)
     dataset = _with_channels(dataset, trained)
@@ -95,11 +94,10 @@ def annotated_for(
     trained: Trained, name: str | None = None, directory: str | None = None
 ) -> Dataset:
     """The dataset of photos that measures a head; see `dataset_for`."""
-    known = trained.metadata.get("config", {})
     name, directory = _place(trained, name, directory)
     # Of an export the metadata themselves tell it.
-    ignored = trained.metadata.get("ignore_label", known.get("ignore_label", 255))
-    return open_annotated(name, _KINDS[trained.task], directory, ignored)
+    known = {"ignore_label": 255, **trained.settings, **trained.metadata}
+    return open_annotated(name, _KINDS[trained.task], directory, known["ignore_label"])
 
 
 def scope_of(trained: Trained, dataset: Dataset, split: str) -> str:
@@ -111,7 +109,7 @@ def scope_of(trained: Trained, dataset: Dataset, split: str) -> str:
         return f"all {total} images"
     scope = f"{dataset.splits[split]} of {total} images"
     if is_trained_on(trained, dataset):
-        with_split = trained.metadata.get("config", {}).get("dataset_split_name")
+        with_split = trained.settings.get("dataset_split_name")
         seen = (with_split or dataset.train_split) in (split, dataset.whole_split)
         scope += ", which training saw" if seen else ", held out of training"
     return scope
@@ -119,12 +117,11 @@ def scope_of(trained: Trained, dataset: Dataset, split: str) -> str:
 
 def is_trained_on(trained: Trained, dataset: Dataset) -> bool:
     """Whether a network was trained on a part of a dataset."""
-    known = trained.metadata
-    where = known.get("config", {}).get("dataset_dir")
+    where = trained.settings.get("dataset_dir")
     there = dataset.directory
     if where and there and os.path.realpath(where) == os.path.realpath(there):
         return True
-    fingerprint = known.get("dataset_fingerprint")
+    fingerprint = trained.metadata.get("dataset_fingerprint")
     return bool(fingerprint) and fingerprint == dataset.fingerprint
 
 
@@ -132,16 +129,15 @@ def _place(
     trained: Trained, name: str | None, directory: str | None
 ) -> tuple[str, str | None]:
     """The name of a dataset and where it lies: what is not given is as in training."""
-    known = trained.metadata.get("config", {})
     name = name or trained.metadata.get("dataset_name")
     if name is None:
         raise ValueError(
             f"{trained.path} has no metadata beside it that tells its dataset: give "
             "dataset_name."
         )
-    if directory or name != known.get("dataset_name"):
+    if directory or name != trained.settings.get("dataset_name"):
         return name, directory
-    path = known.get("dataset_dir")
+    path = trained.settings.get("dataset_dir")
     if path and not os.path.exists(path):
         where = "" if os.path.isabs(path) else f", seen from {os.getcwd()}"
         raise FileNotFoundError(

@@ -197,7 +197,7 @@ def facts(
 ) -> str:
     """What was run: the network, the versions, the command and its settings."""
     known, summary = trained.metadata, summary_of(run)
-    config = known.get("config", {})
+    config = trained.settings
     known_facts = {
         "weights": trained.source,
         "dataset": known.get("dataset_name"),
