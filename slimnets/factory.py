@@ -79,14 +79,17 @@ def register_network(
 
     Raises:
         TypeError: if it is not a function.
-        ValueError: if the name is taken, by another function than an earlier
-            definition of the same one, as of a notebook's cell that is run again.
+        ValueError: if there is no name, or it is taken, by another function than an
+            earlier definition of the same one, as of a notebook's cell that is run
+            again.
     """
     if network is None:
         return functools.partial(register_network, name=name, family=family)
     if not callable(network):
         raise TypeError(f"A network is a function of inputs; got {network!r}.")
-    name = name or network.__name__
+    name = name or getattr(network, "__name__", None)
+    if name is None:
+        raise ValueError(f"{network!r} has no name of its own: give one.")
     if name in _NETWORKS and not _defined_anew(network, _NETWORKS[name].network):
         raise ValueError(
             f"A network named {name!r} is registered already, in the family "

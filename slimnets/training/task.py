@@ -140,7 +140,7 @@ class Classification:
             names = [ours for ours, _ in paired(config.teacher_end_points)]
             further[_ATTENTIONS] = functools.partial(attentions_of, names=names)
         if further:
-            network = _with_further(factory.network_info(network).network, further)
+            network = _with_further(factory.network_info(network), further)
         model = make_model(
             config, network, num_classes=dataset.num_classes, **config.network_options
         )
@@ -259,17 +259,18 @@ def _taught(config: TrainingConfig, loss: Callable, teacher: tf.Tensor) -> Calla
     return both
 
 
-def _with_further(network: Callable, further: dict[str, Callable]) -> Callable:
-    """The network, which in training gives by name its logits and what functions of
-    its end points give."""
+def _with_further(info: factory.NetworkInfo, further: dict[str, Callable]) -> Callable:
+    """A network, which in training gives by name its logits and what functions of its
+    end points give."""
+    network = info.network
 
     @functools.wraps(network)
     def both(*args: Any, is_training: bool | tf.Tensor = False, **kwargs: Any):
         if "is_training" in inspect.signature(network).parameters:
             kwargs["is_training"] = is_training
-        name = network.__name__
-        logits, end_points = split(network(*args, **kwargs), name)
-        end_points = EndPoints(scope=name) if end_points is None else end_points
+        logits, end_points = split(network(*args, **kwargs), info.name)
+        if end_points is None:
+            end_points = EndPoints(scope=info.name)
         found = {name: find(end_points) for name, find in further.items()}
         if building.static_bool(is_training) is False:
             return logits, end_points
