@@ -204,22 +204,6 @@ class EndPoints(dict):
         )
 
 
-def split(result: Any, scope: str = "") -> tuple[Any, EndPoints | None]:
-    """The outputs and the end points of what a network function has returned.
-
-    Args:
-        result: outputs, or `(outputs, end points)`, which may be any dict.
-        scope: of a dict's end points.
-
-    Returns:
-        Both; None for the end points of a function that gives none.
-    """
-    outputs, found = result if isinstance(result, tuple) else (result, None)
-    if found is None or isinstance(found, EndPoints):
-        return outputs, found
-    return outputs, EndPoints(found, scope=scope)
-
-
 def collect(
     collections: Any, name: str, outputs: tf.Tensor, further: bool = False
 ) -> tf.Tensor:

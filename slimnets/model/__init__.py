@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from slimnets import checkpoints, variables
 from slimnets import rules as layer_rules
-from slimnets.end_points import EndPoints, split
+from slimnets.end_points import EndPoints
 from slimnets.features import features as features_of
 from slimnets.layers import building, conv_operations
 from slimnets.model import arguments, pretrained
@@ -325,7 +325,7 @@ class Model(DescribedModel):
             self._notes.built = True
         if building.static_bool(training) is not False:
             self._notes.keep_losses(losses)
-        outputs, end_points = split(result)
+        outputs, end_points = arguments.outputs_of(result)
         if end_points is not None:
             self._notes.end_points = end_points.with_values(
                 dict.fromkeys([*end_points, *end_points.further])

@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from slimnets.end_points import EndPoints, split
+from slimnets.end_points import EndPoints
 from slimnets.model import Model
-from slimnets.model.arguments import runs_inline
+from slimnets.model.arguments import outputs_of, runs_inline
 from slimnets.model.store import sum_of_losses
 
 _VARIABLE = "VarHandleOp"
@@ -142,7 +142,7 @@ def _end_points_in_graph(model: Model, input_specs: Any) -> EndPoints:
     images = tf.nest.map_structure(
         lambda spec: tf.compat.v1.placeholder(spec.dtype, spec.shape), input_specs
     )
-    _, end_points = split(model.build_in_graph(images))
+    _, end_points = outputs_of(model.build_in_graph(images))
     if end_points is None:
         raise ValueError(f"The network {model.network_name!r} gives no end points.")
     return end_points

@@ -57,6 +57,19 @@ def dataset_for(
     return dataset, "" if is_trained_on(trained, dataset) else dataset.whole_split
 
 
+def check_loss(loss: str, dataset: Dataset, split: str, advice: str) -> None:
+    """Raises ValueError for a loss of one class where images have several.
+
+    Labels in memory may be shares of classes, which such a loss takes.
+    """
+    several = dataset.on_disk and dataset.source(split).multi_label
+    if several and loss in ("softmax", "focal"):
+        raise ValueError(
+            f"loss={loss!r} is for images of one class each, and those of "
+            f"{dataset.name} have several: {advice}."
+        )
+
+
 def batches_for(
     trained: Trained,
     dataset: Dataset,
