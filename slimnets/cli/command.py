@@ -113,25 +113,22 @@ def check_output_directory(name: str, path: str) -> None:
         ) from None
 
 
-def tell_left_out(bad: Sequence[str], others: Sequence[str]) -> None:
+def tell_left_out(strict: bool, bad: Sequence[str], others: Sequence[str]) -> int:
     """Says on standard error what a command has left out of its input.
 
     Args:
+        strict: whether that is a failure.
         bad: what was wrong with images.
         others: files that are no images.
+
+    Returns:
+        The exit code.
     """
     for problem in bad:
         print(f"slimnets: left out {problem}", file=sys.stderr)
     if others:
-        what = (
-            "file, which is no image"
-            if len(others) == 1
-            else "files that are no images"
-        )
+        one = len(others) == 1
+        what = "file, which is no image" if one else "files that are no images"
         names = listed(others, _NAMED)
         print(f"slimnets: left out {len(others)} {what}: {names}", file=sys.stderr)
-
-
-def exit_code(strict: bool, *left_out: Sequence[str]) -> int:
-    """1 where --strict was given and anything was left out, else 0."""
-    return int(strict and any(left_out))
+    return int(strict and bool(bad or others))

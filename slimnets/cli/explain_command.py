@@ -18,7 +18,6 @@ from slimnets.cli.command import (
     Flag,
     UsageError,
     check_output_directory,
-    exit_code,
     require,
     tell_left_out,
 )
@@ -82,8 +81,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
         except KeyError as error:  # Of an end point; its text is a sentence.
             raise UsageError(str(error.args[0])) from error
         print(f"{image.name}: {said} by {how}, {path}")
-    tell_left_out(bad, others)
-    return exit_code(flag_values.strict, bad, others)
+    return tell_left_out(flag_values.strict, bad, others)
 
 
 def _paths(images: Sequence, directory: str) -> list[str]:

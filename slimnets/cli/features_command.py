@@ -14,7 +14,6 @@ from slimnets.cli import imports, setting_flags, weights_flags
 from slimnets.cli.command import (
     STRICT,
     UsageError,
-    exit_code,
     require,
     tell_left_out,
 )
@@ -39,11 +38,11 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
         result = write_embeddings(config, tell=weights_flags.tell)
     except KeyError as error:  # Of an end point; its text is a sentence.
         raise UsageError(str(error.args[0])) from error
-    tell_left_out(result.bad, result.others)
+    code = tell_left_out(flag_values.strict, result.bad, result.others)
     print(
         f"features of {result.images - len(result.bad)} of {result.images} images, "
         f"{result.written} of {len(result.shards)} shards written now, "
         f"{time.monotonic() - started:.0f} s, "
         f"files in {os.path.abspath(config.output)}"
     )
-    return exit_code(flag_values.strict, result.bad, result.others)
+    return code

@@ -18,7 +18,6 @@ from slimnets.cli.command import (
     STRICT,
     UsageError,
     check_output_directory,
-    exit_code,
     require,
     tell_left_out,
 )
@@ -55,7 +54,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     rows, bad, others = write_predictions(
         config, sys.stdin, sys.stdout, weights_flags.tell
     )
-    tell_left_out(bad, others)
+    code = tell_left_out(flag_values.strict, bad, others)
     places = [p for p in (config.output, config.masks, config.overlays) if p]
     if places:
         print(
@@ -65,4 +64,4 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
             # Standard output may hold a detector's JSON.
             file=sys.stdout if config.output or config.masks else sys.stderr,
         )
-    return exit_code(flag_values.strict, bad, others)
+    return code
