@@ -174,21 +174,22 @@ class _Pool:
             )
             for reference in ready:
                 asked = self._asked.pop(reference)
+                place = asked.place
                 try:
                     result = self._ray.get(reference)
                 except self._ray.exceptions.RayTaskError as error:
-                    asked.place.free += 1
-                    self._fail(asked.number, asked.place, str(error.cause))
+                    self._fail(asked.number, place, str(error.cause))
                 except self._ray.exceptions.RayError as error:
                     self._lose(asked, error)
+                    continue
                 else:
                     if asked.number is None:
-                        processors = max(asked.place.cpus, 1)
-                        most = self._at_a_time or processors
-                        asked.place.free = min(most, processors)
+                        processors = max(place.cpus, 1)
+                        place.free = min(self._at_a_time or processors, processors)
                         continue
-                    asked.place.free += 1
                     yield asked.number, result
+                if place.worker is asked.worker:  # Not of one that was lost meanwhile.
+                    place.free += 1
         self._check_failed()
 
     def _hand_out(self) -> None:
