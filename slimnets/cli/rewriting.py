@@ -40,6 +40,7 @@ class _Rewriting:
         self._needed: dict[str, str] = {}  # Import line -> name that it binds.
         self._homes: dict[str, str] = {}  # Name -> home of the module it will be.
         self._taken = file.names()
+        self._newline = file.module.default_newline
 
     def migrated(self) -> Migrated:
         for node in self._file.imports:
@@ -55,7 +56,7 @@ class _Rewriting:
         missing = [line for line in self._needed if line not in present]
         if missing:
             at = self._file.place_of_import()
-            self._edits[at, at] = "".join(f"{line}\n" for line in missing)
+            self._edits[at, at] = "".join(line + self._newline for line in missing)
         for (first, last), new in sorted(self._edits.items(), reverse=True):
             text = text[:first] + new + text[last:]
         return Migrated(self._file.source, text, tuple(self._told))
@@ -228,7 +229,8 @@ class _Rewriting:
         indent = source[start:first]
         rest = source[last:].partition("\n")[0].partition("#")[0].strip()
         alone = not indent.strip() and not rest
-        self._edits[first, last] = (f"\n{indent}" if alone else "; ").join(lines)
+        between = self._newline + indent if alone else "; "
+        self._edits[first, last] = between.join(lines)
 
 
 def _as(name: str, alias: str | None) -> str:
