@@ -23,8 +23,7 @@ def of(files: bool = False) -> list[Flag]:
 
 def options(flag_values: flags.FlagValues) -> ManifestOptions:
     """Returns what they say. Raises ValueError for one that is of no effect."""
-    names = [name for name in settings_of(ManifestOptions) if name in flag_values]
-    values = setting_flags.values(flag_values, ManifestOptions, names)
+    values = setting_flags.values(flag_values, ManifestOptions)
     found = ManifestOptions(**values, imports=imports.IMPORTED)
     check(found)
     return found

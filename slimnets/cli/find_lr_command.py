@@ -43,7 +43,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         check_output_directory("output", flag_values.output)
     from slimnets.training.rate_finder import find_rate
 
-    values = setting_flags.values(flag_values, TrainingConfig, _NAMES)
+    values = setting_flags.values(flag_values, TrainingConfig)
     config = TrainingConfig(train_dir="", **values)
     found = find_rate(
         config,

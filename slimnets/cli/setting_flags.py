@@ -53,12 +53,7 @@ def of(
     return found
 
 
-def values(
-    flag_values: flags.FlagValues, config: type, names: Collection[str] | None = None
-) -> dict[str, Any]:
-    """The values of the flags that `of` gives, by name."""
-    return {
-        name: flag_values[name].value
-        for name in settings_of(config)
-        if names is None or name in names
-    }
+def values(flag_values: flags.FlagValues, config: type) -> dict[str, Any]:
+    """What the flags say of a config's settings, as far as there are such, by name."""
+    names = (name for name in settings_of(config) if name in flag_values)
+    return {name: flag_values[name].value for name in names}

@@ -38,12 +38,8 @@ def flags_of(config: type[TrainingConfig]) -> list[Flag]:
         "Have TensorFlow use deterministic kernels only.",
         module_name=RUN,
     )
-    return [*setting_flags.of(config, _names(config)), deterministic]
-
-
-def _names(config: type[TrainingConfig]) -> set[str]:
-    """The settings that a command has a use for."""
-    return settings_of(config).keys() - getattr(config, "unused", ())
+    names = settings_of(config).keys() - getattr(config, "unused", ())
+    return [*setting_flags.of(config, names), deterministic]
 
 
 # fmt: off
@@ -83,7 +79,7 @@ def train(
     """
     started = time.monotonic()
     require(flag_values, command, "train_dir")
-    values = setting_flags.values(flag_values, config, _names(config))
+    values = setting_flags.values(flag_values, config)
     given = {name for name in values if flag_values[name].present}
     own = own_settings(flag_values.train_dir, given)
     values |= {name: own[name] for name in values.keys() & own.keys() - given}
