@@ -21,6 +21,9 @@ EXPORT_ENDINGS = {
     "stablehlo": ".mlir",
     "keras": ".keras",
 }
+# How int8 has the ranges of activations from what calibration images reach: all of it,
+# or all but the outermost values.
+CALIBRATION_METHODS = ("minmax", "percentile")
 _DRAFT = re.compile(r"\.(.+)\.[0-9a-f]{32}\.part")
 
 

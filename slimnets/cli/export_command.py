@@ -13,10 +13,15 @@ from absl import flags
 
 from slimnets.cli import weights_flags
 from slimnets.cli.command import Flag, UsageError, refuse, require
-from slimnets.files import EXPORT_ENDINGS
+from slimnets.files import CALIBRATION_METHODS, EXPORT_ENDINGS
 from slimnets.quiet import start_tensorflow
 
-_OF_FASTEST = ("max_difference", "max_accuracy_drop", "threads")
+_OF_FASTEST = ("max_difference", "threads")
+# And what it chooses by itself.
+_CHOSEN = (
+    "format", "precision", "tolerance", "measure", "audit", "raw_outputs",
+    "calibration_method",
+)  # fmt: skip
 
 # fmt: off
 FLAGS = (
@@ -58,9 +63,13 @@ FLAGS = (
          "ranges.", lower_bound=1),
     Flag("float", "max_difference", None, "Of --fastest: the largest share of test "
          "images whose class may change; 0.005 by default.", lower_bound=0.0),
-    Flag("float", "max_accuracy_drop", None, "Of --fastest: the largest loss of "
-         "accuracy on test images, in points, in the place of --max_difference.",
-         lower_bound=0.0),
+    Flag("float", "max_accuracy_drop", None, "The largest loss of accuracy on test "
+         "images, in points. Of --fastest in the place of --max_difference; of int8 in "
+         "onnx and openvino the layers that lose most stay in float until it is no "
+         "more.", lower_bound=0.0),
+    Flag("enum", "calibration_method", None, "How int8 in onnx and openvino has the "
+         "ranges of activations: all that calibration images reach, the default; or "
+         "99.99 % of it.", enum_values=CALIBRATION_METHODS),
     Flag("float", "tolerance", None, "The largest difference from the network that "
          "passes: of any value, relative to the largest output, by default 1e-4, or "
          "what the network's own spread allows if that is more; below float32 of all "
@@ -84,6 +93,10 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     measure = int8 if flag_values.measure is None else flag_values.measure
     if not int8:
         refuse(flag_values, ["calibration_images"], "without --precision=int8")
+    if not (int8 and format in ("onnx", "openvino")):
+        needed = "--precision=int8 in onnx or openvino"
+        refuse(flag_values, ["calibration_method"], f"without {needed}")
+        refuse(flag_values, ["max_accuracy_drop"], f"without --fastest, or {needed}")
     if not (int8 or measure or flag_values.audit):
         needed = "without --precision=int8, --measure or --audit"
         refuse(flag_values, ["dataset_name", "dataset_dir"], needed)
@@ -91,8 +104,9 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     from slimnets.export.checkpoint import export_trained
 
     options = {}
-    if flag_values.calibration_images is not None:
-        options["calibration_images"] = flag_values.calibration_images
+    for name in ("calibration_images", "calibration_method", "max_accuracy_drop"):
+        if flag_values[name].value is not None:
+            options[name] = flag_values[name].value
     levels = flag_values.levels
     trained = weights_flags.open_trained(flag_values)
     batch_size = flag_values.batch_size
@@ -122,8 +136,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
 def _export_fastest(flag_values: flags.FlagValues) -> None:
     """Writes the fastest form, and prints how all did."""
-    own = ("format", "precision", "tolerance", "measure", "audit", "raw_outputs")
-    refuse(flag_values, own, "with --fastest, which chooses")
+    refuse(flag_values, _CHOSEN, "with --fastest, which chooses")
     start_tensorflow(flag_values.debug)
     from slimnets.benchmarking.fastest import export_fastest
 
@@ -132,6 +145,7 @@ def _export_fastest(flag_values: flags.FlagValues) -> None:
         "dataset_name",
         "dataset_dir",
         "levels",
+        "max_accuracy_drop",
         *_OF_FASTEST,
     )
     given = {name: flag_values[name].value for name in names}

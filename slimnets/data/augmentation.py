@@ -77,6 +77,7 @@ class Augmentation:
             pairs, seed, options.mixup_alpha or 0.0, options.cutmix_alpha or 0.0
         )
 
+    @tf.autograph.experimental.do_not_convert
     def stored(
         self, images: tf.Tensor, draws: tf.Tensor, value_range: tuple[float, float]
     ) -> tf.Tensor:
@@ -129,6 +130,7 @@ class Augmentation:
     def _window_draws(self) -> int:
         return geometry.WINDOW_DRAWS if self.window else 0
 
+    @tf.autograph.experimental.do_not_convert
     def _changed(self, images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
         start = self._window_draws
         for number, change in self._chain:

@@ -84,6 +84,7 @@ class Preprocessing:
     own: str = ""
     rank: int = 3
 
+    @tf.autograph.experimental.do_not_convert
     def prepare(
         self, images: tf.Tensor, image_size: int, value_range: tuple[float, float]
     ) -> tf.Tensor:

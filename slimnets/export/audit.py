@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,14 +77,15 @@ def audit(
     *,
     format: str,
     precision: str,
-    calibration: Sequence[np.ndarray] = (),
+    **rounding: Any,
 ) -> Audit:
     """Measures what a format and precision make of each activation of a network.
 
     Args:
         model: a Model with variables, of images.
         images: `[batch, height, width, channels]`, as the network takes them.
-        format, precision, calibration: as of `export_model`.
+        format, precision: as of `export_model`.
+        **rounding: its calibration, calibration_method and float_layers.
 
     Raises:
         ValueError: as `export_model`; for a network without end points, or the format
@@ -102,8 +103,8 @@ def audit(
             input_shape=images.shape,
             precision=precision,
             levels=list(wanted),
-            calibration=calibration,
             tolerance=np.inf,
+            **rounding,
         )
         found = load(path)(images)
     rows = [

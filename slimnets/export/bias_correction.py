@@ -19,34 +19,34 @@ import tensorflow as tf
 from slimnets.export.frozen import Frozen
 from slimnets.export.graph import NodeDef, NodeGraph
 from slimnets.export.quantized import outputs_last, scales_by_largest
+from slimnets.export.rounding import Rounding
 from slimnets.export.weights import CONVOLUTIONS, add_bias, response, weights_of
 
 
-def with_corrected_biases(
-    frozen: Frozen, calibration: Sequence[Mapping[str, np.ndarray]]
-) -> Frozen:
+def with_corrected_biases(frozen: Frozen, rounding: Rounding) -> Frozen:
     """Returns a network whose outputs are right on average once weights are rounded.
 
     Args:
         frozen: a folded graph in float32.
-        calibration: inputs by name, a few images at a time, in batches of one size.
+        rounding: how.
     """
     graph = NodeGraph(frozen.graph_def, frozen.outputs)
     layers = [
         node
         for node in graph.nodes.values()
         if node.op in CONVOLUTIONS and weights_of(graph, node) is not None
+        if not rounding.keeps(node.name)
     ]
-    means = _mean_inputs(frozen, layers, calibration)
+    means = _mean_inputs(frozen, layers, rounding.calibration)
     for node, inputs in zip(layers, means, strict=True):
         weights = weights_of(graph, node)
-        error = rounded(node, weights) - weights
+        error = rounded_weights(node, weights) - weights
         add_bias(graph, node, -response(node, error, inputs))
     graph.prune()
     return dataclasses.replace(frozen, graph_def=graph.to_graph_def())
 
 
-def rounded(node: NodeDef, weights: np.ndarray) -> np.ndarray:
+def rounded_weights(node: NodeDef, weights: np.ndarray) -> np.ndarray:
     """Returns weights as int8 holds them, with a scale for each output.
 
     Args:
@@ -67,17 +67,18 @@ def _mean_inputs(
     with tf.Graph().as_default():
         inputs = tf.graph_util.import_graph_def(
             frozen.graph_def,
-            return_elements=[_first(node.input[0]) for node in layers],
+            return_elements=[first_output(node.input[0]) for node in layers],
             name="",
         )
         means = [tf.reduce_mean(x, range(x.shape.rank - 1)) for x in inputs]
         with tf.compat.v1.Session() as session:
             found = [
-                session.run(means, {_first(name): x for name, x in batch.items()})
+                session.run(means, {first_output(name): x for name, x in batch.items()})
                 for batch in calibration
             ]
     return [np.mean(each, 0) for each in zip(*found, strict=True)]
 
 
-def _first(name: str) -> str:
+def first_output(name: str) -> str:
+    """Returns the name of a tensor from a node's input."""
     return name if ":" in name else f"{name}:0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import os
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,8 @@ import numpy as np
 from slimnets.checkpoints.base import add_metadata
 from slimnets.export.audit import audit
 from slimnets.export.exporting import Report, export_model
-from slimnets.export.frozen import IMAGES, LOGITS, as_function
+from slimnets.export.float_layers import by_error, within_drop
+from slimnets.export.frozen import IMAGES, LOGITS, as_function, freeze
 from slimnets.export.images import ClassImages, HeadImages, in_batches
 from slimnets.export.loading import load
 from slimnets.heads.rows import DETECTION, finished
@@ -115,6 +117,8 @@ def export_trained(
     dataset_name: str | None = None,
     dataset_dir: str | None = None,
     calibration_images: int | None = None,
+    calibration_method: str = "minmax",
+    max_accuracy_drop: float | None = None,
     measure: bool = False,
     tolerance: float | None = None,
     raw_outputs: bool = False,
@@ -125,7 +129,8 @@ def export_trained(
 
     Args:
         trained: the network.
-        output, format, precision, levels, tolerance: as of `export_model`.
+        output, format, precision, levels, tolerance, calibration_method: as of
+            `export_model`.
         batch_size: a fixed number of images at a time; None for any, of a detector in
             tflite for one.
         dataset_name: whose training images int8 is calibrated with, and whose test
@@ -133,6 +138,9 @@ def export_trained(
         dataset_dir: where a dataset on disk lies.
         calibration_images: how many images int8 is calibrated with, 128 by default;
             none for a network that was trained for it.
+        max_accuracy_drop: by how many points of accuracy int8 may be worse, of a
+            classifier in onnx or openvino: the layers that lose most stay in float
+            until it is no more; None for whatever it loses.
         measure: whether the accuracies before and after are measured, of a head its
             average precisions or intersections. They are stored in the JSON file.
         raw_outputs: of a detector or a segmenter, whether it gives what it makes its
@@ -167,6 +175,13 @@ def export_trained(
                 else f"precision={precision!r} has no ranges."
             )
         )
+    if max_accuracy_drop is not None:
+        if not calibrated or of_head:
+            raise ValueError(
+                f"max_accuracy_drop={max_accuracy_drop} is for int8 of classifiers "
+                "that were not trained for it."
+            )
+        measure, known = True, [] if known is None else known
     if calibrated or measure or audited:
         kind = HeadImages if of_head else ClassImages
         data = kind(trained, dataset_name, dataset_dir, measure)
@@ -176,11 +191,13 @@ def export_trained(
         batches = in_batches(data.training(number), batch_size)
     own = {k: v for k, v in trained.metadata.items() if k not in _NOT_CARRIED}
     size = trained.image_size
-    report = export_model(
+    input_shape = [batch_size, size, size, trained.channels]
+    export = functools.partial(
+        export_model,
         network,
         output,
         format=format,
-        input_shape=[batch_size, size, size, trained.channels],
+        input_shape=input_shape,
         precision=precision,
         levels=levels,
         metadata={
@@ -195,21 +212,38 @@ def export_trained(
         },
         labels=trained.label_names,
         calibration=batches,
+        calibration_method=calibration_method,
         tolerance=tolerance,
     )
-    accuracies: Any = None
+
+    def write(float_layers: Sequence[str] = ()) -> tuple[Report, Accuracies | None]:
+        report = export(float_layers=float_layers)
+        if not measure or of_head:
+            return report, None
+        return report, _measure(data, report.path, batch_size, known)
+
+    if max_accuracy_drop is None:
+        report, accuracies = write()
+    else:
+        folded = freeze(network, input_shape, levels=levels).folded()
+        errors = by_error(folded, [{IMAGES: batch} for batch in batches])
+        report, accuracies = within_drop(write, list(errors), max_accuracy_drop)
     if measure and of_head:
         room = importlib.import_module(_MEASURING_ROOM)
         accuracies = room.measure_export(
             trained, report.path, dataset_name=dataset_name, dataset_dir=dataset_dir
         )
         add_metadata(report.path, measured=accuracies.to_json())
-    elif measure:
-        accuracies = _measure(data, report.path, batch_size, known)
     if audited:
         images = data.test(batch_size or AUDITED)
         found = audit(
-            network, images, format=format, precision=precision, calibration=batches
+            network,
+            images,
+            format=format,
+            precision=precision,
+            calibration=batches,
+            calibration_method=calibration_method,
+            float_layers=report.float_layers,
         )
         add_metadata(report.path, audit=found.to_json())
         report = dataclasses.replace(report, audit=found)

@@ -34,6 +34,8 @@ from slimnets.export.formats import Job, get_format
 from slimnets.export.frozen import IMAGES, as_function, freeze
 from slimnets.export.loading import load
 from slimnets.export.refusals import refusals_of
+from slimnets.export.rounding import Rounding
+from slimnets.files import CALIBRATION_METHODS
 from slimnets.model import Model
 
 if TYPE_CHECKING:  # Which exports itself.
@@ -50,6 +52,7 @@ class Report:
         difference: the largest one on sample images; see `agreement.TOLERANCES`.
         tolerance: the one that would have passed.
         size: of all its files, in bytes.
+        float_layers: in int8, the scopes of layers that stayed in float.
         audit: the errors of its end points, where they were asked for.
     """
 
@@ -59,13 +62,15 @@ class Report:
     difference: float
     tolerance: float
     size: int
+    float_layers: tuple[str, ...] = ()
     audit: Audit | None = None
 
     def __str__(self) -> str:
+        kept = f", with {', '.join(self.float_layers)} in float"
         return (
             f"{self.format} in {self.precision}, {self.size / 1e6:.1f} MB, differs "
             f"from the network by {self.difference:.1e} at most "
-            f"(allowed {self.tolerance:.2g})"
+            f"(allowed {self.tolerance:.2g}){kept if self.float_layers else ''}"
         )
 
 
@@ -81,6 +86,8 @@ def export_model(
     labels: Sequence[str] | None = None,
     preprocessing: str | None = None,
     calibration: Sequence[Any] = (),
+    calibration_method: str = "minmax",
+    float_layers: Sequence[str] = (),
     tolerance: float | None = None,
 ) -> Report:
     """Exports a Model for inference.
@@ -105,6 +112,10 @@ def export_model(
             images too.
         calibration: for int8, batches of inputs, arrays or dicts by name; none for a
             network that was trained for it, see `rules.quantization_rules`.
+        calibration_method: how int8 has ranges from what activations reach: all of it,
+            `minmax`; or in onnx and openvino 99.99 % of it, `percentile`.
+        float_layers: scopes of layers that stay in float where int8 rounds, in onnx and
+            openvino; see `float_layers.by_error`.
         tolerance: the largest difference that passes, in float32 of any value, else of
             all together; None for that of the precision, see `agreement.TOLERANCES`,
             and in float32 for what the network's own spread allows on any processor,
@@ -126,6 +137,17 @@ def export_model(
             "int8 needs some, and the others, and a network that was trained for int8, "
             "have no use for them."
         )
+    if calibration_method not in CALIBRATION_METHODS:
+        raise ValueError(
+            f"calibration_method={calibration_method!r}; allowed are "
+            f"{', '.join(CALIBRATION_METHODS)}."
+        )
+    chooses = needs_calibration and format in ("onnx", "openvino")
+    if (calibration_method != CALIBRATION_METHODS[0] or float_layers) and not chooses:
+        raise ValueError(
+            f"calibration_method={calibration_method!r} and float_layers are for int8 "
+            "in onnx and openvino, of networks that were not trained for it."
+        )
     inputs, outputs = frozen.inputs, frozen.outputs
     batches = [_by_name(batch, inputs) for batch in calibration]
     # Ranges of int8 are those of the images that it was calibrated with.
@@ -144,7 +166,10 @@ def export_model(
     }
     if labels:
         known["label_names"] = list(labels)
-    job = Job(model, frozen, precision, known, preprocessing, batches)
+    if float_layers:
+        known["float_layers"] = list(float_layers)
+    rounding = Rounding(batches, calibration_method, tuple(float_layers))
+    job = Job(model, frozen, precision, known, preprocessing, rounding)
     if precision == "int8" and frozen.quantized and not job.quantized:
         raise ValueError(
             "The network rounds nothing yet: it was trained for no more steps than its "
@@ -179,7 +204,9 @@ def export_model(
             write_labels(draft + LABELS_ENDING, labels)
         size = sum(map(_size, chosen.files(draft)))
         move_export(chosen.files(draft), chosen.files(output))
-    return Report(output, format, precision, difference, allowed, size)
+    return Report(
+        output, format, precision, difference, allowed, size, tuple(float_layers)
+    )
 
 
 def move_export(drafts: Sequence[str], outputs: Sequence[str]) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
-
-import numpy as np
 
 from slimnets.data.orientation import trained_upright
 from slimnets.data.preprocessing import Preprocessing, get_preprocessing
@@ -22,6 +20,7 @@ from slimnets.export.openvino_file import (
     load_openvino,
     write_openvino,
 )
+from slimnets.export.rounding import NO_ROUNDING, Rounding
 from slimnets.export.saved_model import (
     Run,
     frozen_graph,
@@ -47,7 +46,7 @@ class Job:
         precision: what the file computes in.
         metadata: goes beside the file, and into it where the format has room.
         preprocessing: how images become the input, by name, or None.
-        calibration: inputs by name, a few images at a time, for int8.
+        rounding: how int8 comes of it.
     """
 
     model: Model
@@ -55,7 +54,7 @@ class Job:
     precision: str
     metadata: Mapping[str, Any]
     preprocessing: str | None = None
-    calibration: Sequence[Mapping[str, np.ndarray]] = ()
+    rounding: Rounding = NO_ROUNDING
 
     @property
     def recipe(self) -> Preprocessing | None:
@@ -80,9 +79,9 @@ class Job:
 
     def to_be_rounded(self, folded: Frozen) -> Frozen:
         """Returns a folded graph that loses least in int8."""
-        if not self.calibration:
+        if not self.rounding.calibration:
             return folded
-        return with_corrected_biases(folded, self.calibration)
+        return with_corrected_biases(folded, self.rounding)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +115,7 @@ class Format:
 
 def _onnx(job: Job, path: str) -> None:
     if job.precision == "int8":
-        write_quantized_onnx(job.graph, path, job.metadata, job.calibration)
+        write_quantized_onnx(job.graph, path, job.metadata, job.rounding)
     else:
         write_onnx(job.graph, path, job.metadata)
 
@@ -124,7 +123,7 @@ def _onnx(job: Job, path: str) -> None:
 def _openvino(job: Job, path: str) -> None:
     # It rounds to bfloat16 by itself, as it computes.
     graph = job.graph if job.precision == "int8" else job.frozen.folded()
-    write_openvino(graph, path, job.precision, job.metadata, job.calibration)
+    write_openvino(graph, path, job.precision, job.metadata, job.rounding)
 
 
 def _tflite(job: Job, path: str) -> None:
@@ -132,7 +131,7 @@ def _tflite(job: Job, path: str) -> None:
     folded = job.frozen.folded(explicit_padding=False)
     if job.precision == "int8":
         folded = job.to_be_rounded(folded)
-    write_tflite(folded, path, job.precision, job.calibration)
+    write_tflite(folded, path, job.precision, job.rounding.calibration)
 
 
 FORMATS = {

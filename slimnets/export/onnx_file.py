@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,10 +15,14 @@ from slimnets import extras
 from slimnets.export.frozen import Frozen
 from slimnets.export.onnx_writer import import_onnx, to_onnx
 from slimnets.export.refusals import refusals_of
+from slimnets.export.rounding import Rounding
 from slimnets.export.saved_model import Run
 
 # What the quantizer advises to do first, folding and constant sizes, is done.
 _LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+# ONNX Runtime's third, by entropy, has as many bins as steps and leaves nothing out.
+_METHODS = {"minmax": "MinMax", "percentile": "Percentile"}
+_PERCENTILE = 99.99
 _PREPARED = {"onnx.quant.pre_process": "onnxruntime.quant"}
 
 
@@ -37,7 +43,7 @@ def write_quantized_onnx(
     frozen: Frozen,
     path: str,
     metadata: Mapping[str, Any],
-    calibration: Sequence[Mapping[str, np.ndarray]],
+    rounding: Rounding,
 ) -> None:
     """Writes an ONNX file in int8, with QuantizeLinear and DequantizeLinear.
 
@@ -49,8 +55,7 @@ def write_quantized_onnx(
         frozen: a folded graph in float32.
         path: the file.
         metadata: as of `write_onnx`.
-        calibration: inputs by name, a few images at a time; none for a network that
-            was trained for int8.
+        rounding: how.
     """
     if frozen.quantized:
         write_onnx(frozen, path, metadata)
@@ -60,7 +65,7 @@ def write_quantized_onnx(
 
     class Reader(quantization.CalibrationDataReader):
         def __init__(self):
-            self._batches = iter(calibration)
+            self._batches = iter(rounding.calibration)
 
         def get_next(self):
             return next(self._batches, None)
@@ -69,8 +74,12 @@ def write_quantized_onnx(
     onnx = import_onnx()
     network = to_onnx(frozen, _texts({**metadata, **_PREPARED}))
     onnx.save(network, source)
+    kept = [node.name for node in network.graph.node if rounding.keeps(node.name)]
     try:
-        with refusals_of("ONNX Runtime's quantizer refuses this network"):
+        with (
+            refusals_of("ONNX Runtime's quantizer refuses this network"),
+            contextlib.redirect_stdout(io.StringIO()),  # It tells of histograms.
+        ):
             quantization.quantize_static(
                 source,
                 path,
@@ -79,10 +88,36 @@ def write_quantized_onnx(
                 per_channel=True,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
-                nodes_to_exclude=_behind_all_layers(network.graph),
+                nodes_to_exclude=[*_behind_all_layers(network.graph), *kept],
+                calibrate_method=getattr(
+                    quantization.CalibrationMethod, _METHODS[rounding.method]
+                ),
+                extra_options={"CalibPercentile": _PERCENTILE},
             )
     finally:
         os.remove(source)
+    if kept:
+        network = onnx.load(path)
+        _take_unrounded(network.graph, kept)
+        onnx.save(network, path)
+
+
+def _take_unrounded(graph: Any, kept: Sequence[str]) -> None:
+    """Gives nodes what their inputs were before they were rounded for others.
+
+    ONNX Runtime rounds the weights of a convolution whose input is rounded, with one
+    scale for all of them.
+    """
+    makers = {name: node for node in graph.node for name in node.output}
+    for node in graph.node:
+        if node.name not in kept:
+            continue
+        for index, name in enumerate(node.input):
+            last = makers.get(name)
+            if last is not None and last.op_type == "DequantizeLinear":
+                first = makers.get(last.input[0])
+                if first is not None:
+                    node.input[index] = first.input[0]
 
 
 def _behind_all_layers(graph: Any) -> list[str]:

@@ -13,6 +13,7 @@ from slimnets import extras
 from slimnets.export.frozen import Frozen
 from slimnets.export.onnx_file import write_onnx, write_quantized_onnx
 from slimnets.export.refusals import refusals_of
+from slimnets.export.rounding import NO_ROUNDING, Rounding
 from slimnets.export.saved_model import Run
 
 WEIGHTS_ENDING = ".bin"
@@ -26,7 +27,7 @@ def write_openvino(
     path: str,
     precision: str,
     metadata: Mapping[str, Any],
-    calibration: Sequence[Mapping[str, np.ndarray]] = (),
+    rounding: Rounding = NO_ROUNDING,
 ) -> None:
     """Writes a network, by way of ONNX, and the precision that it is to run in.
 
@@ -36,13 +37,13 @@ def write_openvino(
         precision: `float32`; `bfloat16`, to which a processor that has it rounds as
             it computes; or `int8`.
         metadata: as of `write_onnx`.
-        calibration: for int8, inputs by name, a few images at a time.
+        rounding: how int8 comes of it.
     """
     openvino = _import_openvino()
     with tempfile.TemporaryDirectory() as directory:
         source = os.path.join(directory, "network.onnx")
         if precision == "int8":
-            write_quantized_onnx(frozen, source, metadata, calibration)
+            write_quantized_onnx(frozen, source, metadata, rounding)
         else:
             write_onnx(frozen, source, metadata)
         with refusals_of("OpenVINO refuses this network"):

@@ -136,6 +136,7 @@ class Evaluator:
         images, labels = self._batches.element_spec
         self._count = tf.function(
             counts,
+            autograph=False,
             input_signature=[
                 tf.TensorSpec([None, *images.shape[1:]], images.dtype),
                 tf.TensorSpec([None, *labels.shape[1:]], labels.dtype),

@@ -73,7 +73,8 @@ def make_step_function(training: Training) -> Callable[[Iterator, tf.Tensor], Su
     step = _accumulating(training) if training.parts > 1 else _whole(training)
 
     # A function of its own, so that the network is traced once for both calls below.
-    @tf.function
+    # AutoGraph, which nothing in it needs, would take longer than the tracing.
+    @tf.function(autograph=False)
     def averaged_step(iterator):
         sums = step(iterator)
         if training.averages is not None:
@@ -138,6 +139,7 @@ def _accumulating(training: Training) -> Callable[[Iterator], Sums]:
         args = (*training.next_of(iterator), part)
         return _over_replicas(training, strategy.run(replica_part, args=args))
 
+    @tf.function
     def step(iterator: Iterator) -> Sums:
         totals = part_sums(iterator, tf.constant(0))
         for part in tf.range(1, training.parts):
@@ -156,7 +158,7 @@ def _compiled(training: Training) -> Callable:
     """
     compute = functools.partial(_gradients, training)
     if not training.model.jit:
-        return compute
+        return tf.autograph.experimental.do_not_convert(compute)
     replicas = training.strategy.num_replicas_in_sync
     if replicas > 1:
         raise ValueError(

@@ -8,8 +8,9 @@ import slimnets
 from slimnets import layers
 from slimnets.export import freeze
 from slimnets.export.agreement import TOGETHER, largest_difference
-from slimnets.export.bias_correction import rounded, with_corrected_biases
+from slimnets.export.bias_correction import rounded_weights, with_corrected_biases
 from slimnets.export.graph import NodeGraph
+from slimnets.export.rounding import Rounding
 from slimnets.export.weights import CONVOLUTIONS, set_weights, weights_of
 
 VALID = {"padding": "VALID", "normalizer_fn": None, "activation_fn": None}
@@ -27,7 +28,7 @@ def in_int8(frozen):
     """A graph with rounded weights, in float32."""
     graph = NodeGraph(frozen.graph_def, frozen.outputs)
     for node in [n for n in graph.nodes.values() if n.op in CONVOLUTIONS]:
-        set_weights(graph, node, rounded(node, weights_of(graph, node)))
+        set_weights(graph, node, rounded_weights(node, weights_of(graph, node)))
     return type(frozen)(graph.to_graph_def(), frozen.inputs, frozen.outputs)
 
 
@@ -44,7 +45,7 @@ def test_the_mean_of_each_output_is_that_of_float32(kind, rng):
     model.build([None, 5, 5, 4])
     folded = freeze(model, [None, 5, 5, 4], levels=[]).folded()
     corrected = with_corrected_biases(
-        folded, [{"images": b} for b in (images[:12], images[12:])]
+        folded, Rounding([{"images": b} for b in (images[:12], images[12:])])
     )
     wanted = features(folded, images).mean((0, 1, 2))
     moved = features(in_int8(folded), images).mean((0, 1, 2)) - wanted
@@ -57,7 +58,7 @@ def test_a_network_of_depthwise_convolutions_loses_less(rng):
     images = rng.uniform(-1, 1, [16, 32, 32, 3]).astype(np.float32)
     model.build(images.shape)
     folded = freeze(model, [None, 32, 32, 3], levels=[]).folded()
-    corrected = with_corrected_biases(folded, [{"images": images[:8]}])
+    corrected = with_corrected_biases(folded, Rounding([{"images": images[:8]}]))
 
     def loss(frozen):
         outputs = [

@@ -153,6 +153,19 @@ def test_int8_tells_and_stores_how_the_accuracy_changes(checkpoint, tmp_path, ca
     assert 1 - abs(change) / 100 >= accuracy["same"] - 1e-9
 
 
+@onnx_needed
+def test_layers_stay_in_float_for_the_accuracy(checkpoint, tmp_path, capsys):
+    path, output = checkpoint(with_averages=False), tmp_path / "small.onnx"
+    arguments = [f"--checkpoint_path={path}", f"--output={output}", "--precision=int8"]
+    small = ["--calibration_images=16", "--max_accuracy_drop=0"]
+    assert main(["export", *arguments, *small]) == OK
+    said = capsys.readouterr().out
+    known = json.loads((tmp_path / "small.onnx.json").read_text())
+    assert known["accuracy"]["change"] >= 0
+    kept = known.get("float_layers", [])
+    assert (f"with {', '.join(kept)} in float" in said) == bool(kept)
+
+
 @pytest.mark.slow
 def test_full_integer_tflite(checkpoint, tmp_path, rng):
     path, output = checkpoint(with_averages=False), tmp_path / "small.tflite"
@@ -169,6 +182,14 @@ def test_full_integer_tflite(checkpoint, tmp_path, rng):
         (["--format=onnx", "--calibration_images=8"], "no effect without --precision"),
         (["--format=onnx", "--dataset_name=digits"], "no effect without --precision"),
         (["--format=onyx"], "onyx"),
+        (
+            ["--format=tflite", "--precision=int8", "--max_accuracy_drop=1"],
+            "no effect without --fastest, or --precision=int8 in onnx or openvino",
+        ),
+        (
+            ["--format=onnx", "--calibration_method=percentile"],
+            "no effect without --precision=int8 in onnx or openvino",
+        ),
         (["--output=out.exe"], "which is of no format; it may end in"),
     ],
 )
