@@ -91,7 +91,8 @@ def refuse(flag_values: flags.FlagValues, names: Iterable[str], where: str) -> N
     """Raises UsageError if one of some flags is given, which has no effect there."""
     for name in names:
         flag = flag_values[name]
-        if flag.present and flag.value is not None and flag.value is not False:
+        # --nojit, where that is so by default, asks for nothing.
+        if flag.present and not (flag.boolean and flag.value == flag.default):
             raise UsageError(f"--{name} is of no effect {where}")
 
 
