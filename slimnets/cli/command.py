@@ -90,10 +90,13 @@ def require(flag_values: flags.FlagValues, command: str, *names: str) -> None:
 def refuse(flag_values: flags.FlagValues, names: Iterable[str], where: str) -> None:
     """Raises UsageError if one of some flags is given, which has no effect there."""
     for name in names:
-        flag = flag_values[name]
-        # --nojit, where that is so by default, asks for nothing.
-        if flag.present and not (flag.boolean and flag.value == flag.default):
+        if is_given(flag_values[name]):
             raise UsageError(f"--{name} is of no effect {where}")
+
+
+def is_given(flag: flags.Flag) -> bool:
+    """Whether a flag asks for anything; --nojit, as it is by default, does not."""
+    return bool(flag.present) and not (flag.boolean and flag.value == flag.default)
 
 
 def check_output_directory(name: str, path: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import build_flags, weights_flags
-from slimnets.cli.command import Flag, UsageError, require
+from slimnets.cli.command import Flag, UsageError, is_given, require
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("NAME",)
@@ -77,8 +77,7 @@ def _picture(flag_values: flags.FlagValues) -> str:
     picture = wanted[0] if wanted else "network"
     takes = (*_PICTURES.get(picture, _NETWORK), picture, "debug", "flagfile")
     for name in flag_values:
-        flag = flag_values[name]
-        if flag.present and flag.value not in (None, False) and name not in takes:
+        if name not in takes and is_given(flag_values[name]):
             title = f"--{picture}" if wanted else "the picture of a network"
             raise UsageError(f"--{name} has no meaning for {title}")
     return picture
