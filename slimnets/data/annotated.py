@@ -17,18 +17,18 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from slimnets import extras
-from slimnets.data.bad_records import reason
+from slimnets.data.bad_records import UNUSABLE, reason
 from slimnets.data.datasets import Dataset
 from slimnets.data.image_files import BadImage
 from slimnets.data.input_config import ANNOTATED
 from slimnets.data.pixel_limit import decode_image
-from slimnets.data.sources import MEASURING, TRAIN
 
 BOXES, MASKS = "boxes", "masks"
 IGNORED = -1
+# The number in masks that is no class, where nothing else is said.
+IGNORE_LABEL = 255
 # Pillow's names for pixels that are numbers and no colors.
 _NUMBERS = ("P", "L", "1", "I;16", "I")
 
@@ -74,7 +74,7 @@ class Objects(NamedTuple):
         return Objects(boxes[there], *(values[there] for values in self[1:]))
 
 
-class Encoded(NamedTuple):
+class EncodedPhoto(NamedTuple):
     """A photo as it is stored.
 
     Attributes:
@@ -115,14 +115,14 @@ class AnnotatedSource(abc.ABC):
 
     number: int
     num_classes: int
-    ignore_label: int = 255
+    ignore_label: int = IGNORE_LABEL
 
     @abc.abstractmethod
     def name(self, index: int) -> str:
         """What a photo is called: its file, and its index in that."""
 
     @abc.abstractmethod
-    def encoded(self, index: int) -> Encoded:
+    def encoded(self, index: int) -> EncodedPhoto:
         """Reads a photo. Raises ValueError or OSError for one that is damaged."""
 
     def id(self, index: int) -> int:
@@ -154,7 +154,7 @@ class AnnotatedSource(abc.ABC):
             size = encoded.size if mask is None else mask.shape
             if size is not None and tuple(size) != pixels.shape[:2]:
                 raise ValueError(_other_size(size, pixels, exif_orientation))
-        except (OSError, tf.errors.OpError, ValueError, KeyError) as error:
+        except UNUSABLE as error:
             raise BadImage(
                 f"{self.name(index)} cannot be used: {reason(error)}"
             ) from None
@@ -212,7 +212,10 @@ def _other_size(size: Sequence[int], pixels: np.ndarray, exif_orientation: bool)
 
 
 def open_annotated(
-    name: str, kind: str | None, dataset_dir: str | None, ignore_label: int = 255
+    name: str,
+    kind: str | None,
+    dataset_dir: str | None,
+    ignore_label: int = IGNORE_LABEL,
 ) -> Dataset:
     """The dataset called `name`, whose sources are of `AnnotatedSource`.
 
@@ -237,24 +240,14 @@ def open_annotated(
         )
     if dataset_dir is None:
         raise ValueError(f"dataset_name={name} needs dataset_dir, where it lies.")
+    of_masks = {}
     if kind == MASKS:
         _pillow()  # What only the first mask would find.
+        of_masks = {"ignore_label": ignore_label}
     module = importlib.import_module(f"slimnets.data.{ANNOTATED[name][kind]}")
-    return module.open_dataset(name, dataset_dir, ignore_label)
+    return module.open_dataset(name, dataset_dir, **of_masks)
 
 
 def first_kind(name: str) -> str:
     """What a dataset is opened for where nothing else is said."""
     return next(iter(ANNOTATED.get(name, (BOXES,))))
-
-
-def splits_to_use(splits: Sequence[str]) -> dict[str, str]:
-    """Which of these splits train and measure: the arguments of `Dataset`.
-
-    They are the first whose names begin with `train`, and with one of MEASURING; else
-    whatever there is.
-    """
-    train = [split for split in splits if split.startswith(TRAIN)]
-    others = [split for name in MEASURING for split in splits if split.startswith(name)]
-    first = (train or list(splits))[0]
-    return {"train_split": first, "test_split": (others or [first])[0]}

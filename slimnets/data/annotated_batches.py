@@ -23,13 +23,12 @@ from slimnets.data.geometry import FILL
 from slimnets.data.image_files import BadImage
 from slimnets.data.orders import shuffled, steps_of
 from slimnets.data.pipeline import step_seed, unsharded
-from slimnets.data.preprocessing import Preprocessing, to_pixels
+from slimnets.data.preprocessing import Preprocessing
 
 # Of an object that a crop cuts, less than this share is no object.
 LEAST_SHARE = 0.25
 # Scale, place (2) and mirror; colors behind them.
 _MOVES = 4
-_ALL_VALUES = (0, 255)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +104,7 @@ def annotated_batches(
     def prepare(index: tf.Tensor, draws: tf.Tensor) -> tuple[tf.Tensor, dict]:
         pixels, targets = load(index)
         move = Move.drawn(tf.shape(pixels)[:2], image_size, jitter, draws)
-        image = move.pixels(to_pixels(pixels, _ALL_VALUES))
+        image = move.pixels(tf.cast(pixels, tf.float32))
         if jitter.colors:
             drawn = draws[tf.newaxis, _MOVES:]
             image = colors.color_jitter(image[tf.newaxis], drawn, jitter.colors)[0]

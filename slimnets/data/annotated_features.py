@@ -14,6 +14,7 @@ import tensorflow as tf
 from slimnets.data.annotated import AnnotatedSource
 from slimnets.data.datasets import Dataset
 from slimnets.data.formats import START, image_format
+from slimnets.data.tfrecords import floats, texts, wholes
 
 LABEL_MAP = "label_map.pbtxt"
 
@@ -56,7 +57,7 @@ def features_of(
     return {
         **features,
         "image/source_id": texts(str(source.id(index)).encode()),
-        **{f"image/object/bbox/{side}": _numbers(v) for side, v in sides},
+        **{f"image/object/bbox/{side}": floats(v) for side, v in sides},
         "image/object/class/label": wholes(*(ids[label] for label in labels)),
         "image/object/class/text": texts(
             *(dataset.label_names[label].encode() for label in labels)
@@ -81,17 +82,3 @@ def _ids(dataset: Dataset) -> tuple[int, ...]:
 
 def _quoted(name: str) -> str:
     return f'"{name}"' if '"' not in name else f"'{name}'"
-
-
-def texts(*values: bytes) -> tf.train.Feature:
-    """Strings of bytes."""
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-
-
-def wholes(*values: int) -> tf.train.Feature:
-    """Whole numbers."""
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=map(int, values)))
-
-
-def _numbers(values: np.ndarray) -> tf.train.Feature:
-    return tf.train.Feature(float_list=tf.train.FloatList(value=values.tolist()))

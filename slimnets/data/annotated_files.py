@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import absl.logging
 
-from slimnets.data.annotated import (
-    AnnotatedSource,
-    Encoded,
-    Objects,
-    splits_to_use,
-)
-from slimnets.data.datasets import Dataset
-from slimnets.data.formats import is_hidden
+from slimnets.data.annotated import IGNORE_LABEL, AnnotatedSource, EncodedPhoto, Objects
+from slimnets.data.datasets import Dataset, photo_dataset
+from slimnets.data.formats import is_hidden, is_image
 from slimnets.data.labels import read_labels
-from slimnets.data.sources import ALL, MEASURING, TRAIN, held_out, split_off
+from slimnets.data.splits import ALL, MEASURING, TRAIN, held_out, split_off
 from slimnets.data.text_files import read_lines
-from slimnets.listing import listed
+from slimnets.listing import listed, shortened
 
 # Where the names of classes may stand.
 _NAMES = ("classes.txt", "labels.txt")
 _SHOWN = 4
+
+_T = TypeVar("_T")
 
 
 class Entry(NamedTuple):
@@ -49,9 +45,7 @@ class Entry(NamedTuple):
 class AnnotatedFiles(AnnotatedSource):
     """Photos in files."""
 
-    def __init__(
-        self, entries: Sequence[Entry], num_classes: int, ignore_label: int = 255
-    ):
+    def __init__(self, entries: Sequence[Entry], num_classes: int, ignore_label: int):
         self.number, self.num_classes = len(entries), num_classes
         self.ignore_label = ignore_label
         self._entries = entries
@@ -62,11 +56,11 @@ class AnnotatedFiles(AnnotatedSource):
     def id(self, index: int) -> int:
         return self._entries[index].id
 
-    def encoded(self, index: int) -> Encoded:
+    def encoded(self, index: int) -> EncodedPhoto:
         entry = self._entries[index]
         mask = pathlib.Path(entry.mask).read_bytes() if entry.mask else None
         image = pathlib.Path(entry.path).read_bytes()
-        return Encoded(image, entry.size, entry.objects, mask)
+        return EncodedPhoto(image, entry.size, entry.objects, mask)
 
 
 def dataset_of(
@@ -74,7 +68,7 @@ def dataset_of(
     dataset_dir: str,
     splits: Mapping[str, Sequence[Entry]],
     label_names: Sequence[str],
-    ignore_label: int = 255,
+    ignore_label: int = IGNORE_LABEL,
 ) -> Dataset:
     """A dataset of such photos; of a single split `all`, each tenth is held out.
 
@@ -90,24 +84,17 @@ def dataset_of(
         found = {
             split: [found[ALL][i] for i in indices] for split, indices in parts.items()
         }
-    return Dataset(
-        name=name,
-        image_shape=(None, None, 3),
-        value_range=(0, 255),
-        label_names=tuple(label_names),
-        splits={split: len(entries) for split, entries in found.items()},
-        default_preprocessing="",
-        loader=functools.cache(
-            lambda split: AnnotatedFiles(found[split], len(label_names), ignore_label)
-        ),
-        on_disk=True,
+    return photo_dataset(
+        name,
+        dataset_dir,
+        label_names,
+        {split: len(entries) for split, entries in found.items()},
+        lambda split: AnnotatedFiles(found[split], len(label_names), ignore_label),
         whole_split=whole,
-        directory=dataset_dir,
-        **splits_to_use(list(found)),
     )
 
 
-def class_names(folder: str) -> tuple[str, ...] | None:
+def classes_in(folder: str) -> tuple[str, ...] | None:
     """The names in a file `classes.txt` or `labels.txt` of a folder; None without."""
     for name in _NAMES:
         path = os.path.join(folder, name)
@@ -143,6 +130,51 @@ def image_sets(folder: str) -> dict[str, list[str]]:
             if lines and not any(len(line.split()) > 1 for line in lines):
                 found[split] = lines
     return found
+
+
+def by_lists(
+    annotations: Mapping[str, _T], split: str, folder: str, lists: str
+) -> dict[str, list[_T]]:
+    """A split's annotations, or those of Pascal VOC's lists if it is all there is.
+
+    Args:
+        annotations: by their files' names without endings.
+        split: of `split_folders`.
+        folder: where it lies.
+        lists: the folder of the lists, in that.
+
+    Raises:
+        FileNotFoundError: if a list names what has no annotation.
+    """
+    sets = image_sets(os.path.join(folder, "ImageSets", lists)) if split == ALL else {}
+    for own, stems in sets.items():
+        if missing := [stem for stem in stems if stem not in annotations]:
+            raise FileNotFoundError(
+                f"{folder}: the list of {own!r} names {shortened(missing[0])}, which "
+                "has no annotation."
+            )
+    if not sets:
+        return {split: list(annotations.values())}
+    return {own: [annotations[stem] for stem in stems] for own, stems in sets.items()}
+
+
+def photos_of(annotations: Mapping[str, str], folder: str) -> list[str]:
+    """The photos of the same names in a folder.
+
+    Args:
+        annotations: files by their names without endings.
+        folder: of the photos.
+
+    Raises:
+        FileNotFoundError: if one is missing.
+    """
+    photos = by_stem(folder, is_image)
+    if missing := [stem for stem in annotations if stem not in photos]:
+        raise FileNotFoundError(
+            f"{folder} has no image for {len(missing)} of {len(annotations)} "
+            f"annotations, such as {annotations[missing[0]]}."
+        )
+    return [photos[stem] for stem in annotations]
 
 
 def by_stem(folder: str, is_wanted: Callable[[str], bool]) -> dict[str, str]:

@@ -15,21 +15,20 @@ and research/deeplab/datasets/build_data.py.
 
 from __future__ import annotations
 
-import functools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from slimnets.data.annotated import AnnotatedSource, Encoded, Objects, splits_to_use
-from slimnets.data.annotated_files import class_names
-from slimnets.data.datasets import Dataset
+from slimnets.data.annotated import IGNORE_LABEL, AnnotatedSource, EncodedPhoto, Objects
+from slimnets.data.annotated_files import classes_in
+from slimnets.data.datasets import Dataset, photo_dataset
 from slimnets.data.formats import is_hidden
-from slimnets.data.image_files import read_span
-from slimnets.data.records import check_shards, spans_of
+from slimnets.data.pixel_limit import decode_image
+from slimnets.data.records import check_shards
+from slimnets.data.tfrecords import RecordFiles, features_in
 from slimnets.listing import shortened
 
 _IMAGE, _MASK = "image/encoded", "image/segmentation/class/encoded"
@@ -46,44 +45,32 @@ _NAME = re.compile(r"""\bname\s*:\s*(["'])(.*?)\1""")
 _DISPLAY = re.compile(r"""\bdisplay_name\s*:\s*(["'])(.*?)\1""")
 
 
-def open_dataset(name: str, dataset_dir: str, ignore_label: int = 255) -> Dataset:
+def open_dataset(
+    name: str, dataset_dir: str, ignore_label: int = IGNORE_LABEL
+) -> Dataset:
     """Finds the records of a directory; see the module.
-
-    Args:
-        name: of the dataset.
-        dataset_dir: the directory.
-        ignore_label: the number in masks that is no class.
 
     Raises:
         FileNotFoundError: if there is no such directory, or no records in it.
         ValueError: if a file is damaged, or nothing tells the classes.
     """
-    files = _files(dataset_dir)
-    spans = {split: spans_of(paths) for split, paths in files.items()}
+    files = {
+        split: RecordFiles.of(paths) for split, paths in _files(dataset_dir).items()
+    }
     numbers, names = _classes(dataset_dir)
     if not names:
-        numbers, names = _classes_in(files, spans)
+        numbers, names = _classes_in(files.values())
         if not names:
             raise ValueError(
                 f"{dataset_dir} has no label map, *.pbtxt, and its records have no "
                 f"{_TEXT}: give the names of the classes in classes.txt."
             )
-    source = functools.cache(
-        lambda split: AnnotatedRecords(
-            files[split], spans[split], names, numbers, ignore_label
-        )
-    )
-    return Dataset(
-        name=name,
-        image_shape=(None, None, 3),
-        value_range=(0, 255),
-        label_names=tuple(names),
-        splits={split: sum(map(len, parts)) for split, parts in spans.items()},
-        default_preprocessing="",
-        loader=source,
-        on_disk=True,
-        directory=dataset_dir,
-        **splits_to_use(list(files)),
+    return photo_dataset(
+        name,
+        dataset_dir,
+        names,
+        {split: len(records) for split, records in files.items()},
+        lambda split: AnnotatedRecords(files[split], names, numbers, ignore_label),
     )
 
 
@@ -91,8 +78,7 @@ class AnnotatedRecords(AnnotatedSource):
     """Photos in TFRecord files.
 
     Args:
-        paths: the files.
-        spans: offset and length of each file's records, `[records, 2]`.
+        files: the records.
         names: of the classes.
         numbers: the class, from 0 on, by the number in the records.
         ignore_label: the number in masks that is no class.
@@ -100,50 +86,42 @@ class AnnotatedRecords(AnnotatedSource):
 
     def __init__(
         self,
-        paths: Sequence[str],
-        spans: Sequence[np.ndarray],
+        files: RecordFiles,
         names: Sequence[str],
         numbers: Mapping[int, int],
-        ignore_label: int = 255,
+        ignore_label: int,
     ):
+        self.number = len(files)
         self.num_classes, self.ignore_label = len(names), ignore_label
-        self._places = [
-            (path, record, *span)
-            for path, part in zip(paths, spans, strict=True)
-            for record, span in enumerate(part.tolist())
-        ]
-        self.number = len(self._places)
+        self._files, self._numbers = files, numbers
         self._texts = {name.encode(): label for label, name in enumerate(names)}
-        self._numbers = numbers
 
     def name(self, index: int) -> str:
-        path, record, *_ = self._places[index]
-        return f"{path}:{record}"
+        return self._files.name(index)
 
-    def encoded(self, index: int) -> Encoded:
-        path, _, offset, length = self._places[index]
-        features = _features(read_span(path, offset, length))
+    def encoded(self, index: int) -> EncodedPhoto:
+        features = features_in(self._files.read(index))
         images = _values(features, _IMAGE)
         if not images:
             raise ValueError(f"the record has no feature {_IMAGE!r}")
         if masks := _values(features, _MASK):
-            return Encoded(images[0], mask=masks[0])
+            return EncodedPhoto(images[0], mask=masks[0])
         sides = [
             _values(features, f"image/{side}", _WHOLES) for side in ("height", "width")
         ]
-        size = (int(sides[0][0]), int(sides[1][0])) if all(sides) else None
-        return Encoded(images[0], size, self._objects(features, images[0], size))
+        if all(sides):
+            size = (int(sides[0][0]), int(sides[1][0]))
+        else:
+            stored = decode_image(images[0], 3, exif_orientation=False)
+            size = tuple(stored.shape[:2])
+        return EncodedPhoto(images[0], size, self._objects(features, size))
 
-    def _objects(
-        self, features: Any, image: bytes, size: tuple[int, int] | None
-    ) -> Objects:
+    def _objects(self, features: Any, size: tuple[int, int]) -> Objects:
         corners = [_values(features, side, _FLOATS) for side in _SIDES]
         if len(set(map(len, corners))) > 1:
             numbers = ", ".join(map(str, map(len, corners)))
             raise ValueError(f"the record has {numbers} sides of boxes {_SIDES}")
         labels = self._labels(features, len(corners[0]))
-        if size is None:
-            size = tf.io.decode_image(image, expand_animations=False).shape[:2]
         boxes = np.array(corners, np.float64).T.reshape(-1, 4)
         if not np.isfinite(boxes).all():
             raise ValueError("the record has a box that is not finite")
@@ -171,13 +149,6 @@ class AnnotatedRecords(AnnotatedSource):
                     "of its classes"
                 )
         return np.array([known[label] for label in found], np.int32)
-
-
-def _features(record: bytes) -> Any:
-    try:
-        return tf.train.Example.FromString(record).features.feature
-    except Exception:  # protobuf's DecodeError has no public home in TensorFlow.
-        raise ValueError("the record is no tf.train.Example") from None
 
 
 def _values(features: Any, name: str, wanted: str = _BYTES) -> list:
@@ -227,7 +198,7 @@ def _classes(dataset_dir: str) -> tuple[dict[int, int], tuple[str, ...]]:
     """Labels by the records' numbers, and names, of a label map or a list."""
     maps = sorted(n for n in os.listdir(dataset_dir) if n.endswith(".pbtxt"))
     if not maps:
-        names = class_names(dataset_dir) or ()
+        names = classes_in(dataset_dir) or ()
         return {number: number - 1 for number in range(1, len(names) + 1)}, names
     path = os.path.join(dataset_dir, maps[0])
     with open(path, encoding="utf-8", errors="replace") as file:
@@ -245,22 +216,21 @@ def _classes(dataset_dir: str) -> tuple[dict[int, int], tuple[str, ...]]:
 
 
 def _classes_in(
-    files: Mapping[str, Sequence[str]], spans: Mapping[str, Sequence[np.ndarray]]
+    files: Iterable[RecordFiles],
 ) -> tuple[dict[int, int], tuple[str, ...]]:
     """The same of the records' own texts: in the order of their numbers, if there are
     any, else in alphabetical order."""
     found: dict[str, int] = {}
-    for split, paths in files.items():
-        for path, part in zip(paths, spans[split], strict=True):
-            for record, (offset, length) in enumerate(part.tolist()):
-                try:
-                    features = _features(read_span(path, offset, length))
-                    texts = _values(features, _TEXT)
-                    labels = _values(features, _LABEL, _WHOLES)
-                except ValueError as error:
-                    raise ValueError(f"{path}:{record}: {error}.") from None
-                labels = labels or [0] * len(texts)
-                for text, label in zip(texts, labels, strict=False):
-                    found[text.decode("utf-8", "replace")] = int(label)
+    for records in files:
+        for index in range(len(records)):
+            try:
+                features = features_in(records.read(index))
+                texts = _values(features, _TEXT)
+                labels = _values(features, _LABEL, _WHOLES)
+            except ValueError as error:
+                raise ValueError(f"{records.name(index)}: {error}.") from None
+            labels = labels or [0] * len(texts)
+            for text, label in zip(texts, labels, strict=False):
+                found[text.decode("utf-8", "replace")] = int(label)
     names = tuple(sorted(found, key=lambda name: (found[name], name)))
     return {found[name]: label for label, name in enumerate(names)}, names

@@ -90,7 +90,7 @@ class Augmentation:
         """
         size = self.image_size
         if self.recipe.rank == 2:
-            images = points.first_points(images, size, value_range)
+            images = points.first_points(images, size)
         elif self.window is None:
             images = self.recipe.view(to_pixels(images, value_range), size)
         else:

@@ -21,6 +21,10 @@ _ASSERTION = re.compile(
 )
 
 
+# What reading and decoding an example that cannot be used raises.
+UNUSABLE = (OSError, ValueError, tf.errors.OpError)
+
+
 class TooManyBadRecords(ValueError):
     """More examples cannot be used than may be left out."""
 

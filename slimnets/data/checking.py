@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from slimnets.data.annotated import AnnotatedSource
-from slimnets.data.bad_records import reason
+from slimnets.data.bad_records import UNUSABLE, reason
 from slimnets.data.datasets import Dataset
 from slimnets.data.decoding import out_of_range, parsed
 from slimnets.data.image_files import BadImage
@@ -33,25 +32,21 @@ class CheckedSplit:
 
     Attributes:
         number: of examples.
+        classes: how many of those that can be used each class has, by label; examples
+            of several classes count for each, and those with boxes for each of their
+            objects.
         bad: why examples cannot be used, by name.
-        classes: how many of the others each class has, by label; examples of several
-            classes count for each, and those with boxes for each of their objects.
-        sizes: height and width of these images, with how many there are of each.
+        sizes: height and width of the others, with how many there are of each.
         digests: names of examples by a hash of their bytes.
     """
 
     number: int
-    bad: dict[str, str]
     classes: np.ndarray
-    sizes: collections.Counter
-    digests: dict[bytes, list[str]]
-
-    @classmethod
-    def empty(cls, number: int, num_classes: int) -> CheckedSplit:
-        """One of which nothing was looked at yet."""
-        classes = np.zeros(num_classes, np.int64)
-        digests: dict = collections.defaultdict(list)
-        return cls(number, {}, classes, collections.Counter(), digests)
+    bad: dict[str, str] = dataclasses.field(default_factory=dict)
+    sizes: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    digests: dict[bytes, list[str]] = dataclasses.field(
+        default_factory=functools.partial(collections.defaultdict, list)
+    )
 
     def add(self, seen: _Seen) -> None:
         """Counts an example."""
@@ -97,13 +92,11 @@ def check_dataset(
         dataset: on disk or in memory.
         progress: is told how many examples are done, and of how many.
     """
-    sources = {name: dataset.source(name) for name in _checked_splits(dataset)}
-    total = sum(source.number for source in sources.values())
-    splits, done = {}, 0
-    for name, source in sources.items():
-        splits[name] = CheckedSplit.empty(source.number, dataset.num_classes)
-        for seen in _look(dataset, source, range(source.number)):
-            splits[name].add(seen)
+    splits, done = _unchecked(dataset), 0
+    total = sum(split.number for split in splits.values())
+    for name, split in splits.items():
+        for seen in _look(dataset, dataset.source(name), range(split.number)):
+            split.add(seen)
             done += 1
             if done % _AHEAD == 0 or done == total:
                 progress(done, total)
@@ -126,7 +119,8 @@ def check_shards(
         ShardsFailed, ImportError, ConnectionError: as `sharding.finished`.
     """
     dataset = opening()
-    numbers = {name: dataset.splits[name] for name in _checked_splits(dataset)}
+    splits = _unchecked(dataset)
+    numbers = {name: split.number for name, split in splits.items()}
     shards = [
         dataclasses.replace(part, items=(name, part.items))
         for name, number in numbers.items()
@@ -144,18 +138,19 @@ def check_shards(
         },
         manifest,
     )
-    splits = {
-        name: CheckedSplit.empty(number, dataset.num_classes)
-        for name, number in numbers.items()
-    }
     for shard, result in zip(shards, results, strict=True):
         for seen in result["seen"]:
             splits[shard.items[0]].add(_Seen(*seen))
     return CheckedDataset(splits)
 
 
-def _checked_splits(dataset: Dataset) -> list[str]:
-    return [name for name in dataset.splits if name != dataset.whole_split]
+def _unchecked(dataset: Dataset) -> dict[str, CheckedSplit]:
+    """All splits but the one that is all of them, of which nothing was looked at."""
+    return {
+        name: CheckedSplit(number, np.zeros(dataset.num_classes, np.int64))
+        for name, number in dataset.splits.items()
+        if name != dataset.whole_split
+    }
 
 
 class _Work:
@@ -163,11 +158,10 @@ class _Work:
 
     def __init__(self, opening: Callable[[], Dataset]):
         self._dataset = opening()
-        self._source = functools.cache(self._dataset.source)
 
     def __call__(self, items: tuple[str, range]) -> dict[str, Any]:
         split, indices = items
-        looked = _look(self._dataset, self._source(split), indices)
+        looked = _look(self._dataset, self._dataset.source(split), indices)
         return {"seen": [dataclasses.astuple(seen) for seen in looked], "bad": []}
 
 
@@ -184,9 +178,11 @@ class _Seen:
 
 def _look(dataset: Dataset, source: Any, indices: range) -> Iterator[_Seen]:
     """Looks at examples in threads, a few ahead."""
-    look = _look_at_file
-    for kind, other in ((Arrays, _look_at_array), (AnnotatedSource, _look_at_photo)):
-        look = other if isinstance(source, kind) else look
+    look: Callable[..., _Seen] = _look_at_file
+    if isinstance(source, Arrays):
+        look = _look_at_array
+    elif isinstance(source, AnnotatedSource):
+        look = _look_at_photo
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(indices), _AHEAD):
             part = indices[start : start + _AHEAD]
@@ -213,7 +209,7 @@ def _look_at_file(dataset: Dataset, source: Any, index: int) -> _Seen:
         image = decode_image(
             encoded, dataset.image_shape[-1], exif_orientation=dataset.exif_orientation
         )
-    except (OSError, ValueError, tf.errors.OpError) as error:
+    except UNUSABLE as error:
         return _Seen(name, reason(error))
     digest = hashlib.sha256(encoded.numpy()).hexdigest()
     return _Seen(name, "", classes, tuple(image.shape[:2]), digest)

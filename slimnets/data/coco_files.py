@@ -23,7 +23,7 @@ from typing import Any
 from slimnets.data.annotated import Objects
 from slimnets.data.annotated_files import Entry, dataset_of, tell_left_out
 from slimnets.data.datasets import Dataset
-from slimnets.data.sources import ALL
+from slimnets.data.splits import ALL
 from slimnets.listing import shortened
 
 _INSTANCES, _ROBOFLOW = "instances_", "_annotations.coco.json"
@@ -32,13 +32,8 @@ LONGEST_SIDE = 2**31
 _LARGEST_AREA = LONGEST_SIDE**2
 
 
-def open_dataset(name: str, dataset_dir: str, ignore_label: int = 255) -> Dataset:
+def open_dataset(name: str, dataset_dir: str) -> Dataset:
     """Reads the annotations of a directory, or of one file; see the module.
-
-    Args:
-        name: of the dataset.
-        dataset_dir: the directory, or the file.
-        ignore_label: not used.
 
     Raises:
         FileNotFoundError: if there is no such file, or an image is nowhere.
@@ -132,17 +127,33 @@ class _File:
 
     def entries(self) -> list[Entry]:
         """The images with what is in them, in the file's order."""
-        images: dict[int, tuple[str, int, int]] = {}
+        images = self._sizes_by_image()
+        found = self._objects_by_image(images)
+        root = self._root([name for name, *_ in images.values()])
+        return [
+            Entry(os.path.join(root, name), number, size, _objects(found[number]))
+            for number, (name, size) in images.items()
+        ]
+
+    def _sizes_by_image(self) -> dict[int, tuple[str, tuple[int, int]]]:
+        """The file, height and width of every image by its number."""
+        images: dict[int, tuple[str, tuple[int, int]]] = {}
         for i, image in enumerate(self._images):
             where = f"image {i}"
             number = self._number(image, "id", where)
             if number in images:
                 raise self._damaged(f"{where} has the id {number} of another one")
-            size = [self._number(image, key, where) for key in ("height", "width")]
-            if not 1 <= min(size) <= max(size) < LONGEST_SIDE:
-                raise self._damaged(f"{where} is {size[0]} x {size[1]} pixels")
-            images[number] = (self._text(image, "file_name", where), *size)
-        found: dict[int, list] = {number: [] for number in images}
+            height, width = (self._number(image, k, where) for k in ("height", "width"))
+            if not 1 <= min(height, width) <= max(height, width) < LONGEST_SIDE:
+                raise self._damaged(f"{where} is {height} x {width} pixels")
+            images[number] = self._text(image, "file_name", where), (height, width)
+        return images
+
+    def _objects_by_image(
+        self, images: dict[int, tuple[str, tuple[int, int]]]
+    ) -> dict[int, list[tuple]]:
+        """Box, label, whether it is a crowd, and area of every object of an image."""
+        found: dict[int, list[tuple]] = {number: [] for number in images}
         labels = {number: label for label, number in enumerate(self.categories)}
         problems: list[str] = []
         for i, annotation in enumerate(self._annotations):
@@ -155,33 +166,19 @@ class _File:
                 raise self._damaged(
                     f"{where} is of the category {category}, which is none"
                 )
+            name, size = images[image]
             box = self._box(annotation, where)
-            inside = clipped(box, *images[image][1:])
+            inside = clipped(box, *size)
             if inside is None:
-                problems.append(f"{where}, {box} in {images[image][0]}")
+                problems.append(f"{where}, {box} in {name}")
                 continue
             area = annotation.get("area")
-            own = _is_finite(area) and 0 < area < _LARGEST_AREA
-            found[image].append(
-                (
-                    inside,
-                    labels[category],
-                    bool(annotation.get("iscrowd")),
-                    area if own else _area(inside),
-                )
-            )
+            if not _is_finite(area) or not 0 < area < _LARGEST_AREA:
+                area = _area(inside)
+            crowd = bool(annotation.get("iscrowd"))
+            found[image].append((inside, labels[category], crowd, area))
         tell_left_out("boxes that lie outside or are empty", self.path, problems)
-        root = self._root([name for name, *_ in images.values()])
-        return [
-            Entry(
-                os.path.join(root, name),
-                number,
-                (height, width),
-                Objects.of(*(zip(*found[number], strict=True) if found[number] else
-                             ((), ()))),
-            )
-            for number, (name, height, width) in images.items()
-        ]  # fmt: skip
+        return found
 
     def _root(self, names: list[str]) -> str:
         """The folder from which the first image is where its name says."""
@@ -234,6 +231,11 @@ class _File:
             )
         left, top, width, height = map(float, value)
         return [top, left, top + height, left + width]
+
+
+def _objects(rows: list[tuple]) -> Objects:
+    """Of rows of a box, a label, whether it is a crowd, and an area."""
+    return Objects.of(*zip(*rows, strict=True)) if rows else Objects.of((), ())
 
 
 def clipped(box: list[float], height: int, width: int) -> list[float] | None:

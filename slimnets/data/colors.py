@@ -12,6 +12,14 @@ LUMA = (0.299, 0.587, 0.114)
 # The greatest change of brightness [2], in pixels, and of saturation, as a factor.
 _BRIGHTNESS, _SATURATION = 32.0, 0.5
 JITTER_DRAWS = DISTORT_DRAWS = 3
+# The same as LUMA in whole numbers, as PIL computes it: in units of 1 / 2**16.
+_GRAY = (19595, 38470, 7471)
+
+
+def gray(image: tf.Tensor) -> tf.Tensor:
+    """PIL's gray of whole colors `[..., 3]`: int32 `[..., 1]`."""
+    weighted = tf.cast(image, tf.int32) * tf.constant(_GRAY)
+    return (tf.reduce_sum(weighted, axis=-1, keepdims=True) + 2**15) // 2**16
 
 
 def color_jitter(images: tf.Tensor, draws: tf.Tensor, strength: float) -> tf.Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.data import digits
+from slimnets.data.annotated import BOXES, Objects, Photo
 
 NUM_CLASSES = 10
 # A pixel belongs to a digit that covers more than this share of it.
@@ -179,6 +180,31 @@ def batches(
     indices = tf.data.Dataset.range(first_step * batch_size, end)
     images = indices.map(load, num_parallel_calls=2, deterministic=True)
     return images.batch(batch_size, drop_remainder=True).prefetch(2)
+
+
+class ComposedPhotos:
+    """Composed images as photos, of which `AnnotatedSource` has the methods.
+
+    Args:
+        split: `train` or `test`.
+        number: how many there are.
+        kind: BOXES or MASKS, what of them is told.
+        composition: how they are composed.
+    """
+
+    def __init__(self, split: str, number: int, kind: str, composition: Composition):
+        self.number = number
+        self._split, self._kind, self._composition = split, kind, composition
+
+    def load(self, index: int, channels: int, exif_orientation: bool) -> Photo:
+        """Composes the image of that index, in gray."""
+        del channels, exif_orientation
+        image, boxes, labels, mask = compose(
+            index, self._split, composition=self._composition
+        )
+        if self._kind == BOXES:
+            return Photo(image, Objects.of(boxes, labels), None)
+        return Photo(image, None, mask.astype(np.int32))
 
 
 @functools.cache

@@ -239,9 +239,7 @@ def _distances(radius: float) -> np.ndarray:
 def _filtered(image: tf.Tensor, kernel: np.ndarray) -> tf.Tensor:
     """Averages with the weights of a kernel; what lies beside the image mirrors it."""
     edge = len(kernel) // 2
-    weights = tf.constant(kernel / kernel.sum(), tf.float32)[
-        ..., tf.newaxis, tf.newaxis
-    ]
+    weights = tf.constant((kernel / kernel.sum())[..., None, None], tf.float32)
+    weights = tf.repeat(weights, image.shape[-1], axis=2)
     padded = tf.pad(image, [[edge, edge], [edge, edge], [0, 0]], "SYMMETRIC")
-    weights = tf.repeat(tf.cast(weights, tf.float32), image.shape[-1], axis=2)
     return tf.nn.depthwise_conv2d(padded[tf.newaxis], weights, [1] * 4, "VALID")[0]

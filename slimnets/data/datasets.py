@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from slimnets.data.splits import splits_to_use
 from slimnets.listing import nearest
 
 if TYPE_CHECKING:
@@ -102,10 +104,36 @@ class Dataset:
         return source.images, source.labels
 
 
+def photo_dataset(
+    name: str,
+    directory: str,
+    label_names: Sequence[str],
+    splits: Mapping[str, int],
+    loader: Callable[[str], Any],
+    **others: Any,
+) -> Dataset:
+    """A dataset of encoded photos of any size; `splits_to_use` says what trains."""
+    train_split, test_split = splits_to_use(list(splits))
+    return Dataset(
+        name=name,
+        image_shape=(None, None, 3),
+        value_range=(0, 255),
+        label_names=tuple(label_names),
+        splits=splits,
+        default_preprocessing="",
+        loader=functools.cache(loader),
+        on_disk=True,
+        directory=directory,
+        train_split=train_split,
+        test_split=test_split,
+        **others,
+    )
+
+
 _DATASETS: dict[str, Dataset] = {}
 # Modules that register a dataset when they are imported.
 _EMBEDDED = ("digits", "shapes")
-# Modules with `open_dataset(name, dataset_dir, labels_offset)`.
+# Modules with `open_dataset(name, dataset_dir)`; `records` takes more settings.
 _ON_DISK = {
     "cifar10": "records",
     "fashion_mnist": "idx",
@@ -170,20 +198,23 @@ def get_dataset(
         raise ValueError(
             f"Unknown dataset {name!r}. {hint}Datasets: {', '.join(known)}, {TFDS}NAME."
         )
-    if name == "mnist" and _has_idx(dataset_dir):
-        module = "idx"
-    of_records: dict[str, Any] = {
+    if name == "mnist" and dataset_dir is not None:
+        from slimnets.data import idx
+
+        module = "idx" if idx.is_there(dataset_dir) else module
+    given = {
         "labels_offset": labels_offset,
         "records_pattern": records_pattern,
         "image_feature": image_feature,
         "label_feature": label_feature,
     }
-    for setting, value in of_records.items():
-        if value is not None and module != "records":
-            raise ValueError(
-                f"{setting}={value} is of no effect with dataset_name={name}; it is "
-                "for record files."
-            )
+    of_records = {key: value for key, value in given.items() if value is not None}
+    if of_records and module != "records":
+        setting, value = next(iter(of_records.items()))
+        raise ValueError(
+            f"{setting}={value} is of no effect with dataset_name={name}; it is for "
+            "record files."
+        )
     if module is None:
         if dataset_dir is not None:
             raise ValueError(
@@ -193,42 +224,5 @@ def get_dataset(
         return _DATASETS[name]
     if dataset_dir is None and module != "tfds":
         raise ValueError(f"dataset_name={name} needs dataset_dir, where it lies.")
-    if module == "records" and dataset_dir is not None:
-        return _open_records(name, dataset_dir, **of_records)
     opened = importlib.import_module(f"slimnets.data.{module}")
-    return opened.open_dataset(name, dataset_dir, labels_offset)
-
-
-def _has_idx(dataset_dir: str | None) -> bool:
-    from slimnets.data import idx
-
-    return idx.is_there(dataset_dir)
-
-
-def _open_records(
-    name: str,
-    dataset_dir: str,
-    labels_offset: int | None,
-    records_pattern: str | None,
-    image_feature: str | None,
-    label_feature: str | None,
-) -> Dataset:
-    from slimnets.data import other_records, records
-    from slimnets.data.sources import Features
-
-    given: dict[str, Any] = {"image": image_feature, "label": label_feature}
-    features = Features(**{key: value for key, value in given.items() if value})
-    if records_pattern is None:
-        return records.open_dataset(name, dataset_dir, labels_offset, features)
-    if name != "records":
-        raise ValueError(
-            f"records_pattern={records_pattern} is of no effect with dataset_name="
-            f"{name}, whose files have names of their own; it is for records."
-        )
-    return other_records.open_dataset(
-        name,
-        dataset_dir,
-        labels_offset,
-        pattern=records_pattern,
-        features=features,
-    )
+    return opened.open_dataset(name, dataset_dir, **of_records)

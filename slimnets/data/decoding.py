@@ -14,14 +14,13 @@ import tensorflow as tf
 
 from slimnets.data import geometry
 from slimnets.data.augmentation import Augmentation
-from slimnets.data.bad_records import BadRecords, reason
+from slimnets.data.bad_records import UNUSABLE, BadRecords, reason
 from slimnets.data.pixel_limit import Decoding
 from slimnets.data.preprocessing import Preprocessing
 from slimnets.data.sources import Encoded, Files
 
 # Records that are read in one call, and how many such calls run at a time.
 _CHUNK, _CALLS = 16, 4
-_ALL_VALUES = (0, 255)
 # Such as for boxes that are none.
 _NOT_PREPARED = "it cannot be prepared"
 
@@ -82,21 +81,25 @@ def decoded_training(
         index, data = tf.numpy_function(usable, [index, draws], (tf.int64, tf.string))
         return traced(tf.ensure_shape(index, []), tf.ensure_shape(data, []), draws)
 
-    def one(index, data, draws):
-        example = tf.data.Dataset.from_tensors((index, data, draws))
-        first = example.map(traced).ignore_errors()
-        return (
-            first.concatenate(example.map(prepare_other)).take(1).get_single_element()
-        )
-
     examples = _read(source, chosen.unbatch())
     if bad_records.limit:
-        made = examples.map(
-            one, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-        )
+        made = _first_made(examples, traced, prepare_other)
     else:
         made = _all_good(source, examples, prepare, decode, bad_records, locate)
     return made.batch(batch_size, drop_remainder=True)
+
+
+def _first_made(
+    examples: tf.data.Dataset, prepare: Callable, otherwise: Callable
+) -> tf.data.Dataset:
+    """What `prepare` makes of each example or, if it fails, what `otherwise` does."""
+
+    def made(*example):
+        one = tf.data.Dataset.from_tensors(example)
+        both = one.map(prepare).ignore_errors().concatenate(one.map(otherwise))
+        return both.take(1).get_single_element()
+
+    return examples.map(made, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 
 def _all_good(
@@ -160,33 +163,22 @@ def decoded_evaluation(
     def prepare(index, data):
         image, label, _ = _checked(source, index, data)
         pixels = decode(image)[tf.newaxis]
-        return recipe.prepare(pixels, image_size, _ALL_VALUES)[0], label
-
-    def one(index, data):
-        example = tf.data.Dataset.from_tensors((index, data))
-        return example.map(prepare).ignore_errors().map(lambda *pair: (*pair, True))
+        return recipe.prepare(pixels, image_size)[0], label, True
 
     def count(index):
         problem = _problem(source, int(index), decode)
         bad_records.add(source.name(int(index)), problem or _NOT_PREPARED)
         return np.int64(0)
 
-    def or_counted(index, data):
+    def left_out(index, data):
         image = tf.zeros([image_size, image_size, decode.channels])
         shape = [source.num_classes] if source.multi_label else []
         label = tf.zeros(shape, tf.float32 if source.multi_label else tf.int64)
-
-        def nothing(index):
-            with tf.control_dependencies([tf.numpy_function(count, [index], tf.int64)]):
-                return tf.identity(image), tf.identity(label), False
-
-        spare = tf.data.Dataset.from_tensors(index).map(nothing)
-        return one(index, data).concatenate(spare).take(1).get_single_element()
+        with tf.control_dependencies([tf.numpy_function(count, [index], tf.int64)]):
+            return tf.identity(image), tf.identity(label), False
 
     examples = _read(source, indices.map(lambda index: (index,)))
-    made = examples.map(
-        or_counted, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
+    made = _first_made(examples, prepare, left_out)
 
     def good(images, labels, usable):
         return tf.cond(
@@ -245,7 +237,7 @@ def _problem(
         if not source.multi_label and not 0 <= int(label) < source.num_classes:
             return out_of_range(source, int(label))
         look(decode(image), boxes)
-    except (OSError, ValueError, tf.errors.OpError) as error:
+    except UNUSABLE as error:
         return reason(error)
     return None
 

@@ -13,7 +13,6 @@ An image is of the class of its folder, in `cat;dog` of both; see also `lists`.
 from __future__ import annotations
 
 import concurrent.futures
-import functools
 import hashlib
 import json
 import os
@@ -22,17 +21,16 @@ from collections.abc import Iterable, Mapping
 import absl.logging
 import numpy as np
 
-from slimnets.data.datasets import Dataset
+from slimnets.data.datasets import Dataset, photo_dataset
 from slimnets.data.formats import NAMES, is_hidden
 from slimnets.data.image_files import BadImage, ImageFile, find_files
-from slimnets.data.sources import (
+from slimnets.data.sources import Files, numbered
+from slimnets.data.splits import (
     ALL,
     MEASURING,
     TRAIN,
     VALIDATION,
-    Files,
     held_out,
-    numbered,
     split_off,
 )
 from slimnets.data.tables import SEPARATOR
@@ -43,13 +41,10 @@ _FINGERPRINTED = 1000
 _NAMED = 10
 
 
-def open_dataset(name: str, dataset_dir: str, labels_offset: None = None) -> Dataset:
+def open_dataset(name: str, dataset_dir: str) -> Dataset:
     """Lists the images of a folder; see the module.
 
-    Args:
-        name: of the dataset.
-        dataset_dir: the folder.
-        labels_offset: not used; a class's label is its place in alphabetical order.
+    A class's label is its place in alphabetical order.
 
     Raises:
         FileNotFoundError: if there is no such folder.
@@ -67,21 +62,13 @@ def open_dataset(name: str, dataset_dir: str, labels_offset: None = None) -> Dat
         splits = _own_splits(dataset_dir, folders)
     whole = ALL if ALL in splits else ""
     classes = splits.pop("classes")
-    test_split = VALIDATION if VALIDATION in splits else TRAIN
-    return Dataset(
-        name=name,
-        image_shape=(None, None, 3),
-        value_range=(0, 255),
-        label_names=tuple(classes),
-        splits={split: len(labels) for split, (_, labels) in splits.items()},
-        default_preprocessing="",
-        loader=functools.cache(
-            lambda split: Files(dataset_dir, *splits[split], len(classes))
-        ),
-        test_split=test_split,
-        on_disk=True,
+    return photo_dataset(
+        name,
+        dataset_dir,
+        classes,
+        {split: len(labels) for split, (_, labels) in splits.items()},
+        lambda split: Files(dataset_dir, *splits[split], len(classes)),
         whole_split=whole,
-        directory=dataset_dir,
         fingerprint=_fingerprint(dataset_dir, splits[ALL][0]) if whole else "",
     )
 
@@ -103,8 +90,8 @@ def _sub_folders(path: str) -> list[str]:
         )
 
 
-class _Files:
-    """The files below a folder; says what of them is left out, once it is done."""
+class _Root:
+    """The files below the folder; says what of them is left out, once it is done."""
 
     def __init__(self, root: str):
         self._root = root
@@ -177,7 +164,7 @@ class _Files:
 
 
 def _own_splits(root: str, folders: list[str]) -> dict:
-    files = _Files(root)
+    files = _Root(root)
     groups = files.classes(folders)
     files.tell(folders)
     classes = _classes(groups)
@@ -191,7 +178,7 @@ def _own_splits(root: str, folders: list[str]) -> dict:
 
 
 def _given_splits(root: str, folders: list[str]) -> dict:
-    files = _Files(root)
+    files = _Root(root)
     groups = {
         TRAIN: files.classes(
             [f"{TRAIN}/{name}" for name in _sub_folders(os.path.join(root, TRAIN))]

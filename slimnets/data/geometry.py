@@ -23,6 +23,7 @@ from slimnets.data.pixel_limit import (
     jpeg_shape,
     with_adobes_mark,
 )
+from slimnets.data.rare_branches import apart
 
 # height, width, boxes and draws of one image -> top, left, height, width of the crop.
 Window = Callable[[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
@@ -287,7 +288,7 @@ def decode_crop(
             level = tf.cast(smaller >= 4, tf.int32) + tf.cast(smaller >= 8, tf.int32)
             return tf.switch_case(level, [at(ratio) for ratio in (2, 4, 8)])
 
-        image = tf.cond(smaller < 2, at(1), orientation.apart(reduced))
+        image = tf.cond(smaller < 2, at(1), apart(reduced))
         image = in_channels(image, channels)
         if exif_orientation:
             image = orientation.turn_upright(image, turn)
@@ -300,4 +301,4 @@ def decode_crop(
         image = image[top : top + height, left : left + width]
         return resize(image[tf.newaxis], size, size)[0]
 
-    return tf.cond(tf.io.is_jpeg(encoded), jpeg, orientation.apart(other))
+    return tf.cond(tf.io.is_jpeg(encoded), jpeg, apart(other))

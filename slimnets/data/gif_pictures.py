@@ -23,11 +23,7 @@ def cut_off(encoded: tf.Tensor, place: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
 
     Transparency is an extension before the picture; TensorFlow would make it black.
     """
-    (flags,) = tf.unstack(
-        tf.ensure_shape(
-            tf.io.decode_raw(tf.strings.substr(encoded, 10, 1), tf.uint8), [1]
-        )
-    )
+    flags = tf.io.decode_raw(tf.strings.substr(encoded, 10, 1), tf.uint8)[0]
     table = _after_table(_SCREEN, tf.cast(flags, tf.int32), tf.where)
     parts = [(0, table), (place, end - place)]
     kept = [tf.strings.substr(encoded, start, length) for start, length in parts]

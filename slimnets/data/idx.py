@@ -28,18 +28,13 @@ _IMAGES, _LABELS = "images-idx3", "labels-idx1"
 _UINT8 = 8
 
 
-def is_there(dataset_dir: str | None) -> bool:
+def is_there(dataset_dir: str) -> bool:
     """Whether a directory has the training images as such a file."""
-    return dataset_dir is not None and _find(dataset_dir, "train", _IMAGES) is not None
+    return _find(dataset_dir, "train", _IMAGES) is not None
 
 
-def open_dataset(name: str, dataset_dir: str, labels_offset: None = None) -> Dataset:
-    """Reads the four files into memory.
-
-    Args:
-        name: `mnist` or `fashion_mnist`.
-        dataset_dir: the directory of the files, each of which may end in `.gz`.
-        labels_offset: not used.
+def open_dataset(name: str, dataset_dir: str) -> Dataset:
+    """Reads the four files, each of which may end in `.gz`, into memory.
 
     Raises:
         FileNotFoundError: if one of them is not there.

@@ -7,29 +7,22 @@ millions of images can begin, or go on, anywhere.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import glob
 import hashlib
 import os
 import pathlib
 import posixpath
-import struct
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import tensorflow as tf
 
-from slimnets.data.bad_records import reason
+from slimnets.data.bad_records import UNUSABLE, reason
 from slimnets.data.formats import NAMES, SUFFIXES, is_hidden, is_image
 from slimnets.data.pixel_limit import decode_image
-from slimnets.data.remote_files import find_remote, is_remote, open_file, size_of
+from slimnets.data.remote_files import find_remote, is_remote, open_file
 from slimnets.data.tables import is_table, read_rows
-from slimnets.data.text_files import read_names
-
-# A record of TFRecord is its length (8 bytes), a checksum (4), itself, a checksum (4).
-_HEADER, _CHECKSUM = 12, 4
-# CRC-32C, Castagnoli's polynomial in reverse, and what TFRecord makes of it.
-_POLYNOMIAL, _MASK = 0x82F63B78, 0xA282EAD8
+from slimnets.data.text_files import lines_of, read_names
+from slimnets.data.tfrecords import features_in, is_record_file, read_span, record_spans
 
 
 class BadImage(ValueError):
@@ -65,7 +58,7 @@ class ImageFile:
             image = decode_image(
                 self._bytes(), channels, exif_orientation=exif_orientation
             )
-        except (OSError, tf.errors.OpError, ValueError, KeyError) as error:
+        except UNUSABLE as error:
             raise BadImage(f"{self.name} is no image: {reason(error)}") from None
         return image.numpy()
 
@@ -73,12 +66,8 @@ class ImageFile:
         if self.offset is None:
             with open_file(self.path) as file:
                 return file.read()
-        record = read_span(self.path, self.offset, self.length)
-        try:
-            example = tf.train.Example.FromString(record)
-        except Exception:  # protobuf's DecodeError has no public home in TensorFlow.
-            raise ValueError("the record is no tf.train.Example") from None
-        values = example.features.feature["image/encoded"].bytes_list.value
+        features = features_in(read_span(self.path, self.offset, self.length))
+        values = features["image/encoded"].bytes_list.value
         if not values:
             raise ValueError("the record has no feature 'image/encoded'")
         return values[0]
@@ -164,17 +153,16 @@ def _at_address(path: str, left_out: list[str]) -> list[ImageFile]:
     if images:
         left_out += sorted({*names} - {*images})
         return [ImageFile(name, name) for name in images]
-    if kind == "file" and not _is_record(path):
+    if kind == "file" and not is_record_file(path):
         with open_file(path) as file:
-            lines = file.read().decode("utf-8-sig").splitlines()
-        return _of_names([line.strip() for line in lines if line.strip()], path)
+            return _of_names(lines_of(file.read(), path), path)
     return [image for name in names for image in _records(name)]
 
 
 def _in_file(path: str) -> list[ImageFile]:
     if is_image(path):
         return [ImageFile(path, path)]
-    return list(_records(path)) if _is_record(path) else _listed(path)
+    return list(_records(path)) if is_record_file(path) else _listed(path)
 
 
 def _matches(pattern: str, left_out: list[str]) -> list[ImageFile]:
@@ -219,72 +207,7 @@ def _of_names(names: list[str], path: str) -> list[ImageFile]:
     ]
 
 
-def _is_record(path: str) -> bool:
-    """Whether the file begins with a length, and its checksum or zeros above it."""
-    with open_file(path) as file:
-        start = file.read(_HEADER)
-    whole = len(start) == _HEADER
-    return whole and (_is_header(start) or start[5:8] == b"\0\0\0")
-
-
-def _is_header(header: bytes) -> bool:
-    """Whether twelve bytes are the length of a record and the checksum of that."""
-    crc, tables = _crc_tables()
-    for table, byte in zip(tables, header[:8], strict=True):
-        crc ^= table[byte]
-    masked = ((crc >> 15 | crc << 17) + _MASK) & 0xFFFFFFFF
-    return masked.to_bytes(4, "little") == header[8:]
-
-
-@functools.cache
-def _crc_tables() -> tuple[int, list[list[int]]]:
-    """The checksum of eight zeros, and what each other value changes of it."""
-    plain = list(range(256))
-    for _ in range(8):
-        plain = [n >> 1 ^ (_POLYNOMIAL if n & 1 else 0) for n in plain]
-    tables = [plain]
-    for _ in range(7):
-        tables.append([plain[n & 0xFF] ^ n >> 8 for n in tables[-1]])
-    # To begin with ones is to change the first four bytes.
-    zeros = functools.reduce(lambda n, table: n ^ table[0xFF], tables[4:], 0xFFFFFFFF)
-    return zeros, tables[::-1]
-
-
 def _records(path: str) -> Iterator[ImageFile]:
     base = os.path.basename(path)
     for number, (offset, length) in enumerate(record_spans(path).tolist()):
         yield ImageFile(f"{base}:{number}", path, offset, length)
-
-
-def read_span(path: str, offset: int, length: int) -> bytes:
-    """Reads that many bytes of a file from `offset` on."""
-    with open_file(path) as file:
-        file.seek(offset)
-        return file.read(length)
-
-
-def record_spans(path: str) -> np.ndarray:
-    """Returns the offset and length of each record in bytes: int64 `[records, 2]`.
-
-    Only the lengths before the records, with their checksums, are read.
-
-    Raises:
-        ValueError: if the file is cut short, damaged, or of another kind.
-    """
-    size, offset = size_of(path), 0
-    spans: list[tuple[int, int]] = []
-    with open_file(path) as file:
-        while offset < size:
-            file.seek(offset)
-            header = file.read(_HEADER)
-            if len(header) == _HEADER and not _is_header(header):
-                raise ValueError(
-                    f"{path} is damaged at the length of record {len(spans)}, or "
-                    "compressed, or no TFRecord."
-                )
-            length = struct.unpack("<Q", header[:8])[0] if len(header) > 8 else size
-            start, offset = offset + _HEADER, offset + _HEADER + length + _CHECKSUM
-            if offset > size:
-                raise ValueError(f"{path} is cut short at record {len(spans)}.")
-            spans.append((start, length))
-    return np.array(spans, np.int64).reshape(-1, 2)

@@ -7,8 +7,8 @@ import os
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from slimnets.data.bad_records import UNUSABLE
 from slimnets.data.datasets import Dataset
 from slimnets.data.decoding import out_of_range, parsed
 
@@ -31,11 +31,11 @@ def label_counts(dataset: Dataset, split: str) -> np.ndarray:
             f"The examples of {dataset.name!r} have several classes each, which cannot "
             "be weighed or sampled by their one class."
         )
-    labels = labels_of(source)
+    labels = labels_in(source)
     return np.bincount(labels[labels >= 0], minlength=dataset.num_classes)
 
 
-def labels_of(source: Any) -> np.ndarray:
+def labels_in(source: Any) -> np.ndarray:
     """The labels `[number]` of examples of one class each; -1 of those without."""
     labels = getattr(source, "labels", None)
     if labels is None:
@@ -51,7 +51,7 @@ def _label(source: Any, index: int) -> int | None:
     """An example's label, be it a class or not; None if it cannot be read."""
     try:
         return int(parsed(source, index)[1])
-    except (OSError, ValueError, tf.errors.OpError):
+    except UNUSABLE:
         return None  # Reading tells, as far as it may be left out.
 
 

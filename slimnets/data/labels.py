@@ -18,7 +18,10 @@ import numpy as np
 from slimnets.checkpoints import read_checkpoint
 from slimnets.checkpoints.metadata import LABELS_ENDING
 from slimnets.data.text_files import read_lines
+from slimnets.files import drafted
 
+# The names of the classes beside record files.
+LABELS_FILE = "labels.txt"
 IMAGENET_CLASSES = 1000
 BACKGROUND = "background"
 _FILE = pathlib.Path(__file__).parent / "embedded" / "imagenet_classes.txt.gz"
@@ -113,9 +116,8 @@ def write_labels(path: str | os.PathLike, names: Sequence[str]) -> None:
     text = "".join(f"{index}:{name}\n" for index, name in enumerate(names))
     content = text.encode("utf-8", "surrogateescape")
     plain = content.decode("utf-8", "replace") == text
-    draft = pathlib.Path(f"{os.fspath(path)}.draft")
-    draft.write_bytes(content if plain else b"\n" + content)
-    os.replace(draft, path)
+    with drafted(os.fspath(path)) as draft:
+        pathlib.Path(draft).write_bytes(content if plain else b"\n" + content)
 
 
 def labels_of(path: str | os.PathLike) -> tuple[str, ...] | None:

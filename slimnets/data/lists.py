@@ -11,35 +11,24 @@ class is held out, as of a folder; further columns do not count.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 from collections.abc import Sequence
 
 import numpy as np
 
-from slimnets.data.datasets import Dataset
-from slimnets.data.sources import (
-    ALL,
-    MEASURING,
-    TRAIN,
-    Files,
-    held_out,
-    numbered,
-    split_off,
-)
+from slimnets.data.datasets import Dataset, photo_dataset
+from slimnets.data.sources import Files, numbered
+from slimnets.data.splits import ALL, TRAIN, held_out, split_off
 from slimnets.data.tables import LABEL, Row, columns_of, read_rows
 from slimnets.data.text_files import read_lines
 
 
-def open_dataset(name: str, dataset_dir: str, labels_offset: None = None) -> Dataset:
+def open_dataset(name: str, dataset_dir: str) -> Dataset:
     """Reads a list; see the module.
 
-    Args:
-        name: of the dataset.
-        dataset_dir: the list's file.
-        labels_offset: not used; a class's label is its place among all names in order,
-            of whole numbers in that of numbers.
+    A class's label is its place among all names in order, of whole numbers in that of
+    numbers.
 
     Raises:
         FileNotFoundError: if there is no such file, or images are not there.
@@ -60,25 +49,19 @@ def open_dataset(name: str, dataset_dir: str, labels_offset: None = None) -> Dat
             f"{dataset_dir} has no images of the split {TRAIN}; it has "
             f"{', '.join(splits)}."
         )
-    return Dataset(
-        name=name,
-        image_shape=(None, None, 3),
-        value_range=(0, 255),
-        label_names=tuple(classes),
-        splits={split: len(indices) for split, indices in splits.items()},
-        default_preprocessing="",
-        loader=functools.cache(
-            lambda split: Files(
-                root,
-                [names[index] for index in splits[split]],
-                labels[splits[split]],
-                len(classes),
-            )
-        ),
-        test_split=next((split for split in MEASURING if split in splits), TRAIN),
-        on_disk=True,
+
+    def load(split: str) -> Files:
+        indices = splits[split]
+        own = [names[index] for index in indices]
+        return Files(root, own, labels[indices], len(classes))
+
+    return photo_dataset(
+        name,
+        dataset_dir,
+        classes,
+        {split: len(indices) for split, indices in splits.items()},
+        load,
         whole_split="" if given else ALL,
-        directory=dataset_dir,
         fingerprint="" if given else hashlib.sha256(repr(rows).encode()).hexdigest(),
     )
 

@@ -18,18 +18,16 @@ import pathlib
 from slimnets.data.annotated import decode_mask
 from slimnets.data.annotated_files import (
     Entry,
+    by_lists,
     by_stem,
-    class_names,
+    classes_in,
     dataset_of,
-    image_sets,
+    photos_of,
     split_folders,
 )
 from slimnets.data.class_names import is_background
 from slimnets.data.datasets import Dataset
-from slimnets.data.formats import is_image
 from slimnets.data.labels import BACKGROUND
-from slimnets.data.sources import ALL
-from slimnets.listing import shortened
 
 _IMAGES = ("images", "JPEGImages")
 _VOC = "SegmentationClass"
@@ -41,13 +39,8 @@ _VOC_NAMES = (
 )  # fmt: skip
 
 
-def open_dataset(name: str, dataset_dir: str, ignore_label: int = 255) -> Dataset:
+def open_dataset(name: str, dataset_dir: str, ignore_label: int) -> Dataset:
     """Finds photos and their masks; see the module.
-
-    Args:
-        name: of the dataset.
-        dataset_dir: the directory.
-        ignore_label: the number that is no class.
 
     Raises:
         FileNotFoundError: if there are no such folders, or a photo is missing.
@@ -58,19 +51,8 @@ def open_dataset(name: str, dataset_dir: str, ignore_label: int = 255) -> Datase
     for split, folder in split_folders(dataset_dir).items():
         images, masks = (_below(folder, names) for names in (_IMAGES, _MASKS))
         is_voc |= os.path.basename(masks) == _VOC
-        pairs = _pairs(images, masks)
-        sets = image_sets(os.path.join(folder, "ImageSets", "Segmentation"))
-        if split != ALL or not sets:
-            splits[split] = list(pairs.values())
-            continue
-        for own, stems in sets.items():
-            if missing := [stem for stem in stems if stem not in pairs]:
-                raise FileNotFoundError(
-                    f"{folder}: the list of {own!r} names "
-                    f"{shortened(missing[0])}, which has no mask."
-                )
-            splits[own] = [pairs[stem] for stem in stems]
-    names = class_names(dataset_dir)
+        splits |= by_lists(_entries(images, masks), split, folder, "Segmentation")
+    names = classes_in(dataset_dir)
     if is_voc:
         names = names or _VOC_NAMES
         # VOC's lists are of boxes, too, which have no background.
@@ -93,19 +75,12 @@ def _below(folder: str, names: tuple[str, ...]) -> str:
     raise FileNotFoundError(f"{folder} has no folder {' or '.join(names)}.")
 
 
-def _pairs(images: str, masks: str) -> dict[str, Entry]:
+def _entries(images: str, masks: str) -> dict[str, Entry]:
     """Photos that have masks, by name; VOC has many that have none."""
-    photos = by_stem(images, is_image)
     found = by_stem(masks, lambda path: path.lower().endswith(".png"))
-    if missing := [stem for stem in found if stem not in photos]:
-        raise FileNotFoundError(
-            f"{images} has no image for {len(missing)} of {len(found)} masks, such as "
-            f"{found[missing[0]]}."
-        )
-    return {
-        stem: Entry(photos[stem], number, mask=path)
-        for number, (stem, path) in enumerate(found.items(), start=1)
-    }
+    pairs = zip(photos_of(found, images), found.values(), strict=True)
+    entries = [Entry(photo, i, mask=mask) for i, (photo, mask) in enumerate(pairs, 1)]
+    return dict(zip(found, entries, strict=True))
 
 
 def _largest(masks: list[str], ignore_label: int) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 
 from slimnets.checkpoints.npz_files import NpzReader
 from slimnets.data.datasets import Dataset
-from slimnets.data.sources import ALL, held_out
+from slimnets.data.splits import ALL, held_out
 
 _FINGERPRINTED = 1000
 _KERAS = {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")}
@@ -27,18 +27,13 @@ _NUMBERS = "biuf"
 _MOST_CLASSES = 2**20
 
 
-def open_dataset(name: str, dataset_dir: str, labels_offset: None = None) -> Dataset:
+def open_dataset(name: str, dataset_dir: str) -> Dataset:
     """Reads an archive into memory; see the module.
 
     Images are `[number, height, width]` or `[number, height, width, channels]`: whole
     numbers from 0 to 255, or others, such as truth values, from 0 to 1. Labels are
     whole numbers of any type: `[number]` from 0 on, or `[number, classes]` from 0 to 1
     for examples of several classes.
-
-    Args:
-        name: of the dataset.
-        dataset_dir: the file.
-        labels_offset: not used.
 
     Raises:
         FileNotFoundError: if there is no such file.

@@ -14,6 +14,8 @@ import math
 
 import tensorflow as tf
 
+from slimnets.data import colors
+
 FILL = 128.0
 _SMOOTH = ((1, 1, 1), (1, 5, 1), (1, 1, 1))
 
@@ -72,12 +74,7 @@ def _blend(first: tf.Tensor, second: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
 
 
 def _gray(image: tf.Tensor) -> tf.Tensor:
-    """PIL's conversion to gray, in whole numbers."""
-    if image.shape[-1] == 1:
-        return image
-    weighted = tf.cast(image, tf.int32) * tf.constant([19595, 38470, 7471])
-    total = tf.reduce_sum(weighted, axis=-1, keepdims=True) + 0x8000
-    return tf.cast(total // 0x10000, tf.float32)
+    return image if image.shape[-1] == 1 else tf.cast(colors.gray(image), tf.float32)
 
 
 def color(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:

@@ -9,10 +9,12 @@ Sources: CIPA DC-008 (EXIF), where the eight values are drawn; Adobe's TIFF 6.0.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
+
+from slimnets.data.rare_branches import apart
 
 _IN_JPEG, _IN_PNG = b"Exif\0\0", b"eXIf"
 # What a JPEG without other metadata begins with; a table follows behind 20 bytes.
@@ -21,36 +23,6 @@ _TAG, _LONG, _ENTRY = 274, 4, 12
 _MOST_BYTES = 2**16
 # Which values mirror left to right, turn upside down and, before both, transpose.
 _MIRRORED, _FLIPPED, _TRANSPOSED = (2, 3, 6, 7), (3, 4, 7, 8), 5
-
-
-def apart(branch: Callable[..., Any]) -> Callable[..., Any]:
-    """Keeps a rare branch out of the graph, where it takes time without being run."""
-    if tf.executing_eagerly():
-        return branch
-    attributes = {"_noinline": True}
-    return tf.function(branch, autograph=False, experimental_attributes=attributes)
-
-
-def traced_apart(*signature: tf.TensorSpec) -> Callable[..., Any]:
-    """As `apart`, for a function of tensors alone: it is traced once for all graphs."""
-
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        traced = tf.function(
-            function,
-            input_signature=signature,
-            autograph=False,
-            experimental_attributes={"_noinline": True},
-        )
-
-        @functools.wraps(function)
-        def call(*tensors: tf.Tensor) -> Any:
-            return (function if tf.executing_eagerly() else traced)(*tensors)
-
-        return call
-
-    return decorate
-
-
 _STRING = tf.TensorSpec([], tf.string)
 _WHOLE = tf.TensorSpec([], tf.int32)
 _IMAGE = tf.TensorSpec([None, None, None], tf.uint8)
@@ -84,7 +56,7 @@ def png_orientation(encoded: tf.Tensor) -> tf.Tensor:
     return _behind(encoded, tf.constant(_IN_PNG))
 
 
-@traced_apart(_STRING, _STRING)
+@functools.partial(apart, signature=[_STRING, _STRING])
 def _behind(encoded: tf.Tensor, mark: tf.Tensor) -> tf.Tensor:
     """What EXIF behind a mark says; 1 without any."""
     parts = tf.raw_ops.StringSplitV2(input=[encoded], sep=mark, maxsplit=1).values
@@ -136,7 +108,7 @@ def turn_upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(turned, [None, None, image.shape[-1]])
 
 
-@traced_apart(_IMAGE, _WHOLE)
+@functools.partial(apart, signature=[_IMAGE, _WHOLE])
 def _turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     swapped = orientation >= _TRANSPOSED
     axes = tf.where(swapped, [1, 0, 2], [0, 1, 2])

@@ -8,34 +8,22 @@ is held out. Labels are numbers or texts, one or several; the classes are those 
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import glob
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
-from slimnets.data.datasets import Dataset
-from slimnets.data.image_files import read_span
-from slimnets.data.labels import read_labels
-from slimnets.data.records import LABELS_FILE, spans_of
-from slimnets.data.sources import (
-    ALL,
-    MEASURING,
-    TRAIN,
-    VALIDATION,
-    Features,
-    Records,
-    held_out,
-)
+from slimnets.data.datasets import Dataset, photo_dataset
+from slimnets.data.labels import LABELS_FILE, read_labels
+from slimnets.data.sources import Features, Records
+from slimnets.data.splits import ALL, held_out, split_off
+from slimnets.data.tfrecords import RecordFiles, features_in
 
 _SPLIT = "{split}"
 # So many records tell what kind of labels there are, where a file names the classes.
 _FIRST = 64
-
-Spans = Sequence[np.ndarray]
 
 
 def open_dataset(
@@ -48,55 +36,37 @@ def open_dataset(
 ) -> Dataset:
     """Finds the files of a pattern, and what is in them.
 
-    Args:
-        name: of the dataset.
-        dataset_dir: the directory.
-        labels_offset: what is subtracted from labels that are numbers; None for 0.
-        pattern: of the files; see the module.
-        features: the names of a record's features.
-
     Raises:
         FileNotFoundError: if there are no such files.
         ValueError: if a record has no such features.
     """
-    files = _files(dataset_dir, pattern)
-    spans = {split: spans_of(paths) for split, paths in files.items()}
+    files = {
+        split: RecordFiles.of(paths)
+        for split, paths in _files(dataset_dir, pattern).items()
+    }
     known = os.path.join(dataset_dir, LABELS_FILE)
     names = read_labels(known) if os.path.exists(known) else ()
     kinds = _Labels(features)
-    for split, paths in files.items():
-        kinds.read(paths, spans[split], _FIRST if names else None)
+    for records in files.values():
+        kinds.read(records, _FIRST if names else len(records))
     names = names or kinds.names(labels_offset or 0)
-    features = Features(
-        image=features.image,
-        label=features.label,
+    features = dataclasses.replace(
+        features,
         labels_offset=labels_offset or 0,
         texts=tuple(names) if kinds.texts else (),
         several=kinds.several,
     )
-    whole = ""
-    if list(files) == [ALL]:
-        whole = ALL
-        held = held_out(sum(map(len, spans[ALL])))
-        for split, chosen in ((TRAIN, ~held), (VALIDATION, held)):
-            files[split], spans[split] = files[ALL], _chosen(spans[ALL], chosen)
-    source = functools.cache(
-        lambda split: Records(files[split], spans[split], len(names), features)
-    )
-    train = TRAIN if TRAIN in files else next(iter(files))
-    return Dataset(
-        name=name,
-        image_shape=(None, None, 3),
-        value_range=(0, 255),
-        label_names=tuple(names),
-        splits={split: sum(map(len, parts)) for split, parts in spans.items()},
-        default_preprocessing="",
-        loader=source,
-        test_split=next((split for split in MEASURING if split in files), train),
-        train_split=train,
-        on_disk=True,
+    whole = ALL if list(files) == [ALL] else ""
+    if whole:
+        parts = split_off(held_out(len(files[ALL])))
+        files = {split: files[ALL].chosen(own) for split, own in parts.items()}
+    return photo_dataset(
+        name,
+        dataset_dir,
+        names,
+        {split: len(records) for split, records in files.items()},
+        lambda split: Records(files[split], len(names), features),
         whole_split=whole,
-        directory=dataset_dir,
     )
 
 
@@ -119,12 +89,6 @@ def _files(directory: str, pattern: str) -> dict[str, list[str]]:
     return found
 
 
-def _chosen(spans: Spans, which: np.ndarray) -> list[np.ndarray]:
-    ends = np.cumsum([len(part) for part in spans])[:-1]
-    pairs = zip(spans, np.split(which, ends), strict=True)
-    return [part[mask] for part, mask in pairs]
-
-
 class _Labels:
     """What the labels of records are."""
 
@@ -133,27 +97,22 @@ class _Labels:
         self._found: set = set()
         self.texts, self.several = False, False
 
-    def read(self, paths: Sequence[str], spans: Spans, number: int | None) -> None:
-        """Looks at the first `number` records of files, or at all."""
-        read = 0
-        for path, part in zip(paths, spans, strict=True):
-            for offset, length in part.tolist():
-                if read == number:
-                    return
-                read += 1
-                self._look(read_span(path, offset, length), path)
+    def read(self, records: RecordFiles, number: int) -> None:
+        """Looks at the first `number` records."""
+        for index in range(min(number, len(records))):
+            try:
+                features = features_in(records.read(index))
+            except ValueError:
+                continue  # Reading tells, as far as it may be left out.
+            self._look(features, records.name(index))
 
-    def _look(self, record: bytes, path: str) -> None:
-        try:
-            features = tf.train.Example.FromString(record).features.feature
-        except Exception:  # protobuf's DecodeError has no public home in TensorFlow.
-            return  # Reading tells, as far as it may be left out.
+    def _look(self, features: Mapping[str, Any], record: str) -> None:
         for flag in ("image", "label"):
             name = getattr(self._features, flag)
             if name not in features:
                 there = ", ".join(sorted(features)[:12])
                 raise ValueError(
-                    f"A record of {path} has no feature {name!r}: give "
+                    f"The record {record} has no feature {name!r}: give "
                     f"{flag}_feature, one of {there}."
                 )
         label = features[self._features.label]

@@ -18,7 +18,7 @@ from slimnets.data.corruptions import Corruption
 from slimnets.data.datasets import Dataset
 from slimnets.data.decoding import decoded_evaluation, decoded_training
 from slimnets.data.input_config import FALLBACK, AugmentationOptions, InputConfig
-from slimnets.data.label_check import label_counts, labels_of
+from slimnets.data.label_check import label_counts, labels_in
 from slimnets.data.mixing import Mix, mix_pairs
 from slimnets.data.orders import Order, balanced, shuffled, steps_of
 from slimnets.data.pixel_limit import Decoding
@@ -269,7 +269,7 @@ def _order(data: Dataset | InputConfig, reading: _Reading, seed: int) -> Order:
     if not getattr(data, "balanced_sampling", False):
         return shuffled(reading.source.number, seed)
     label_counts(reading.dataset, reading.split)  # Raises for several labels.
-    return balanced(labels_of(reading.source), seed)
+    return balanced(labels_in(reading.source), seed)
 
 
 def step_seed(seed: int, step: tf.Tensor) -> tf.Tensor:

@@ -20,8 +20,10 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets.data import orientation, pillow_files
+from slimnets.data.colors import gray
 from slimnets.data.gif_pictures import cut_off, first_picture
 from slimnets.data.pillow_files import MOST_PIXELS
+from slimnets.data.rare_branches import apart
 
 # Progressive JPEGs have about ten scans; these are for the largest, smaller ones may
 # have more.
@@ -33,8 +35,6 @@ DCT = "INTEGER_ACCURATE"
 _CMYK, _ADOBES_MARK = 4, b"\xff\xee\0\x0eAdobe\0\x64" + bytes(5)
 # Of a BMP: the least length of a header with a size of 32 bits and a compression.
 _INFO_HEADER = 40
-# Pillow's conversion to gray, ITU-R 601-2, in units of 1 / 2**16.
-_GRAY = (19595, 38470, 7471)
 
 
 def decode_image(
@@ -75,8 +75,7 @@ def decode_no_jpeg(
     encoded: tf.Tensor, channels: int, exif_orientation: bool, python: bool = True
 ) -> tf.Tensor:
     """`decode_image` of what is known to be no JPEG."""
-    other = _other if tf.executing_eagerly() else _other_in_graph()
-    image = other(encoded, channels, exif_orientation, python)
+    image = _other(encoded, channels, exif_orientation, python)
     return tf.ensure_shape(image, [None, None, channels])
 
 
@@ -135,7 +134,7 @@ def with_adobes_mark(encoded: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
     )
 
 
-@orientation.traced_apart(tf.TensorSpec([], tf.string))
+@functools.partial(apart, signature=[tf.TensorSpec([], tf.string)])
 def _marked(encoded: tf.Tensor) -> tf.Tensor:
     parts = tf.raw_ops.StringSplitV2(input=[encoded], sep=b"Adobe", maxsplit=1)
     rest = tf.strings.substr(encoded, 2, tf.strings.length(encoded) - 2)
@@ -165,16 +164,7 @@ def _if(condition: Any, what: list, value: tf.Tensor) -> tf.Tensor:
         return tf.identity(value)
 
 
-@functools.cache
-def _other_in_graph() -> Callable[..., tf.Tensor]:
-    """`_other`, kept apart: what is not run of it would take time for each JPEG."""
-    return tf.function(
-        _other,
-        autograph=False,
-        experimental_attributes={"_noinline": True},
-    )
-
-
+@apart
 def _other(
     encoded: tf.Tensor, channels: int, exif_orientation: bool, python: bool
 ) -> tf.Tensor:
@@ -203,11 +193,7 @@ def _other(
 
 def in_channels(image: tf.Tensor, channels: int) -> tf.Tensor:
     """Colors as they are or, with one channel, Pillow's gray of them: uint8."""
-    if channels == 3:
-        return image
-    weighted = tf.cast(image, tf.int32) * tf.constant(_GRAY)
-    total = tf.reduce_sum(weighted, axis=-1, keepdims=True) + 2**15
-    return tf.cast(total // 2**16, tf.uint8)
+    return image if channels == 3 else tf.cast(gray(image), tf.uint8)
 
 
 def _png(encoded, start, exif_orientation, channels, with_pillow) -> tf.Tensor:

@@ -7,20 +7,16 @@ import tensorflow as tf
 ROTATION_DRAWS = 3
 
 
-def first_points(
-    points: tf.Tensor, number: int, value_range: tuple[float, float]
-) -> tf.Tensor:
+def first_points(points: tf.Tensor, number: int) -> tf.Tensor:
     """Takes the first `number` points of each cloud; their values stay as they are.
 
     Args:
         points: `[batch, points, dims]`; the points of a cloud in no order.
         number: how many points the network is to see.
-        value_range: not used.
 
     Raises:
         ValueError: if the clouds have fewer points.
     """
-    del value_range
     stored = points.shape[1]
     if number > stored:
         raise ValueError(

@@ -86,7 +86,10 @@ class Preprocessing:
 
     @tf.autograph.experimental.do_not_convert
     def prepare(
-        self, images: tf.Tensor, image_size: int, value_range: tuple[float, float]
+        self,
+        images: tf.Tensor,
+        image_size: int,
+        value_range: tuple[float, float] = (0, 255),
     ) -> tf.Tensor:
         """What a network sees of images in evaluation.
 
@@ -104,7 +107,7 @@ class Preprocessing:
             ValueError: if a cloud has fewer points.
         """
         if self.rank == 2:
-            return first_points(images, image_size, value_range)
+            return first_points(images, image_size)
         return self.values(self.view(to_pixels(images, value_range), image_size))
 
     def with_crop_fraction(self, fraction: float | None) -> Preprocessing:

@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -21,14 +21,19 @@ from slimnets.data.annotated import BOXES, AnnotatedSource, first_kind, open_ann
 from slimnets.data.annotated_features import (
     features_of,
     image_features,
-    wholes,
     write_label_map,
 )
-from slimnets.data.bad_records import BadRecords, TooManyBadRecords, reason
+from slimnets.data.bad_records import (
+    UNUSABLE,
+    BadRecords,
+    TooManyBadRecords,
+    reason,
+)
 from slimnets.data.datasets import Dataset
-from slimnets.data.labels import BACKGROUND, write_labels
+from slimnets.data.labels import BACKGROUND, LABELS_FILE, write_labels
 from slimnets.data.pixel_limit import decode_image
 from slimnets.data.sources import Files
+from slimnets.data.tfrecords import record_of, wholes
 from slimnets.files import drafted, remove_drafts
 from slimnets.sharding import ONE, ManifestOptions, Shard, in_order
 
@@ -104,7 +109,10 @@ def make_records(
     """
     if layout not in LAYOUTS:
         raise ValueError(f"layout={layout!r} is not one of {', '.join(LAYOUTS)}.")
-    dataset = _opened(dataset_name, annotations, dataset_dir, layout)
+    opening = functools.partial(
+        _opened, dataset_name, annotations, dataset_dir, layout, exif_orientation
+    )
+    dataset = opening()
     splits = [split for split in dataset.splits if split != dataset.whole_split]
     number = dataset.splits[dataset.train_split]
     if not 1 <= num_shards <= number:
@@ -119,49 +127,48 @@ def make_records(
             f"layout={layout!r} has one label for each image, and some of "
             f"{dataset_dir} have several: give layout='records'."
         )
-    shards = [
-        shard
-        for split in splits
-        for shard in _shards(dataset, split, row, output, num_shards, number, seed)
-    ]
-    _check_output(shards, row, output, splits)
+    files: list[_File] = []
+    for split in splits:
+        images = dataset.splits[split]
+        order = np.random.default_rng([seed, images]).permutation(images)
+        parts = np.array_split(order, max(1, round(num_shards * images / number)))
+        for i, part in enumerate(parts):
+            name = row.file_name(split, i, len(parts))
+            files.append(_File(split, os.path.join(output, name), part))
+    _check_output(files, row, output, splits)
     background = [BACKGROUND] * row.labels_offset
-    write_labels(
-        os.path.join(output, records.LABELS_FILE), [*background, *dataset.label_names]
-    )
+    write_labels(os.path.join(output, LABELS_FILE), [*background, *dataset.label_names])
     if dataset_name != FOLDER and (annotations or first_kind(dataset_name)) == BOXES:
         write_label_map(output, dataset)
     bad = BadRecords(max_bad_records)
-    make = functools.partial(_Writer, row.labels_offset, exif_orientation)
     if options and options.engine != ONE:
-        opening = functools.partial(
-            _opened, dataset_name, annotations, dataset_dir, layout
-        )
         work = {
             "dataset": [dataset.fingerprint, *dataset.label_names],
             "seed": seed,
             "exif_orientation": exif_orientation,
         }
-        counts = _write_by(
-            options, shards, functools.partial(_Elsewhere, opening, make), work, bad,
-            num_threads,
-        )  # fmt: skip
+        open_work = functools.partial(_Elsewhere, opening, row.labels_offset)
+        counts = _write_by(options, files, open_work, work, bad, num_threads)
     else:
-        counts = _write(make(dataset, bad, progress, shards), shards, num_threads)
-    written = list(zip(shards, counts, strict=True))
+        total = sum(len(file.indices) for file in files)
+        writer = _Writer(
+            dataset, row.labels_offset, bad, lambda done: progress(done, total)
+        )
+        counts = _write(writer, files, num_threads)
+    written = list(zip(files, counts, strict=True))
     return Written(
-        {s: [shard.path for shard in shards if shard.split == s] for s in splits},
-        {s: sum(n for shard, n in written if shard.split == s) for s in splits},
+        {s: [file.path for file in files if file.split == s] for s in splits},
+        {s: sum(n for file, n in written if file.split == s) for s in splits},
         bad.found,
     )
 
 
 def _write(
-    writer: _Writer, shards: Sequence[_Shard], num_threads: int | None
+    writer: _Writer, files: Sequence[_File], num_threads: int | None
 ) -> list[int]:
     """Writes files in threads: how many images are in each."""
     with concurrent.futures.ThreadPoolExecutor(num_threads or os.cpu_count()) as pool:
-        futures = [pool.submit(writer.write, shard) for shard in shards]
+        futures = [pool.submit(writer.write, file) for file in files]
         try:
             counts = [future.result() for future in futures]
             writer.bad.check()
@@ -174,21 +181,21 @@ def _write(
 
 def _write_by(
     options: ManifestOptions,
-    shards: Sequence[_Shard],
+    files: Sequence[_File],
     open_work: Callable[[], _Elsewhere],
     work: Mapping[str, Any],
     bad: BadRecords,
     at_a_time: int | None,
 ) -> list[int]:
     """Has files written by an engine: how many images are in each."""
-    folder = os.path.dirname(shards[0].path)
-    names = [os.path.basename(shard.path) for shard in shards]
+    folder = os.path.dirname(files[0].path)
+    names = [os.path.basename(file.path) for file in files]
     counts = []
     for result in in_order(
         "make-records",
         [
-            Shard(name, len(shard.indices), (shard.split, shard.path, shard.indices))
-            for name, shard in zip(names, shards, strict=True)
+            Shard(name, len(file.indices), file)
+            for name, file in zip(names, files, strict=True)
         ],
         open_work,
         options,
@@ -196,7 +203,7 @@ def _write_by(
         os.path.join(folder, ".make-records.manifest"),
         bad.limit,
         at_a_time=at_a_time,
-        is_there=lambda shard: os.path.exists(shard.items[1]),
+        is_there=lambda shard: os.path.exists(shard.items.path),
     ):
         counts.append(result["images"])
         bad.found |= result["found"]
@@ -209,70 +216,59 @@ class _Elsewhere:
 
     Args:
         opening: gives the dataset.
-        make: makes a writer.
+        labels_offset: what labels count from.
     """
 
-    def __init__(self, opening: Callable[[], Dataset], make: Callable[..., _Writer]):
-        self._dataset, self._make = opening(), make
-        self._source: Callable[[str], Any] = functools.cache(self._dataset.source)
+    def __init__(self, opening: Callable[[], Dataset], labels_offset: int):
+        self._dataset, self._labels_offset = opening(), labels_offset
 
-    def __call__(self, items: tuple[str, str, np.ndarray]) -> dict[str, Any]:
-        split, path, indices = items
-        shard = _Shard(split, path, self._source(split), indices)
-        # How many may be bad is for who has all shards to say.
+    def __call__(self, file: _File) -> dict[str, Any]:
+        # How many may be bad is for who has all files to say.
         bad = BadRecords(sys.maxsize)
-        writer = self._make(self._dataset, bad, lambda done, total: None, [shard])
-        images = writer.write(shard)
+        images = _Writer(self._dataset, self._labels_offset, bad).write(file)
         told = [f"{name}: {why}" for name, why in bad.found.items()]
         return {"images": images, "found": bad.found, "bad": told}
 
 
-def _opened(name: str, annotations: str | None, dataset_dir: str, layout: str):
+def _opened(
+    name: str,
+    annotations: str | None,
+    dataset_dir: str,
+    layout: str,
+    exif_orientation: bool,
+) -> Dataset:
     if name == FOLDER:
         if annotations:
             raise ValueError(
                 f"annotations={annotations} is of no effect with dataset_name={name}."
             )
-        return folders.open_dataset(name, dataset_dir)
-    if layout != "records":
+        dataset = folders.open_dataset(name, dataset_dir)
+    elif layout != "records":
         raise ValueError(f"layout={layout!r} is for dataset_name={FOLDER} alone.")
-    return open_annotated(name, annotations, dataset_dir)
+    else:
+        dataset = open_annotated(name, annotations, dataset_dir)
+    return dataclasses.replace(dataset, exif_orientation=exif_orientation)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Shard:
-    """One file to write: which examples of a source go into it."""
+class _File(NamedTuple):
+    """A file to write: which examples of a split go into it."""
 
     split: str
     path: str
-    source: Files
     indices: np.ndarray
 
 
-def _shards(dataset, split, row, output, num_shards, train_number, seed):
-    source = dataset.source(split)
-    total = max(1, round(num_shards * source.number / train_number))
-    order = np.random.default_rng([seed, source.number]).permutation(source.number)
-    for index, part in enumerate(np.array_split(order, total)):
-        name = row.file_name(split, index, total)
-        yield _Shard(split, os.path.join(output, name), source, part)
-
-
 def _check_output(
-    shards: list[_Shard], row: records.Layout, output: str, splits: list[str]
+    files: Sequence[_File], row: records.Layout, output: str, splits: list[str]
 ) -> None:
-    mine = {os.path.basename(shard.path) for shard in shards}
-    there = [
-        name
-        for name in sorted(os.listdir(output))
-        if any(row.matches(split, name) for split in {*row.splits, *splits})
-        and name not in mine
-    ]
-    if there:
-        raise ValueError(
-            f"{output} holds other record files already, such as {there[0]}: choose "
-            "another directory, or remove them."
-        )
+    mine = {os.path.basename(file.path) for file in files}
+    known = {*row.splits, *splits}
+    for name in sorted(os.listdir(output)):
+        if name not in mine and any(row.matches(split, name) for split in known):
+            raise ValueError(
+                f"{output} holds other record files already, such as {name}: choose "
+                "another directory, or remove them."
+            )
 
 
 class _Stopped(Exception):
@@ -280,61 +276,64 @@ class _Stopped(Exception):
 
 
 class _Writer:
-    """Writes shards; several may be under way in as many threads."""
+    """Writes files; several may be under way in as many threads.
 
-    def __init__(self, labels_offset, exif_orientation, dataset, bad, progress, shards):
+    Args:
+        dataset: of what.
+        labels_offset: what labels count from.
+        bad: counts the images that are left out.
+        progress: is told how many images are done.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        labels_offset: int,
+        bad: BadRecords,
+        progress: Callable[[int], None] = lambda done: None,
+    ):
         self.stop = threading.Event()
         self.bad = bad
-        self._dataset = dataset
-        self._labels_offset = labels_offset
-        self._decode = functools.partial(
-            decode_image, channels=3, exif_orientation=exif_orientation
-        )
+        self._dataset, self._labels_offset = dataset, labels_offset
         self._progress = progress
-        self._total = sum(len(shard.indices) for shard in shards)
         self._done = 0
         self._lock = threading.Lock()
 
-    def write(self, shard: _Shard) -> int:
+    def write(self, file: _File) -> int:
         """Writes a file, whole or not at all: how many images."""
+        source: Any = self._dataset.source(file.split)
         number = 0
-        with contextlib.suppress(_Stopped), drafted(shard.path) as draft:
+        with contextlib.suppress(_Stopped), drafted(file.path) as draft:
             with tf.io.TFRecordWriter(draft) as writer:
-                for index in shard.indices.tolist():
+                for index in file.indices.tolist():
                     if self.stop.is_set():
                         raise _Stopped
-                    if example := self._example(shard.source, index):
-                        writer.write(example)
+                    if record := self._record(source, index):
+                        writer.write(record)
                         number += 1
-                    self._count()
+                    with self._lock:
+                        self._done += 1
+                        self._progress(self._done)
             if self.bad.too_many:
                 raise _Stopped
         return number
 
-    def _count(self) -> None:
-        with self._lock:
-            self._done += 1
-            self._progress(self._done, self._total)
-
-    def _example(self, source: Files | AnnotatedSource, index: int) -> bytes | None:
+    def _record(self, source: Files | AnnotatedSource, index: int) -> bytes | None:
         try:
             if isinstance(source, Files):
-                feature = self._of_class(source, index)
-            else:
-                feature = features_of(self._dataset, source, index)
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            path = source.path if isinstance(source, Files) else source.name
-            name = path(index)
+                return record_of(self._of_class(source, index))
+            return record_of(features_of(self._dataset, source, index))
+        except UNUSABLE as error:
+            name = source.path if isinstance(source, Files) else source.name
             with contextlib.suppress(TooManyBadRecords):  # All are named at the end.
-                self.bad.add(name, reason(error))
+                self.bad.add(name(index), reason(error))
             return None
-        example = tf.train.Example(features=tf.train.Features(feature=feature))
-        return example.SerializeToString(deterministic=True)
 
     def _of_class(self, source: Files, index: int) -> dict[str, tf.train.Feature]:
         with open(source.path(index), "rb") as file:
             encoded = file.read()
-        image = self._decode(encoded)
+        upright = self._dataset.exif_orientation
+        image = decode_image(encoded, 3, exif_orientation=upright)
         labels, several = [source.labels[index]], {}
         if source.multi_label:
             labels, several = np.flatnonzero(labels[0]), {records.SEVERAL: wholes(1)}

@@ -8,29 +8,29 @@ A split is one or more TFRecord files of tf.train.Examples with `image/encoded`,
 
 from __future__ import annotations
 
-import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
+from slimnets.data import other_records
 from slimnets.data.class_names import is_background
 from slimnets.data.datasets import Dataset
-from slimnets.data.image_files import read_span, record_spans
-from slimnets.data.labels import BACKGROUND, imagenet_labels, read_labels
+from slimnets.data.labels import (
+    BACKGROUND,
+    LABELS_FILE,
+    imagenet_labels,
+    read_labels,
+)
 from slimnets.data.sources import Features, Records
+from slimnets.data.tfrecords import RecordFiles, features_in
 
-LABELS_FILE = "labels.txt"
 # A feature of records whose images have any number of labels.
 SEVERAL = "image/class/several"
 _SHARD = re.compile(r"(.*[-_])(\d{5})-of-(\d{5})(.*)")
-_READERS = 16
-_FEATURES = Features()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,23 +108,31 @@ class LazyCounts(Mapping):
 def open_dataset(
     name: str,
     dataset_dir: str,
-    labels_offset: int | None,
-    features: Features = _FEATURES,
+    labels_offset: int | None = None,
+    records_pattern: str | None = None,
+    image_feature: str = Features.image,
+    label_feature: str = Features.label,
 ) -> Dataset:
     """Finds a dataset's record files; they are read when a split is asked for.
 
-    Args:
-        name: a key of LAYOUTS.
-        dataset_dir: the directory of the files.
-        labels_offset: what is subtracted from labels; None for the layout's own.
-        features: the names of a record's features.
+    Arguments are as of `get_dataset`; without an offset the layout's own holds.
 
     Raises:
         FileNotFoundError: if there is no such directory, no file of a split, or a shard
             is missing.
         ValueError: if there is no labels.txt where one is needed.
     """
+    features = Features(image=image_feature, label=label_feature)
     layout = LAYOUTS[name]
+    if records_pattern is not None:
+        if name != "records":
+            raise ValueError(
+                f"records_pattern={records_pattern} is of no effect with dataset_name="
+                f"{name}, whose files have names of their own; it is for records."
+            )
+        return other_records.open_dataset(
+            name, dataset_dir, labels_offset, pattern=records_pattern, features=features
+        )
     files = {
         split: found
         for split in layout.splits
@@ -150,9 +158,9 @@ def open_dataset(
         default_preprocessing=layout.preprocessing,
         loader=source,
         test_split=layout.splits[1] if layout.splits[1] in files else layout.splits[0],
-        directory=dataset_dir,
         train_split=layout.splits[0],
         on_disk=True,
+        directory=dataset_dir,
     )
 
 
@@ -162,28 +170,14 @@ def read_records(paths: list[str], num_classes: int, features: Features) -> Reco
     Raises:
         ValueError: if a file is cut short, or there are no records at all.
     """
-    spans = spans_of(paths)
-    if not sum(map(len, spans)):
+    files = RecordFiles.of(paths)
+    if not len(files):
         raise ValueError(f"There are no records in {', '.join(paths)}.")
-    path, own = next(pair for pair in zip(paths, spans, strict=True) if len(pair[1]))
-    if _has_several(read_span(path, *own[0])):
-        features = dataclasses.replace(features, several=True)
-    return Records(paths, spans, num_classes, features)
-
-
-def _has_several(record: bytes) -> bool:
-    """Whether `make_records` says so of the records of which this is one."""
-    try:
-        example = tf.train.Example.FromString(record)
-    except Exception:  # protobuf's DecodeError; the record is told when it is met.
-        return False
-    return SEVERAL in example.features.feature
-
-
-def spans_of(paths: Sequence[str]) -> list[np.ndarray]:
-    """Where the records of files lie, whose lengths alone are read."""
-    with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(record_spans, paths))
+    # What is no example is told when it is met.
+    with contextlib.suppress(ValueError):
+        several = SEVERAL in features_in(files.read(0))
+        features = dataclasses.replace(features, several=several)
+    return Records(files, num_classes, features)
 
 
 def _files_of(layout: Layout, split: str, dataset_dir: str) -> list[str]:

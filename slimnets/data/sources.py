@@ -13,13 +13,8 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from slimnets.data.image_files import read_span
+from slimnets.data.tfrecords import RecordFiles
 
-# Of a split that a dataset does not have of its own, each tenth example is held out.
-TRAIN, VALIDATION, ALL = "train", "validation", "all"
-# Names of splits that may measure a network, the first that is there.
-MEASURING = (VALIDATION, "val", "valid", "test")
-HELD_OUT = 10
 _NO_CLASS = -1
 
 
@@ -138,25 +133,17 @@ class Records:
     """tf.train.Examples in TFRecord files.
 
     Args:
-        paths: the files.
-        spans: offset and length of each file's records, `[records, 2]`.
+        files: the records.
         num_classes: labels are below it, once the offset is subtracted.
         features: the names of a record's features.
     """
 
-    def __init__(
-        self,
-        paths: Sequence[str],
-        spans: Sequence[np.ndarray],
-        num_classes: int,
-        features: Features,
-    ):
+    def __init__(self, files: RecordFiles, num_classes: int, features: Features):
+        self.number = len(files)
         self.num_classes = num_classes
         self.multi_label = features.several
-        self._paths = list(paths)
-        self._spans = np.concatenate([np.zeros([0, 2], np.int64), *spans])
-        self._starts = np.cumsum([0, *map(len, spans)])
-        self._features = features
+        self.name, self.read = files.name, files.read
+        self._files, self._features = files, features
         offset = features.labels_offset
         self.counted_from = f", after labels_offset={offset} is subtracted"
         self._places = None
@@ -166,14 +153,6 @@ class Records:
             self._places = tf.lookup.StaticHashTable(
                 tf.lookup.KeyValueTensorInitializer(*texts), _NO_CLASS
             )
-        self.number = len(self._spans)
-
-    def name(self, index: int) -> str:
-        shard, record = self._place(index)
-        return f"{self._paths[shard]}:{record}"
-
-    def read(self, index: int) -> bytes:
-        return read_span(self._paths[self._place(index)[0]], *self._spans[index])
 
     def read_in_graph(self, index):
         if self._places is not None:
@@ -181,13 +160,14 @@ class Records:
                 "Labels that are texts are looked up in a table, which a data_service "
                 "has no part in: write them as numbers."
             )
-        paths = [os.fsencode(os.path.abspath(path)) for path in self._paths]
-        sizes = tf.constant([os.path.getsize(path) for path in self._paths], tf.int64)
-        starts = tf.constant(self._starts[1:], tf.int64)
-        shard = tf.searchsorted(starts, [tf.cast(index, tf.int64)], side="right")[0]
-        offset, length = tf.unstack(tf.constant(self._spans)[index])
+        paths = [os.path.abspath(path) for path in self._files.paths]
+        sizes = tf.constant(list(map(os.path.getsize, paths)), tf.int64)
+        file, _, offset, length = tf.unstack(tf.constant(self._files.places)[index])
         record = tf.data.FixedLengthRecordDataset(
-            tf.constant(paths)[shard], length, offset, sizes[shard] - offset - length
+            tf.constant(list(map(os.fsencode, paths)))[file],
+            length,
+            offset,
+            sizes[file] - offset - length,
         )
         return record.get_single_element()
 
@@ -221,11 +201,6 @@ class Records:
             rows = tf.one_hot(label, self.num_classes)
         return tf.minimum(tf.reduce_sum(rows, axis=0), 1.0)
 
-    def _place(self, index: int) -> tuple[int, int]:
-        """Which file, and which of its records."""
-        shard = int(np.searchsorted(self._starts, index, side="right")) - 1
-        return shard, int(index - self._starts[shard])
-
 
 def numbered(labels: Sequence[Sequence[str]], classes: Sequence[str]) -> np.ndarray:
     """Class numbers `[examples]` of the labels of each; where any has several or none,
@@ -237,15 +212,3 @@ def numbered(labels: Sequence[Sequence[str]], classes: Sequence[str]) -> np.ndar
     for row, own in zip(rows, labels, strict=True):
         row[[numbers[name] for name in own]] = 1
     return rows
-
-
-def held_out(number: int) -> np.ndarray:
-    """Which of `number` examples in order are held out: bool `[number]`."""
-    return np.arange(number) % HELD_OUT == HELD_OUT - 1
-
-
-def split_off(held: np.ndarray) -> dict[str, np.ndarray]:
-    """The indices of splits of examples, some of which are held out; none is empty."""
-    chosen = {TRAIN: ~held, VALIDATION: held, ALL: np.ones_like(held)}
-    found = {name: np.flatnonzero(which) for name, which in chosen.items()}
-    return {name: indices for name, indices in found.items() if len(indices)}

@@ -24,19 +24,26 @@ def read_lines(path: str | os.PathLike) -> list[str]:
         FileNotFoundError: if there is no such file.
         ValueError: if it is not in UTF-8; the message names what it seems to be.
     """
-    content = pathlib.Path(path).read_bytes()
+    return lines_of(pathlib.Path(path).read_bytes(), path)
+
+
+def lines_of(content: bytes, where: str | os.PathLike) -> list[str]:
+    """The lines of a text file's content, as of `read_lines`; `where` it lies is for
+    the message."""
+    found = next((name for mark, name in _MARKS if content.startswith(mark)), None)
+    if found is None and b"\0" in content:
+        found = "UTF-16, or no text at all"
+    if found:
+        raise ValueError(f"{where} is no text in UTF-8, but {found}; save it as UTF-8.")
     try:
-        _check_marks(content)
         return _lines(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         byte = content[error.start]
         raise ValueError(
-            f"{path} is no text in UTF-8: line {line} has the byte 0x{byte:02X}, as in "
-            "Windows-1252, Latin-1 or another encoding of its own; save it as UTF-8."
+            f"{where} is no text in UTF-8: line {line} has the byte 0x{byte:02X}, as "
+            "in Windows-1252, Latin-1 or another encoding of its own; save it as UTF-8."
         ) from None
-    except ValueError as error:
-        raise ValueError(f"{path} {error}") from None
 
 
 def read_names(path: str | os.PathLike, root: pathlib.Path) -> list[str]:
@@ -60,14 +67,6 @@ def read_names(path: str | os.PathLike, root: pathlib.Path) -> list[str]:
         if "\0" in text or not all(os.path.isfile(root / name) for name in names):
             raise
         return names
-
-
-def _check_marks(content: bytes) -> None:
-    found = next((name for mark, name in _MARKS if content.startswith(mark)), None)
-    if found is None and b"\0" in content:
-        found = "UTF-16, or no text at all"
-    if found:
-        raise ValueError(f"is no text in UTF-8, but {found}; save it as UTF-8.")
 
 
 def _lines(text: str) -> list[str]:

@@ -14,19 +14,18 @@ from slimnets import extras
 from slimnets.data.datasets import TFDS, Dataset
 from slimnets.data.records import LazyCounts, read_records
 from slimnets.data.sources import Features
+from slimnets.data.splits import TRAIN, VALIDATION
 
-_TEST_SPLITS = ("test", "validation", "train")
+# Where there are images of both, papers tell of those of test.
+_TEST_SPLITS = ("test", VALIDATION, TRAIN)
 
 
-def open_dataset(
-    name: str, dataset_dir: str | None, labels_offset: None = None
-) -> Dataset:
+def open_dataset(name: str, dataset_dir: str | None) -> Dataset:
     """Prepares a dataset of tensorflow-datasets for classification.
 
     Args:
         name: `tfds:NAME`, where NAME may have a config and a version.
         dataset_dir: its data_dir; None for its own default.
-        labels_offset: not used.
 
     Raises:
         ImportError: if tensorflow-datasets is not installed.
@@ -58,7 +57,8 @@ def open_dataset(
         splits=LazyCounts(splits, source),
         default_preprocessing="",
         loader=source,
-        test_split=next(split for split in _TEST_SPLITS if split in splits),
+        test_split=next((s for s in _TEST_SPLITS if s in splits), splits[0]),
+        train_split=TRAIN if TRAIN in splits else splits[0],
         on_disk=True,
     )
 

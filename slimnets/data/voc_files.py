@@ -23,30 +23,24 @@ from xml.etree import ElementTree
 from slimnets.data.annotated import Objects
 from slimnets.data.annotated_files import (
     Entry,
+    by_lists,
     by_stem,
-    class_names,
+    classes_in,
     dataset_of,
-    image_sets,
+    photos_of,
     split_folders,
     tell_left_out,
 )
 from slimnets.data.coco_files import LONGEST_SIDE, clipped
 from slimnets.data.datasets import Dataset
-from slimnets.data.formats import is_image
-from slimnets.data.sources import ALL
 from slimnets.listing import listed, shortened
 
 _READERS, _SHOWN = 16, 30
 _CORNERS = ("ymin", "xmin", "ymax", "xmax")
 
 
-def open_dataset(name: str, dataset_dir: str, ignore_label: int = 255) -> Dataset:
+def open_dataset(name: str, dataset_dir: str) -> Dataset:
     """Reads the annotations of a directory; see the module.
-
-    Args:
-        name: of the dataset.
-        dataset_dir: the directory.
-        ignore_label: not used.
 
     Raises:
         FileNotFoundError: if it is not there or holds no such files, or an image is
@@ -55,16 +49,10 @@ def open_dataset(name: str, dataset_dir: str, ignore_label: int = 255) -> Datase
     """
     read: dict[str, list[_File]] = {}
     for split, folder in split_folders(dataset_dir).items():
-        files = _read(folder)
-        sets = image_sets(os.path.join(folder, "ImageSets", "Main"))
-        if split != ALL or not sets:
-            read[split] = list(files.values())
-            continue
-        for own, stems in sets.items():
-            read[own] = [_of(files, stem, own, folder) for stem in stems]
+        read |= by_lists(_read(folder), split, folder, "Main")
     every = {file.path: file for files in read.values() for file in files}
     found = sorted({label for file in every.values() for label in file.names})
-    names = class_names(dataset_dir) or tuple(found)
+    names = classes_in(dataset_dir) or tuple(found)
     if others := [label for label in found if label not in names]:
         raise ValueError(
             f"{dataset_dir} has boxes of {shortened(repr(others[0]))}, which is not "
@@ -95,24 +83,10 @@ def _read(folder: str) -> dict[str, _File]:
     files = by_stem(annotations, lambda path: path.lower().endswith(".xml"))
     if not files:
         raise FileNotFoundError(f"{annotations} holds no annotations, *.xml.")
-    photos = by_stem(images, is_image)
-    if missing := [stem for stem in files if stem not in photos]:
-        raise FileNotFoundError(
-            f"{images} has no image for {len(missing)} of {len(files)} annotations, "
-            f"such as {files[missing[0]]}."
-        )
+    photos = photos_of(files, images)
     with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
-        read = pool.map(_File, files.values(), (photos[stem] for stem in files))
+        read = pool.map(_File, files.values(), photos)
         return dict(zip(files, read, strict=True))
-
-
-def _of(files: Mapping[str, _File], stem: str, split: str, folder: str) -> _File:
-    if stem not in files:
-        raise FileNotFoundError(
-            f"{folder}: the list of {split!r} names {shortened(stem)}, which has no "
-            "annotation."
-        )
-    return files[stem]
 
 
 class _File:

@@ -20,7 +20,6 @@ from slimnets.training.evaluation_data import (
 
 CALIBRATION_BATCH = 8
 _MOST_READ = 16
-_ALL_VALUES = (0, 255)
 
 
 class Images(Protocol):
@@ -118,7 +117,7 @@ class HeadImages:
         for index in chosen:
             photo = source.load(int(index), trained.channels, trained.exif_orientation)
             pixels = photo.pixels[np.newaxis]
-            images.append(recipe.prepare(pixels, trained.image_size, _ALL_VALUES))
+            images.append(recipe.prepare(pixels, trained.image_size))
         return np.concatenate(images)
 
 

@@ -68,7 +68,7 @@ def _encoded(frozen: Frozen, recipe: Preprocessing, exif_orientation: bool) -> A
         image = decode_image(
             data, channels, exif_orientation=exif_orientation, python=False
         )
-        return recipe.prepare(image[tf.newaxis], size, (0, 255))[0]
+        return recipe.prepare(image[tf.newaxis], size)[0]
 
     network = frozen.function()
 

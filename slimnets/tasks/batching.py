@@ -6,7 +6,7 @@ import collections
 import concurrent.futures
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from slimnets.data.image_files import BadImage
@@ -50,9 +50,14 @@ def good_of(
         ValueError: if these are more than `limit`.
     """
     bad += [value for _, value in batch if isinstance(value, str)]
+    check_bad(bad, limit)
+    return [(image, value) for image, value in batch if not isinstance(value, str)]
+
+
+def check_bad(bad: Sequence[str], limit: int) -> None:
+    """Raises ValueError if more images are bad than may be."""
     if len(bad) > limit:
         raise ValueError(
             f"{len(bad)} bad images, of which max_bad_records={limit} allows no more: "
             f"{bad[-1]}"
         )
-    return [(image, value) for image, value in batch if not isinstance(value, str)]

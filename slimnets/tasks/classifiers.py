@@ -8,10 +8,17 @@ import tensorflow as tf
 from slimnets.checkpoints.matching import rename_pairs
 from slimnets.data.image_files import ImageFile
 from slimnets.data.labels import Prediction, decode_predictions
+from slimnets.heads.rows import DETECTION, SEGMENTATION
 from slimnets.tasks.config import EmbeddingConfig, PredictionConfig
 from slimnets.trained import CLASSIFICATION, Trained, open_trained
 
 _BATCH_SIZE = 32
+# Settings of predictions by the tasks whose networks take no notice of them.
+_WITHOUT_EFFECT = {
+    CLASSIFICATION: ("overlays", "masks", "least_score", "window_size"),
+    DETECTION: ("top", "format", "masks"),
+    SEGMENTATION: ("top", "format", "output", "least_score"),
+}
 
 
 class Classifier:
@@ -30,12 +37,7 @@ class Classifier:
 
     def __init__(self, trained: Trained, config: PredictionConfig):
         trained.check_task(CLASSIFICATION)
-        for name in ("overlays", "masks", "least_score", "window_size"):
-            if getattr(config, name) != getattr(PredictionConfig, name):
-                raise ValueError(
-                    f"{name}={getattr(config, name)!r} is of no effect with "
-                    f"{trained.path}, which is of {CLASSIFICATION}."
-                )
+        check_effects(config, trained)
         classes, batch = trained.num_classes, trained.batch_size
         if not classes:
             raise ValueError(f"{trained.path} has no classes to predict.")
@@ -49,7 +51,7 @@ class Classifier:
         self._temperature = trained.metadata.get("temperature", 1.0)
         self._several = trained.metadata.get("loss") == "sigmoid"
         self._labels = trained.label_names or tuple(map(str, range(classes)))
-        self._upright = is_upright(trained, config)
+        self._upright = is_upright(trained, config.exif_orientation)
 
     def load(self, image: ImageFile) -> np.ndarray:
         """Decodes and resizes: float32 `[size, size, channels]`."""
@@ -79,10 +81,19 @@ def open_configured(config: PredictionConfig | EmbeddingConfig) -> Trained:
     )
 
 
-def is_upright(trained: Trained, config: PredictionConfig | EmbeddingConfig) -> bool:
-    """Whether photos are turned upright: as a config says, or else as in training."""
-    wanted = config.exif_orientation
+def is_upright(trained: Trained, wanted: bool | None) -> bool:
+    """Whether photos are turned upright: as is wanted, or else as in training."""
     return trained.exif_orientation if wanted is None else wanted
+
+
+def check_effects(config: PredictionConfig, trained: Trained) -> None:
+    """Raises ValueError for a setting that has no effect on what a network finds."""
+    for name in _WITHOUT_EFFECT[trained.task]:
+        if getattr(config, name) != getattr(PredictionConfig, name):
+            raise ValueError(
+                f"{name}={getattr(config, name)!r} is of no effect with "
+                f"{trained.path}, which is of {trained.task}."
+            )
 
 
 def get_classifier(config: PredictionConfig) -> Classifier:

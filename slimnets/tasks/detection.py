@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.data import composed
-from slimnets.data.annotated import Objects, Photo
+from slimnets.data.annotated import Photo
 from slimnets.heads.boxes import encode_boxes, match_anchors
-from slimnets.heads.detector import SSD_HEAD, anchors_of, detections
+from slimnets.heads.detector import SSD_HEAD, anchors_of
 from slimnets.heads.rows import DETECTION
 from slimnets.model import Model
 from slimnets.tasks.average_precision import (
@@ -98,11 +98,8 @@ def focal_loss(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     cross_entropy = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
     probability = tf.sigmoid(logits)
     missed = targets * (1 - probability) + (1 - targets) * probability
-    return (
-        (targets * ALPHA + (1 - targets) * (1 - ALPHA))
-        * missed**GAMMA
-        * (cross_entropy)
-    )
+    weight = targets * ALPHA + (1 - targets) * (1 - ALPHA)
+    return weight * missed**GAMMA * cross_entropy
 
 
 class Detection(HeadTask):
@@ -116,46 +113,30 @@ class Detection(HeadTask):
         return super().make_network(config)
 
     def losses(self, config: DetectionConfig, targets, outputs):
-        anchors = _anchors(config)
+        size = config.image_size
         return detection_losses(
             outputs,
-            anchors,
+            anchors_of(size, size, config.head_options),
             targets["boxes"],
             targets["labels"],
             mined=config.head == SSD_HEAD,
         )
 
     def evaluate(self, config: DetectionConfig, model: Model) -> DetectionEvaluation:
-        names = self.label_names(config)
-        if not config.is_composed:
-            return evaluate_boxes(self.measured_photos(config, model), names)
-        anchors = _anchors(config)
-        truth, found = [], []
-        for batch, targets in self.measured(
-            config,
-            model,
-            lambda outputs: detections(outputs, anchors, max_detections=COMPOSED_MOST),
-        ):
-            boxes, labels = targets["boxes"], targets["labels"]
-            for i, number in enumerate(batch["number"]):
-                real = labels[i] >= 0
-                truth.append(Objects.of(boxes[i][real], labels[i][real]))
-                found.append(Found(*(batch[k][i, :number] for k in Found._fields)))
-        return average_precision(truth, found, names)
+        photos = self.measured_photos(config, model)
+        most = COMPOSED_MOST if config.is_composed else None
+        return evaluate_boxes(photos, self.label_names(config), most)
 
 
 def evaluate_boxes(
     photos: Iterable[tuple[int, Photo, Mapping[str, np.ndarray]]],
     label_names: Sequence[str],
+    most: int | None = None,
 ) -> DetectionEvaluation:
-    """Measures what was found in photos, as `finding.found_in` yields it."""
+    """Measures what was found in photos, as `finding.found_in` yields it; of many
+    boxes in one the best, if `most` says so."""
     truth, found = [], []
     for _, photo, boxes in photos:
         truth.append(photo.objects)
-        found.append(Found(**boxes))
+        found.append(Found(**{name: values[:most] for name, values in boxes.items()}))
     return average_precision(truth, found, label_names)
-
-
-def _anchors(config: DetectionConfig) -> tf.Tensor:
-    size = config.image_size
-    return anchors_of(size, size, config.head_options)

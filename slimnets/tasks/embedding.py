@@ -7,20 +7,23 @@ it is started again, exactly the files of one that was not.
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import functools
+import itertools
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from slimnets.data.image_files import BadImage, ImageFile, digest_of_names, find_images
+from slimnets.data.tfrecords import features_in, floats, record_of, texts, wholes
 from slimnets.files import drafted, remove_drafts
 from slimnets.progress import Count, show_progress
 from slimnets.sharding import ONE, check_same, cut, finished
+from slimnets.tasks.batching import batches_of, check_bad, good_of
 from slimnets.tasks.classifiers import is_upright, open_configured
 from slimnets.tasks.config import EmbeddingConfig
 from slimnets.trained import Trained
@@ -100,23 +103,13 @@ def write_embeddings(
             shards, missing, open_work, config, progress.say
         ):
             bad[number] = problems
-            _check_bad(bad, config)
+            check_bad(list(itertools.chain(*bad.values())), config.max_bad_records)
             if config.engine != ONE:
                 count.add(shards[number].size)
-    _check_bad(bad, config)
-    remove_drafts(config.output, {os.path.basename(path) for path in paths})
     problems = [problem for number in sorted(bad) for problem in bad[number]]
+    check_bad(problems, config.max_bad_records)
+    remove_drafts(config.output, {os.path.basename(path) for path in paths})
     return EmbeddingResult(len(images), paths, len(missing), problems, others)
-
-
-def _check_bad(bad: Mapping[int, Sequence[str]], config: EmbeddingConfig) -> None:
-    """Raises ValueError if more images are bad than may be."""
-    problems = [problem for some in bad.values() for problem in some]
-    if len(problems) > config.max_bad_records:
-        raise ValueError(
-            f"{len(problems)} bad images, of which max_bad_records="
-            f"{config.max_bad_records} allows no more: {problems[-1]}"
-        )
 
 
 def _path(config: EmbeddingConfig, number: int) -> str:
@@ -130,7 +123,7 @@ class _Network:
         self.trained = trained
         self.model, self.channels = self.trained.network, self.trained.channels
         self.end_point = config.end_point
-        self.exif_orientation = is_upright(self.trained, config)
+        self.exif_orientation = is_upright(trained, config.exif_orientation)
         # A wrong end point is known before anything is written.
         size = self.trained.image_size
         self(np.zeros((config.batch_size, size, size, self.channels), np.float32))
@@ -183,22 +176,26 @@ class _Work:
         self, images: Sequence[ImageFile], start: int
     ) -> tuple[dict[str, np.ndarray], list[str]]:
         """Returns a shard's arrays, and what was wrong with the images left out."""
-        values, index, bad = [], [], []
+        values, index = [], []
+        bad: list[str] = []
         size = self._config.batch_size
-        for first, batch in _prefetched(self._network, images, size):
-            good = [i for i, image in enumerate(batch) if not isinstance(image, str)]
-            bad += [
-                f"{image} (image {start + first + i} of the input)"
-                for i, image in enumerate(batch)
-                if isinstance(image, str)
-            ]
+
+        def load(place: int) -> np.ndarray:
+            try:
+                return self._network.load(images[place])
+            except BadImage as error:
+                raise BadImage(_placed(error, start + place)) from None
+
+        for batch in batches_of(range(len(images)), load, size):
+            good = good_of(batch, bad, sys.maxsize)
             if len(bad) > self._config.max_bad_records:
                 break
             if good:
+                loaded = [image for _, image in good]
                 # Filled up, so that every batch has one shape and one way to compute.
-                filled = np.stack([batch[i] for i in (good + [good[0]] * size)[:size]])
+                filled = np.stack((loaded + loaded[:1] * size)[:size])
                 values.append(self._network(filled)[: len(good)])
-                index += [start + first + i for i in good]
+                index += [start + place for place, _ in good]
             self._tell(len(batch))
         rows = {
             "embeddings": np.concatenate(values) if values else np.zeros((0, 0), "f"),
@@ -208,28 +205,8 @@ class _Work:
         return rows, bad
 
 
-def _prefetched(
-    network: _Network, images: Sequence[ImageFile], size: int
-) -> Iterator[tuple[int, list[np.ndarray | str]]]:
-    """Batches of images, or what is wrong with one; the next is read meanwhile."""
-
-    def load(image: ImageFile) -> np.ndarray | str:
-        try:
-            return network.load(image)
-        except BadImage as error:
-            return str(error)
-
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        starts = range(0, len(images), size)
-        pending = None
-        for start in [*starts, None]:
-            following = None
-            if start is not None:
-                part = images[start : start + size]
-                following = start, [pool.submit(load, image) for image in part]
-            if pending is not None:
-                yield pending[0], [future.result() for future in pending[1]]
-            pending = following
+def _placed(reason: object, place: int) -> str:
+    return f"{reason} (image {place} of the input)"
 
 
 def _left_out(
@@ -246,10 +223,10 @@ def _left_out(
         if start + i not in there:
             try:
                 image.read(channels)
-                reason = f"{image.name} could not be read"
+                reason: object = f"{image.name} could not be read"
             except BadImage as error:
-                reason = str(error)
-            problems.append(f"{reason} (image {start + i} of the input)")
+                reason = error
+            problems.append(_placed(reason, start + i))
     return problems
 
 
@@ -257,9 +234,8 @@ def _index_of(path: str) -> list[int]:
     if path.endswith(".npz"):
         with np.load(path) as arrays:
             return arrays["index"].tolist()
-    records = tf.data.TFRecordDataset(path).as_numpy_iterator()
-    examples = map(tf.train.Example.FromString, records)
-    return [e.features.feature["index"].int64_list.value[0] for e in examples]
+    records = map(features_in, tf.data.TFRecordDataset(path).as_numpy_iterator())
+    return [features["index"].int64_list.value[0] for features in records]
 
 
 def _write(path: str, rows: dict[str, np.ndarray]) -> None:
@@ -273,18 +249,13 @@ def _write(path: str, rows: dict[str, np.ndarray]) -> None:
             for name, index, value in zip(
                 rows["names"], rows["index"], rows["embeddings"], strict=True
             ):
-                writer.write(_example(str(name), int(index), value))
-
-
-def _example(name: str, index: int, value: np.ndarray) -> bytes:
-    feature = {
-        "name": tf.train.Feature(bytes_list={"value": [os.fsencode(name)]}),
-        "index": tf.train.Feature(int64_list={"value": [index]}),
-        "shape": tf.train.Feature(int64_list={"value": list(value.shape)}),
-        "embedding": tf.train.Feature(float_list={"value": value.ravel()}),
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=feature))
-    return example.SerializeToString(deterministic=True)
+                features = {
+                    "name": texts(os.fsencode(str(name))),
+                    "index": wholes(index),
+                    "shape": wholes(*value.shape),
+                    "embedding": floats(value.ravel()),
+                }
+                writer.write(record_of(features))
 
 
 def _check_manifest(

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.data.annotated import AnnotatedSource, Photo
+from slimnets.data.composed import ComposedPhotos
 from slimnets.data.geometry import fitted
 from slimnets.data.preprocessing import Preprocessing, get_preprocessing
 from slimnets.heads.rows import DETECTION, head_of
@@ -16,8 +17,6 @@ from slimnets.heads.suppression import suppressed
 from slimnets.model import Model
 from slimnets.tasks.batching import batches_of, good_of
 from slimnets.trained import Trained
-
-_ALL_VALUES = (0, 255)
 
 
 class Prepared(NamedTuple):
@@ -53,7 +52,7 @@ class Finder:
 
     def prepare(self, pixels: np.ndarray) -> Prepared:
         """Makes the input of a photo `[height, width, channels]`, uint8."""
-        image = self._recipe.prepare(pixels[np.newaxis], self._size, _ALL_VALUES)
+        image = self._recipe.prepare(pixels[np.newaxis], self._size)
         return Prepared(image.numpy()[0], *pixels.shape[:2])
 
     def __call__(
@@ -162,7 +161,7 @@ def finder_of(trained: Trained) -> Finder:
 
 
 def found_in(
-    source: AnnotatedSource,
+    source: AnnotatedSource | ComposedPhotos,
     finder: Finder,
     batch_size: int,
     channels: int,

@@ -17,18 +17,23 @@ if TYPE_CHECKING:
 # Settings of TrainingConfig that are of classification, or of what only its networks
 # are exported to.
 _OF_CLASSES = frozenset(
-    {"loss", "label_smoothing", "auxiliary_loss_weight", "focal_gamma"}
-    | {"class_weights", "teacher", "teacher_weight", "teacher_temperature"}
-    | {"teacher_end_points", "teacher_end_points_weight"}
-    | {"quantize_delay", "float_layers", "gamma_l1"}
-)
+    {"loss", "label_smoothing", "auxiliary_loss_weight", "focal_gamma",
+     "class_weights", "teacher", "teacher_weight", "teacher_temperature",
+     "teacher_end_points", "teacher_end_points_weight", "quantize_delay",
+     "float_layers", "gamma_l1"}
+)  # fmt: skip
 # What a head's input is decided by, of the settings that say so for classification,
 # and which of these composed images have a use for too.
 _OF_COMPOSED = frozenset({"dataset_name", "train_image_size"})
 _OF_PHOTOS = frozenset(
-    {"dataset_dir", "dataset_split_name", "preprocessing_name", "exif_orientation"}
-    | {"max_bad_records", "random_flip", "color_jitter"}
-)
+    {"dataset_dir", "dataset_split_name", "preprocessing_name", "exif_orientation",
+     "max_bad_records", "random_flip", "color_jitter"}
+)  # fmt: skip
+# What composed images alone are decided by.
+_COMPOSING = frozenset(
+    {"max_train_objects", "min_digit_side", "max_digit_side", "digit_sharpness",
+     "num_eval_images"}
+)  # fmt: skip
 _INPUT = frozenset(field.name for field in dataclasses.fields(InputConfig))
 # Of no use to heads in general.
 _UNUSED = _OF_CLASSES | _INPUT - _OF_COMPOSED - _OF_PHOTOS
@@ -40,8 +45,6 @@ COMPOSED_SIZE, PHOTO_SIZE = 128, 512
 DIGIT_ANCHORS = tuple(
     (side, side / ratio) for side in (2.0, 2.0**1.5) for ratio in (1.0, 1.7)
 )
-
-
 _OWN = "digits, for images of several digits that are composed as training goes; or {}."
 
 
@@ -82,7 +85,7 @@ class HeadConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         if self.dataset_name != COMPOSED:
-            unused = {name: "photos, not composed images" for name in _COMPOSING}
+            unused = dict.fromkeys(_COMPOSING, "photos, not composed images")
         else:
             names = _OF_PHOTOS | _EPOCHS | self._of_photos
             unused = dict.fromkeys(names, "images that are composed without end")
@@ -153,10 +156,6 @@ class HeadConfig(TrainingConfig):
             for value, usual in zip(given, (0.5, 2.0), strict=True)
         )
         return low, high
-
-
-_COMPOSING = ("max_train_objects", "min_digit_side", "max_digit_side",
-              "digit_sharpness", "num_eval_images")  # fmt: skip
 
 
 @documented

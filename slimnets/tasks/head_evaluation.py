@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,10 +12,17 @@ from slimnets.data.annotated import IGNORED, Photo
 from slimnets.data.datasets import Dataset
 from slimnets.heads.rows import DETECTION, SEGMENTATION
 from slimnets.tasks.average_precision import DetectionEvaluation, annotation
+from slimnets.tasks.classifiers import is_upright
 from slimnets.tasks.detection import Detection, evaluate_boxes
 from slimnets.tasks.finding import finder_of, found_in
-from slimnets.tasks.head_config import COMPOSED, DetectionConfig, SegmentationConfig
+from slimnets.tasks.head_config import (
+    COMPOSED,
+    DetectionConfig,
+    HeadConfig,
+    SegmentationConfig,
+)
 from slimnets.tasks.head_page import Worst, write_head_page
+from slimnets.tasks.head_task import HeadTask
 from slimnets.tasks.segmentation import (
     Segmentation,
     SegmentationEvaluation,
@@ -31,13 +38,21 @@ from slimnets.training.evaluation_data import (
 )
 from slimnets.training.training_config import TrainingConfig
 
-_TASKS = {
-    DETECTION: (Detection, DetectionConfig, evaluate_boxes),
-    SEGMENTATION: (Segmentation, SegmentationConfig, evaluate_masks),
-}
-_COMMANDS = {
-    DETECTION: ("train-detector", DetectionConfig),
-    SEGMENTATION: ("train-segmenter", SegmentationConfig),
+
+class _Kind(NamedTuple):
+    """What heads of a task are trained and measured by."""
+
+    task: type[HeadTask]
+    config: type[HeadConfig]
+    command: str
+    evaluate: Callable
+
+
+_KINDS = {
+    DETECTION: _Kind(Detection, DetectionConfig, "train-detector", evaluate_boxes),
+    SEGMENTATION: _Kind(
+        Segmentation, SegmentationConfig, "train-segmenter", evaluate_masks
+    ),
 }
 _BATCH_SIZE = 8
 
@@ -92,32 +107,35 @@ def evaluate_head(
         ValueError: if dataset and network do not fit, or a name is not known.
     """
     name = dataset_name or trained.metadata.get("dataset_name")
+    kind = _KINDS[trained.task]
     if name == COMPOSED:
         given = {
             "dataset_dir": dataset_dir,
             "dataset_split_name": split,
+            "exif_orientation": exif_orientation,
+            "max_bad_records": max_bad_records or None,
             "window_size": window_size,
+            "window_overlap": window_overlap,
         }
         for setting, value in given.items():
-            if value:
+            if value is not None:
                 raise ValueError(
                     f"{setting}={value} is of no effect with dataset_name={COMPOSED}, "
                     "whose images are composed."
                 )
-        evaluation = _evaluate_composed(trained)
+        evaluation = _evaluate_composed(trained, kind)
         if report:
-            write_head_page(report, trained, evaluation, "", *_COMMANDS[trained.task])
+            write_head_page(report, trained, evaluation, "", kind.command, kind.config)
         return HeadMeasure(evaluation)
     dataset = annotated_for(trained, name, dataset_dir)
     split = split or _measuring_split(trained, dataset)
-    upright = trained.exif_orientation if exif_orientation is None else exif_orientation
     source = dataset.source(split)
     photos = found_in(
         source,
         with_windows(finder_of(trained), window_size, window_overlap),
         trained.batch_size or batch_size or _BATCH_SIZE,
         trained.channels,
-        upright,
+        is_upright(trained, exif_orientation),
         max_bad_records,
     )
     photos = _in_order_of_network(photos, np.array(classes_of(trained, dataset)))
@@ -128,10 +146,10 @@ def evaluate_head(
     worst = Worst(trained.label_names)
     if report:
         photos = worst.seen(photos)
-    evaluation = _TASKS[trained.task][2](photos, trained.label_names)
+    evaluation = kind.evaluate(photos, trained.label_names)
     if report:
         figures = worst.figures(source.name)
-        write_head_page(report, trained, evaluation, figures, *_COMMANDS[trained.task])
+        write_head_page(report, trained, evaluation, figures, kind.command, kind.config)
     return HeadMeasure(evaluation, scope_of(trained, dataset, split), results)
 
 
@@ -192,9 +210,8 @@ def _measuring_split(trained: Trained, dataset: Dataset) -> str:
     return whole or dataset.test_split
 
 
-def _evaluate_composed(trained: Trained) -> Any:
+def _evaluate_composed(trained: Trained, kind: _Kind) -> Any:
     """Measures on composed images as the run was measured."""
-    task, config, _ = _TASKS[trained.task]
     known = trained.metadata.get("config", {})
     if known.get("dataset_name") != COMPOSED:
         raise ValueError(
@@ -203,16 +220,16 @@ def _evaluate_composed(trained: Trained) -> Any:
         )
     own, others = (
         {field.name for field in dataclasses.fields(each)}
-        for each in (config, TrainingConfig)
+        for each in (kind.config, TrainingConfig)
     )
     own -= others
     settings = {name: value for name, value in known.items() if name in own}
-    made = config(
+    config = kind.config(
         model_name=known["model_name"],
         train_dir=known["train_dir"],
         **{**settings, "train_image_size": trained.image_size},
     )
-    return task().evaluate(made, trained.network)
+    return kind.task().evaluate(config, trained.network)
 
 
 def _in_order_of_network(

@@ -25,7 +25,6 @@ from slimnets.training.report_page import (
 from slimnets.training.wrong_pictures import address_of
 
 NUMBER = 24
-# Of an object that counts as found.
 # Longer side of a picture of two photos, in pixels.
 _SIDE = 512
 _PLOTS = {

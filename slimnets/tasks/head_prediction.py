@@ -18,6 +18,7 @@ from slimnets.data.image_files import ImageFile
 from slimnets.heads.rows import DETECTION
 from slimnets.tasks.average_precision import annotation
 from slimnets.tasks.batching import batches_of, good_of
+from slimnets.tasks.classifiers import check_effects, is_upright
 from slimnets.tasks.config import PredictionConfig
 from slimnets.tasks.finding import finder_of
 from slimnets.tasks.overlays import (
@@ -47,16 +48,7 @@ class Writer:
     def __init__(self, trained: Trained, config: PredictionConfig):
         self._trained, self._config = trained, config
         self._is_detector = trained.task == DETECTION
-        of_classes = {"top": 1, "format": "csv"}
-        wrong = {"masks": None} if self._is_detector else {
-            "output": None, "least_score": PredictionConfig.least_score
-        }  # fmt: skip
-        for name, usual in {**of_classes, **wrong}.items():
-            if getattr(config, name) != usual:
-                raise ValueError(
-                    f"{name}={getattr(config, name)!r} is of no effect with "
-                    f"{trained.path}, which is of {trained.task}."
-                )
+        check_effects(config, trained)
         if not self._is_detector and not (config.masks or config.overlays):
             raise ValueError(
                 f"{trained.path} is of {trained.task}: give masks=DIRECTORY, "
@@ -65,12 +57,14 @@ class Writer:
         if trained.label_names is None:
             raise ValueError(f"{trained.path} does not tell the names of its classes.")
         self._names = trained.label_names
+        # The classes' numbers in COCO's files, if it was trained with such.
+        usual = range(1, len(self._names) + 1)
+        self._ids = trained.metadata.get("category_ids") or usual
         self._taken: set[str] = set()
         self._find = with_windows(
             finder_of(trained), config.window_size, config.window_overlap
         )
-        upright = config.exif_orientation
-        self._upright = trained.exif_orientation if upright is None else upright
+        self._upright = is_upright(trained, config.exif_orientation)
 
     def write(self, images: Iterable[ImageFile], file: TextIO) -> tuple[int, list[str]]:
         """Writes what is found in images that can be decoded.
@@ -83,8 +77,12 @@ class Writer:
         """
         trained, config = self._trained, self._config
         size = trained.batch_size or config.batch_size or _BATCH_SIZE
+        categories = [
+            {"id": number, "name": name}
+            for number, name in zip(self._ids, self._names, strict=True)
+        ]
         document: dict[str, list] = {
-            "images": [], "categories": self._categories(), "annotations": []
+            "images": [], "categories": categories, "annotations": []
         }  # fmt: skip
         bad: list[str] = []
 
@@ -108,18 +106,6 @@ class Writer:
             json.dump(document, file)
             file.write("\n")
         return number, bad
-
-    def _categories(self) -> list[dict[str, Any]]:
-        return [
-            {"id": number, "name": name}
-            for number, name in zip(self._ids, self._names, strict=True)
-        ]
-
-    @property
-    def _ids(self) -> list[int]:
-        """The classes' numbers in COCO's files; those that it was trained with."""
-        usual = range(1, len(self._names) + 1)
-        return self._trained.metadata.get("category_ids") or list(usual)
 
     def _boxes(
         self, name: str, pixels: np.ndarray, found: dict, number: int, document: dict

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from slimnets.data.annotated import Photo
 from slimnets.data.annotated_batches import Jitter, annotated_batches
 from slimnets.data.bad_records import BadRecords
 from slimnets.data.composed import Composition
+from slimnets.data.preprocessing import Preprocessing
 from slimnets.heads import head_of
 from slimnets.model import Model
 from slimnets.tasks.finding import Finder, found_in, model_finder
@@ -22,8 +22,6 @@ from slimnets.tasks.head_config import HeadConfig
 from slimnets.training.feeding import own_share
 from slimnets.training.task import make_model
 
-# Test images at a time; so many, or the largest divisor of both numbers.
-_MEASURED_AT_ONCE = 20
 _COMPOSED_RECIPE = "plain"
 
 
@@ -39,7 +37,6 @@ class HeadTask:
     composed_names: tuple[str, ...]
 
     def __init__(self) -> None:
-        self._compiled: tuple[Model, Callable] | None = None
         self._finder: tuple[Model, Finder] | None = None
 
     def make_network(self, config: HeadConfig) -> Model:
@@ -89,7 +86,7 @@ class HeadTask:
             whole = annotated_batches(
                 config.dataset.source(config.train_split),
                 config.kind,
-                get_preprocessing(config.preprocessing),
+                _recipe(config),
                 image_size=config.image_size,
                 batch_size=config.batch_size,
                 seed=config.seed,
@@ -103,51 +100,25 @@ class HeadTask:
             )
         return own_share(whole, input_context, config.batch_size)
 
-    def measured(
-        self,
-        config: HeadConfig,
-        model: Model,
-        find: Callable[[Any], dict[str, tf.Tensor]],
-    ) -> Iterator[tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
-        """Yields what `find` makes of the model's outputs for composed test images.
-
-        Args:
-            config: says how many images, and how they are composed.
-            model: what is measured.
-            find: makes of outputs what is compared; always the same.
-
-        Yields:
-            What was found, and the targets of `composed.batches`.
-        """
-        # Kept, so that evaluations while training trace the network once.
-        if self._compiled is None or self._compiled[0] is not model:
-            self._compiled = model, tf.function(lambda images: find(model(images)))
-        batch_size = math.gcd(config.num_eval_images, _MEASURED_AT_ONCE)
-        for images, targets in composed.batches(
-            "test",
-            batch_size=batch_size,
-            steps=config.num_eval_images // batch_size,
-            composition=eval_composition(config),
-        ):
-            found = self._compiled[1](images)
-            yield tuple(
-                {name: value.numpy() for name, value in values.items()}
-                for values in (found, targets)
-            )
-
     def measured_photos(
         self, config: HeadConfig, model: Model
     ) -> Iterator[tuple[int, Photo, dict[str, np.ndarray]]]:
         """Yields the photos that measure a run; see `found_in`."""
+        # Kept, so that evaluations while training trace the network once.
         if self._finder is None or self._finder[0] is not model:
-            recipe = get_preprocessing(config.preprocessing).letterboxed()
+            recipe = _recipe(config).letterboxed()
             finder = model_finder(
                 model, self.name, config.head_options, recipe, config.image_size
             )
             self._finder = model, finder
-        dataset = config.dataset
+        source: Any
+        if config.is_composed:
+            number, composition = config.num_eval_images, eval_composition(config)
+            source = composed.ComposedPhotos("test", number, config.kind, composition)
+        else:
+            source = config.dataset.source(config.dataset.test_split)
         return found_in(
-            dataset.source(dataset.test_split),
+            source,
             self._finder[1],
             config.batch_size,
             self.channels(config),
@@ -158,9 +129,6 @@ class HeadTask:
     def metadata(self, config: HeadConfig) -> dict[str, Any]:
         # The other norms are the same network to whoever does not train it.
         norm = {"norm": config.norm} if config.norm == "group" else {}
-        recipe = config.preprocessing
-        if config.is_composed:
-            recipe = _COMPOSED_RECIPE
         known = {
             "task": self.name,
             "network_options": {**config.head_options, **norm},
@@ -168,15 +136,20 @@ class HeadTask:
             "labels_offset": 0,
             "image_size": config.image_size,
             "input_channels": self.channels(config),
-            "preprocessing_name": get_preprocessing(recipe).letterboxed().name,
+            "preprocessing_name": _recipe(config).letterboxed().name,
             "dataset_name": config.dataset_name,
             "label_names": list(self.label_names(config)),
         }
         if not config.is_composed and config.dataset.category_ids:
             known["category_ids"] = list(config.dataset.category_ids)
-        if ignored := getattr(config, "ignore_label", None):
-            known["ignore_label"] = ignored
+        if hasattr(config, "ignore_label"):
+            known["ignore_label"] = config.ignore_label
         return known
+
+
+def _recipe(config: HeadConfig) -> Preprocessing:
+    name = _COMPOSED_RECIPE if config.is_composed else config.preprocessing
+    return get_preprocessing(name)
 
 
 def eval_composition(config: HeadConfig) -> Composition:

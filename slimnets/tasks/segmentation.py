@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -100,42 +101,26 @@ class Segmentation(HeadTask):
     def evaluate(
         self, config: SegmentationConfig, model: Model
     ) -> SegmentationEvaluation:
-        names = self.label_names(config)
-        if not config.is_composed:
-            return evaluate_masks(self.measured_photos(config, model), names)
-        return _evaluate(
-            (
-                pair
-                for found, targets in self.measured(
-                    config, model, lambda logits: {"mask": tf.argmax(logits, axis=-1)}
-                )
-                for pair in zip(targets["mask"], found["mask"], strict=True)
-            ),
-            names,
-        )
+        photos = self.measured_photos(config, model)
+        return evaluate_masks(photos, self.label_names(config))
 
 
 def evaluate_masks(
     photos: Iterable[tuple[int, Photo, Mapping[str, np.ndarray]]],
     label_names: Sequence[str],
 ) -> SegmentationEvaluation:
-    """Measures what was found in photos, as `finding.found_in` yields it."""
-    pairs = ((photo.mask, found["mask"]) for _, photo, found in photos)
-    return _evaluate(pairs, label_names)
-
-
-def _evaluate(
-    pairs: Iterable[tuple[np.ndarray, np.ndarray]], label_names: Sequence[str]
-) -> SegmentationEvaluation:
-    """Compares masks with those that were found; ignored pixels count for nothing."""
+    """Measures what was found in photos, as `finding.found_in` yields it; ignored
+    pixels count for nothing."""
     number, images = len(label_names), 0
     counts = np.zeros(number**2, np.int64)
     boundaries, with_boundary = np.zeros(number), np.zeros(number)
-    for truth, found in pairs:
+    for _, photo, found in photos:
+        truth: Any = photo.mask
+        mask = found["mask"]
         meant = truth >= 0
-        places = truth[meant].astype(np.int64) * number + found[meant]
+        places = truth[meant].astype(np.int64) * number + mask[meant]
         counts += np.bincount(places, minlength=number**2)
-        scores = boundary_f(truth, found, number)
+        scores = boundary_f(truth, mask, number)
         boundaries += np.nan_to_num(scores)
         with_boundary += ~np.isnan(scores)
         images += 1

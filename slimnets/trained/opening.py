@@ -178,7 +178,7 @@ class Trained:
 
     def prepare(self, image: np.ndarray) -> tf.Tensor:
         """Returns the input `[1, size, size, channels]` for one uint8 image."""
-        return self.recipe.prepare(image[np.newaxis], self.image_size, (0, 255))
+        return self.recipe.prepare(image[np.newaxis], self.image_size)
 
 
 def open_trained(

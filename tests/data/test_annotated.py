@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from slimnets.cli import main
-from slimnets.data import get_preprocessing
+from slimnets.data import get_preprocessing, make_records, tfrecords
 from slimnets.data.annotated import BOXES, IGNORED, MASKS, open_annotated
 from slimnets.data.annotated_batches import Jitter, Move, annotated_batches
 from slimnets.data.bad_records import BadRecords, explained_errors
@@ -369,3 +369,50 @@ def test_records_that_are_made_are_read_again(tmp_path, capsys, kind):
                 np.testing.assert_allclose(theirs, mine, atol=1e-4)
     assert main.main(["make-records", *flags, "--layout=flowers"]) == 2
     assert "is for --dataset_name=folder alone" in capsys.readouterr().err
+
+
+def test_boxes_of_records_that_tell_no_size_are_of_the_stored_photo(tmp_path):
+    images = pytest.importorskip("PIL.Image")
+    exif = images.Exif()
+    exif[0x0112] = 6
+    photo = tmp_path / "1.jpg"
+    images.fromarray(np.zeros((8, 12, 3), np.uint8)).save(photo, exif=exif)
+    features = {
+        "image/encoded": tfrecords.texts(photo.read_bytes()),
+        "image/object/class/label": tfrecords.wholes(1),
+    }
+    for side, share in (("ymin", 0.0), ("xmin", 0.5), ("ymax", 0.5), ("xmax", 1.0)):
+        features[f"image/object/bbox/{side}"] = tfrecords.floats([share])
+    with tf.io.TFRecordWriter(str(tmp_path / "train.tfrecord")) as writer:
+        writer.write(tfrecords.record_of(features))
+    (tmp_path / "classes.txt").write_text("disc")
+    source = open_annotated("records", BOXES, str(tmp_path)).source("train")
+    found = source.load(0, exif_orientation=False).objects
+    np.testing.assert_allclose(found.boxes, [[0, 6, 4, 12]])
+    with pytest.raises(BadImage, match="which EXIF has turned: give exif_orientation"):
+        source.load(0)
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_records_are_made_of_photos_as_they_are_annotated(tmp_path, upright):
+    images = pytest.importorskip("PIL.Image")
+    exif = images.Exif()
+    exif[0x0112] = 6
+    photo = images.fromarray(np.zeros((8, 12, 3), np.uint8))
+    photo.save(tmp_path / "1.jpg", exif=exif)
+    height, width = (12, 8) if upright else (8, 12)
+    document = {
+        "images": [{"id": 1, "file_name": "1.jpg", "height": height, "width": width}],
+        "categories": [{"id": 1, "name": "disc"}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 4, 4]}
+        ],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(document))
+    output = str(tmp_path / "records")
+    options = {"dataset_name": "coco", "num_shards": 1, "exif_orientation": upright}
+    written = make_records(str(tmp_path / "boxes.json"), output, **options)
+    assert written.images == {"train": 1} and not written.bad
+    source = open_annotated("records", BOXES, output).source("train")
+    found = source.load(0, exif_orientation=upright).objects
+    np.testing.assert_allclose(found.boxes, [[0, 0, 4, 4]], atol=1e-5)

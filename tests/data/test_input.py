@@ -498,7 +498,7 @@ def test_tensorflow_datasets(shards, tmp_path, monkeypatch):
         "image": types.SimpleNamespace(shape=(None, None, 3)),
         "label": types.SimpleNamespace(names=list(CLASSES)),
     }
-    asked = []
+    asked, splits = [], {"train": split}
 
     def builder(name, data_dir):
         asked.append((name, data_dir))
@@ -506,7 +506,7 @@ def test_tensorflow_datasets(shards, tmp_path, monkeypatch):
             download_and_prepare=lambda: None,
             info=types.SimpleNamespace(
                 supervised_keys=("image", "label"), features=features,
-                splits={"train": split},
+                splits=splits,
             ),
         )  # fmt: skip
 
@@ -516,6 +516,9 @@ def test_tensorflow_datasets(shards, tmp_path, monkeypatch):
     assert asked == [("flowers/small:1.0.0", "where")]
     assert sorted(evaluated(made)[1]) == [0, 1, 2]
     assert steps(made, 1, batch_size=3)[0][0].shape == (3, 8, 8, 3)
+    splits["all"] = splits.pop("train")
+    other = config("where", "tfds:flowers").dataset
+    assert (other.train_split, other.test_split) == ("all", "all")
     del features["label"]
     with pytest.raises(ValueError, match="has no image with a class label"):
         config("where", "tfds:flowers")

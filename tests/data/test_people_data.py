@@ -11,7 +11,7 @@ import tensorflow as tf
 from slimnets.data import get_dataset, make_records, training_batches
 from slimnets.data.checking import check_dataset, check_shards
 from slimnets.data.image_files import find_images
-from slimnets.data.sources import held_out
+from slimnets.data.splits import held_out
 from slimnets.sharding import ManifestOptions
 
 
@@ -232,6 +232,16 @@ def test_records_without_splits_and_with_several_labels(tmp_path):
     assert one_epoch(dataset, "train") == [
         pair for pair, held in zip(expected, held_out(10), strict=True) if not held
     ]
+    # By its own place in the file.
+    assert dataset.source("validation").name(0) == f"{tmp_path / 'a.rec'}:9"
+
+
+def test_splits_train_and_measure_by_what_their_names_begin_with(tmp_path):
+    for split in ("extra", "train2017", "val2017"):
+        write_records(tmp_path / f"coco_{split}.rec", [(0, ["owl"])])
+    dataset = get_dataset("records", dataset_dir=str(tmp_path),
+                          records_pattern="coco_{split}.rec", **OTHER)  # fmt: skip
+    assert (dataset.train_split, dataset.test_split) == ("train2017", "val2017")
 
 
 def test_what_does_not_fit_records_is_said(tmp_path):

@@ -58,6 +58,10 @@ def test_tensorflows_file_systems(here, tmp_path):
     listed = find_images("ram://store/lists/all.txt")
     assert listed[1].path == "ram://store/images/a/0.png"
     assert listed[1].read().max() == 0
+    # As in a list here, a name may have what some programs end lines at.
+    odd = "ram://store/images/\u2028.png"
+    write("ram://store/lists/odd.txt", odd.encode())
+    assert [image.path for image in find_images("ram://store/lists/odd.txt")] == [odd]
     list_here = tmp_path / "list.txt"
     list_here.write_text(f"ram://store/images/b/2.png\n{here}/b/2.png\n")
     first, second = find_images(list_here)

@@ -182,7 +182,8 @@ import numpy as np
 import tensorflow as tf
 import slimnets
 from slimnets.checkpoints import read_checkpoint
-from slimnets.data.image_files import find_images, read_span, record_spans
+from slimnets.data.image_files import find_images
+from slimnets.data.tfrecords import read_span, record_spans
 
 def decoded(image):
     return int(image.read().sum())

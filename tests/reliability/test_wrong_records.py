@@ -5,7 +5,7 @@ import pytest
 
 from slimnets import data
 from slimnets.data.bad_records import BadRecords, TooManyBadRecords, explained_errors
-from slimnets.data.image_files import record_spans
+from slimnets.data.tfrecords import record_spans
 from tests.reliability.kinds_of_records import (
     SHARD,
     WRONG,

@@ -101,6 +101,14 @@ def test_a_segmenter_is_opened_as_it_was_trained(segmenter_run, rng):
     assert measured.evaluation.confusion.sum() == sum(meant)
 
 
+def test_a_number_of_no_class_is_told_even_if_it_is_0(tmp_path):
+    data = scenes.write_voc(tmp_path / "set", SPLITS)
+    made = config(
+        SegmentationConfig, data, tmp_path, dataset_name="voc", ignore_label=0
+    )
+    assert Segmentation().metadata(made)["ignore_label"] == 0
+
+
 def test_average_precision_is_what_pycocotools_says_of_the_files(coco, rng):
     tools = pytest.importorskip("pycocotools.coco")
     from pycocotools.cocoeval import COCOeval
