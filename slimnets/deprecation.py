@@ -31,11 +31,16 @@ def deprecated(since: str, instead: str) -> Callable[[Callable], Callable]:
     """
 
     def decorate(function: Callable) -> Callable:
-        text = _text(f"{function.__module__}.{function.__qualname__}", since, instead)
+        name = f"{function.__module__}.{function.__qualname__}"
+        end = ".".join(map(str, _end(since)))
+        text = f"{name} is deprecated since {since} and goes in {end}: {instead}."
+        _TEXTS[text] = since
 
         @functools.wraps(function)
         def warning(*args: Any, **kwargs: Any) -> Any:
-            _warn(text)
+            if text not in _SHOWN:
+                _SHOWN.add(text)
+                warnings.warn(text, DeprecationWarning, stacklevel=2)
             return function(*args, **kwargs)
 
         return warning
@@ -46,19 +51,6 @@ def deprecated(since: str, instead: str) -> Callable[[Callable], Callable]:
 def overdue(version: str = __version__) -> list[str]:
     """The texts of what should be gone in a version."""
     return [text for text, since in _TEXTS.items() if _end(since) <= _minor(version)]
-
-
-def _text(name: str, since: str, instead: str) -> str:
-    end = ".".join(map(str, _end(since)))
-    text = f"{name} is deprecated since {since} and goes in {end}: {instead}."
-    _TEXTS[text] = since
-    return text
-
-
-def _warn(text: str) -> None:
-    if text not in _SHOWN:
-        _SHOWN.add(text)
-        warnings.warn(text, DeprecationWarning, stacklevel=3)
 
 
 def _minor(version: str) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import functools
+import importlib
 import importlib.resources
 import json
 from collections.abc import Callable
@@ -18,40 +19,6 @@ import tensorflow as tf
 from slimnets import layers
 from slimnets.blocks import takes
 from slimnets.listing import nearest
-from slimnets.nets import (
-    alexnet,
-    bit,
-    cifarnet,
-    convnext,
-    densenet,
-    efficientnet,
-    efficientnet_v2,
-    inception_resnet_v2,
-    inception_v1,
-    inception_v2,
-    inception_v3,
-    inception_v4,
-    lenet,
-    mnasnet,
-    mobilenet_v1,
-    mobilenet_v2,
-    mobilenet_v3,
-    mobilenet_v4,
-    nasnet,
-    overfeat,
-    pnasnet,
-    point_cloud,
-    regnet,
-    resnet_cifar,
-    resnet_keras,
-    resnet_torch,
-    resnet_v1,
-    resnet_v1_beta,
-    resnet_v2,
-    vgg,
-    xception,
-    xception_keras,
-)
 from slimnets.scopes import arg_scope, default_arg_scope
 
 _NETWORKS: dict[str, NetworkInfo] = {}
@@ -112,14 +79,17 @@ def register_network(
 
     Raises:
         TypeError: if it is not a function.
-        ValueError: if the name is taken, by another function than an earlier
-            definition of the same one, as of a notebook's cell that is run again.
+        ValueError: if there is no name, or it is taken, by another function than an
+            earlier definition of the same one, as of a notebook's cell that is run
+            again.
     """
     if network is None:
         return functools.partial(register_network, name=name, family=family)
     if not callable(network):
         raise TypeError(f"A network is a function of inputs; got {network!r}.")
-    name = name or network.__name__
+    name = name or getattr(network, "__name__", None)
+    if name is None:
+        raise ValueError(f"{network!r} has no name of its own: give one.")
     if name in _NETWORKS and not _defined_anew(network, _NETWORKS[name].network):
         raise ValueError(
             f"A network named {name!r} is registered already, in the family "
@@ -233,46 +203,21 @@ def _decaying(network: Callable, weight_decay: float):
     )
 
 
+# Modules of nets/, in the order in which their networks are listed.
 _FAMILIES = (
-    resnet_v1,
-    resnet_v1_beta,
-    resnet_v2,
-    resnet_cifar,
-    resnet_torch,
-    resnet_keras,
-    bit,
-    point_cloud,
-    vgg,
-    alexnet,
-    overfeat,
-    cifarnet,
-    lenet,
-    inception_v1,
-    inception_v2,
-    inception_v3,
-    inception_v4,
-    inception_resnet_v2,
-    mobilenet_v1,
-    mobilenet_v2,
-    mobilenet_v3,
-    nasnet,
-    pnasnet,
-    regnet,
-    efficientnet,
-    efficientnet_v2,
-    mnasnet,
-    mobilenet_v4,
-    densenet,
-    convnext,
-    xception,
-    xception_keras,
-)
+    "resnet_v1", "resnet_v1_beta", "resnet_v2", "resnet_cifar", "resnet_torch",
+    "resnet_keras", "bit", "point_cloud", "vgg", "alexnet", "overfeat", "cifarnet",
+    "lenet", "inception_v1", "inception_v2", "inception_v3", "inception_v4",
+    "inception_resnet_v2", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3", "nasnet",
+    "pnasnet", "regnet", "efficientnet", "efficientnet_v2", "mnasnet", "mobilenet_v4",
+    "densenet", "convnext", "xception", "xception_keras",
+)  # fmt: skip
 
 
 def _register_all() -> None:
-    for module in _FAMILIES:
-        for network in module.NETWORKS:
-            register_network(network, family=module.__name__.rpartition(".")[2])
+    for family in _FAMILIES:
+        for network in importlib.import_module(f"slimnets.nets.{family}").NETWORKS:
+            register_network(network, family=family)
 
 
 _register_all()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import os
 import re
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import IO
 
 # Of exports by format; a directory has none.
@@ -47,6 +48,16 @@ def write_text(path: str, text: str) -> None:
     """Writes a file of text, whole or not at all."""
     with drafted(path) as draft, open(draft, "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def write_table(path: str, headings: Sequence[str], rows: Iterable[Iterable]) -> None:
+    """Writes a CSV file, in which names of files and classes need not be UTF-8."""
+    with open(
+        path, "w", encoding="utf-8", errors="surrogateescape", newline=""
+    ) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(headings)
+        writer.writerows(rows)
 
 
 def remove_drafts(folder: str, names: Collection[str]) -> None:

@@ -9,46 +9,21 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.abc
-import importlib.util
 import sys
-from collections.abc import Callable
 from typing import Any
 
-_KERAS = "keras"
+from slimnets.lazy_names import when_imported
+
 # They lie above this room.
 _MODEL, _FACTORY = "slimnets.model", "slimnets.factory"
 
 
 def register_with_keras() -> None:
     """Registers the layer: now, or when Keras is imported."""
-    if getattr(sys.modules.get(_KERAS), "layers", None) is not None:
+    if getattr(sys.modules.get("keras"), "layers", None) is not None:
         layer_class()
-    elif not any(isinstance(finder, _WhenImported) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _WhenImported(_KERAS, layer_class))
-
-
-class _WhenImported(importlib.abc.MetaPathFinder):
-    """Calls a function once a module has been imported, by whomever."""
-
-    def __init__(self, name: str, function: Callable[[], Any]):
-        self._name, self._function = name, function
-
-    def find_spec(self, fullname, path=None, target=None):
-        if fullname != self._name:
-            return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        if spec is None:
-            return None
-        loaded = spec.loader.exec_module
-
-        def exec_module(module):
-            loaded(module)
-            self._function()
-
-        spec.loader.exec_module = exec_module
-        return spec
+    else:
+        when_imported("keras", layer_class)
 
 
 @functools.cache
@@ -98,12 +73,10 @@ def layer_class() -> type:
 
         @classmethod
         def from_config(cls, config: dict[str, Any]):
-            config = dict(config)
-            network, options = config["network"], {}
-            options = {**network.pop("options"), **network}
-            made = importlib.import_module(_MODEL).Model(options.pop("name"), **options)
-            del config["network"]
-            return cls(made, **config)
+            network = dict(config["network"])
+            name, options = network.pop("name"), network.pop("options")
+            model = importlib.import_module(_MODEL).Model(name, **options, **network)
+            return cls(model, **{k: v for k, v in config.items() if k != "network"})
 
     return NetworkLayer
 

@@ -1,8 +1,12 @@
-"""Names of a package that are imported when they are first asked for."""
+"""Imports that wait: names of a package until they are asked for, and what is to be
+done about a module until somebody imports it."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.abc
+import importlib.util
+import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -28,3 +32,31 @@ def lazily(
         return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
 
     return get
+
+
+def when_imported(name: str, function: Callable[[], Any]) -> None:
+    """Has a function called once a module has been imported, by whomever."""
+    sys.meta_path.insert(0, _Waiting(name, function))
+
+
+class _Waiting(importlib.abc.MetaPathFinder):
+    """Finds a module as others do, and has it end with a call; once."""
+
+    def __init__(self, name: str, function: Callable[[], Any]):
+        self._name, self._function = name, function
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        if fullname != self._name:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        loader: Any = spec and spec.loader
+        if loader is not None:
+            execute = loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                execute(module)
+                self._function()
+
+            loader.exec_module = exec_module
+        return spec

@@ -19,6 +19,11 @@ def shortened(text: str, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[:most]} ..."
 
 
+def one_line(text: object, length: int = 160) -> str:
+    """Returns the beginning of a text, as one line without a full stop."""
+    return " ".join(str(text).split())[:length].rstrip(". ")
+
+
 def nearest(
     name: object, known: Iterable[str], most: int = 3, cutoff: float = 0.6
 ) -> str:
@@ -32,23 +37,31 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {near!r}?" if near else ""
 
 
-def aligned(rows: Sequence[Sequence[str]], numbers: Collection[str] = ()) -> list[str]:
-    """Returns a table as lines.
+def table(
+    rows: Sequence[Sequence[str]], numbers: Collection[str] = (), format: str = "text"
+) -> str:
+    """Returns a table as lines of text.
 
     Args:
         rows: of cells, headings first.
         numbers: headings of the columns that are aligned to the right.
+        format: `text` or `markdown`.
     """
+    headings = rows[0]
+    if format == "markdown":
+        alignment = ["---:" if name in numbers else "---" for name in headings]
+        lines = (headings, alignment, *rows[1:])
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(row: Sequence[str]) -> str:
         cells = (
             f"{cell:>{width}}" if heading in numbers else f"{cell:{width}}"
-            for cell, width, heading in zip(row, widths, rows[0], strict=True)
+            for cell, width, heading in zip(row, widths, headings, strict=True)
         )
         return "  ".join(cells).rstrip()
 
-    return list(map(line, rows))
+    return "\n".join(map(line, rows))
 
 
 def html_table(caption: str, headings: Sequence[str], rows: Iterable[Sequence]) -> str:

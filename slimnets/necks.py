@@ -60,11 +60,7 @@ def feature_pyramid(
         ValueError: if the levels are not consecutive, or max_level is below them, or
             an argument is not allowed.
     """
-    numbers = _numbers(features, "C")
-    if max_level < numbers[-1]:
-        raise ValueError(
-            f"max_level={max_level} is below C{numbers[-1]}, the coarsest feature."
-        )
+    numbers = _numbers_up_to(max_level, features)
     if extra_levels not in _EXTRA_LEVELS:
         raise ValueError(
             f"extra_levels={extra_levels!r}; allowed are {', '.join(_EXTRA_LEVELS)}."
@@ -129,11 +125,7 @@ def smaller_levels(
     Raises:
         ValueError: if the levels are not consecutive, or max_level is below them.
     """
-    numbers = _numbers(features, "C")
-    if max_level < numbers[-1]:
-        raise ValueError(
-            f"max_level={max_level} is below C{numbers[-1]}, the coarsest feature."
-        )
+    numbers = _numbers_up_to(max_level, features)
     inputs = list(features.values())
     with (
         tf.compat.v1.variable_scope(scope, "smaller_levels", inputs) as sc,
@@ -324,6 +316,15 @@ def _numbers(features: Mapping[str, tf.Tensor], letter: str) -> list[int]:
         raise ValueError(
             f"A pyramid is made of consecutive levels, {letter}3, {letter}4 and "
             f"{letter}5 for example; got {', '.join(map(str, features)) or 'none'}."
+        )
+    return numbers
+
+
+def _numbers_up_to(max_level: int, features: Mapping[str, tf.Tensor]) -> list[int]:
+    numbers = _numbers(features, "C")
+    if max_level < numbers[-1]:
+        raise ValueError(
+            f"max_level={max_level} is below C{numbers[-1]}, the coarsest feature."
         )
     return numbers
 

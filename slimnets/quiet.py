@@ -38,7 +38,9 @@ def quiet_tensorflow(debug: bool) -> Iterator[None]:
         except Exception:
             _restore(screen)
             kept.seek(0)
-            shutil.copyfileobj(kept, sys.stderr.buffer)
+            # sys.stderr need not be the screen: a notebook has its own.
+            with os.fdopen(os.dup(2), "wb") as shown:
+                shutil.copyfileobj(kept, shown)
             raise
         finally:
             _restore(screen)

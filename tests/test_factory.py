@@ -62,6 +62,11 @@ def test_register_network_as_function_and_as_decorator(registry):
         slimnets.register_network(mine)
     with pytest.raises(TypeError, match="function"):
         slimnets.register_network("mine")
+    bound = functools.partial(mine, num_classes=3)
+    with pytest.raises(ValueError, match="has no name of its own: give one"):
+        slimnets.register_network(bound)
+    slimnets.register_network(bound, name="bound")
+    assert slimnets.build("bound", 1) == (1, {})
 
 
 def test_a_cell_that_defines_and_registers_may_run_twice(registry):

@@ -29,7 +29,7 @@ LAYERS = [
     ["layers"],
     ["weights"],
     ["variables", "scopes", "end_points", "contrib_names"],
-    ["rules", "deprecation", "sharding"],
+    ["rules", "deprecation", "sharding", "keras_registration"],
     [
         "extras",
         "listing",
@@ -38,7 +38,6 @@ LAYERS = [
         "files",
         "progress",
         "quiet",
-        "keras_registration",
         "version",
     ],
 ]

@@ -17,7 +17,7 @@ import numpy as np
 from slimnets.checkpoints import metadata as metadata_fields
 from slimnets.checkpoints.wrappers import without, wrapper_of
 from slimnets.files import move_into_place, write_text
-from slimnets.listing import nearest
+from slimnets.listing import nearest, one_line
 
 Shape = tuple[int, ...]
 
@@ -142,11 +142,6 @@ def is_zip(path: str) -> bool:
 def _size(path: str) -> int:
     parts = glob.glob(f"{glob.escape(path)}.data-*") or [path]
     return sum(os.path.getsize(part) for part in parts if os.path.isfile(part))
-
-
-def one_line(text: object, length: int = 160) -> str:
-    """The beginning of a text, as one line without a full stop."""
-    return " ".join(str(text).split())[:length].rstrip(". ")
 
 
 def read_metadata(prefix: str) -> dict[str, Any]:

@@ -23,60 +23,38 @@ from slimnets.benchmarking.workload import (
     TASKS,
     Work,
 )
-from slimnets.cli.command import UsageError, define_debug
+from slimnets.cli.command import Flag, UsageError, refuse
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("NAMES",)
 _CLASSIC, _CLASSIC_BATCH = "resnet_v2_152", "32"
-_LISTS = (
-    ("batch_sizes", None, "Images at a time; 1 by default."),
-    ("image_sizes", None, "Heights and widths; the network's own by default."),
-    ("precisions", "float32", f"Some of {', '.join(PRECISIONS)}."),
-    ("modes", None, f"Some of {', '.join(MODES)}; forward by default."),
-    ("forms", DEFAULT_FORM, "How slimnets runs forward: exported as some of "
-     f"{', '.join(FORMS[:-1])}, or as a {FORMS[-1]}."),
-    ("compare", "", f"Some of {', '.join(PEERS)}, as far as they are installed."),
-    ("output", "", "Files to write, which end in .json, .csv, or .png, .svg or .pdf "
-     "for a plot."),
-)  # fmt: skip
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    for name, default, text in _LISTS:
-        flags.DEFINE_list(name, default, text, flag_values=flag_values)
-    flags.DEFINE_boolean(
-        "jit",
-        False,
-        "Compile slimnets' training, and its forward of --forms=model, with XLA; not "
-        "for grouped and depthwise convolutions on a CPU.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_enum(
-        "task",
-        None,
-        TASKS,
-        "Of a head on the networks, with its usual settings and without suppression.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
-        "best",
-        False,
-        "Time inference in all installed formats and precisions, and say which wins.",
-        flag_values=flag_values,
-    )
-    for name, default, text in (
-        (
-            "threads",
-            None,
-            "Threads of each process; its framework's choice by default.",
-        ),
-        ("turns", 10, "How often each has its turn, of about half a second."),
-        ("num_classes", 1000, "Number of classes."),
-    ):
-        flags.DEFINE_integer(
-            name, default, text, lower_bound=1, flag_values=flag_values
-        )
-    define_debug(flag_values)
+# fmt: off
+FLAGS = (
+    Flag("list", "batch_sizes", None, "Images at a time; 1 by default."),
+    Flag("list", "image_sizes", None, "Heights and widths; the network's own by "
+         "default."),
+    Flag("list", "precisions", "float32", f"Some of {', '.join(PRECISIONS)}."),
+    Flag("list", "modes", None, f"Some of {', '.join(MODES)}; forward by default."),
+    Flag("list", "forms", DEFAULT_FORM, "How slimnets runs forward: exported as some "
+         f"of {', '.join(FORMS[:-1])}, or as a {FORMS[-1]}."),
+    Flag("list", "compare", "", f"Some of {', '.join(PEERS)}, as far as they are "
+         "installed."),
+    Flag("list", "output", "", "Files to write, which end in .json, .csv, or .png, "
+         ".svg or .pdf for a plot."),
+    Flag("boolean", "jit", False, "Compile slimnets' training, and its forward of "
+         "--forms=model, with XLA; not for grouped and depthwise convolutions on a "
+         "CPU."),
+    Flag("enum", "task", None, "Of a head on the networks, with its usual settings and "
+         "without suppression.", enum_values=TASKS),
+    Flag("boolean", "best", False, "Time inference in all installed formats and "
+         "precisions, and say which wins."),
+    Flag("integer", "threads", None, "Threads of each process; its framework's choice "
+         "by default.", lower_bound=1),
+    Flag("integer", "turns", 10, "How often each has its turn, of about half a "
+         "second.", lower_bound=1),
+    Flag("integer", "num_classes", 1000, "Number of classes.", lower_bound=1),
+)
+# fmt: on
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -142,9 +120,7 @@ _NOT_OF_BEST = ("precisions", "modes", "forms", "compare", "output", "jit", "tas
 
 def _race(flag_values: flags.FlagValues, names: Sequence[str]) -> None:
     """Names the fastest form of each network, at each batch and image size."""
-    for name in _NOT_OF_BEST:
-        if flag_values[name].value != flag_values[name].default:
-            raise UsageError(f"--{name} is of no effect with --best, which has all")
+    refuse(flag_values, _NOT_OF_BEST, "with --best, which has all")
     batches = _numbers("batch_sizes", flag_values.batch_sizes) or [1]
     sizes = _numbers("image_sizes", flag_values.image_sizes) or [None]
     start_tensorflow(flag_values.debug)

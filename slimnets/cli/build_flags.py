@@ -8,38 +8,23 @@ import json
 from absl import flags
 
 from slimnets.cli import setting_flags
-from slimnets.cli.command import UsageError
+from slimnets.cli.command import Flag, UsageError
 from slimnets.training.training_config import TrainingConfig
 
-NAMES = ("num_classes", "input_shape", "output_stride", "rules", "rule")
-
-
-def define(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_integer(
-        "num_classes",
-        1000,
-        "Number of classes; 0 for none.",
-        lower_bound=0,
-        flag_values=flag_values,
-    )
-    flags.DEFINE_string(
-        "input_shape",
-        None,
-        "Shape of the inputs as JSON, [1, 299, 299, 3]; several inputs as a list or "
-        "an object of shapes. One image of the default size by default, or one cloud "
-        "of points.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_integer(
-        "output_stride",
-        None,
-        "By what the images' sides are those of the last activation: 8, 16 or 32. "
-        "Units that would stride further are atrous. As the network strides by "
-        "default.",
-        lower_bound=1,
-        flag_values=flag_values,
-    )
-    setting_flags.define(flag_values, TrainingConfig, ["rules", "rule"])
+# fmt: off
+FLAGS = (
+    Flag("integer", "num_classes", 1000, "Number of classes; 0 for none.",
+         lower_bound=0),
+    Flag("string", "input_shape", None, "Shape of the inputs as JSON, "
+         "[1, 299, 299, 3]; several inputs as a list or an object of shapes. One image "
+         "of the default size by default, or one cloud of points."),
+    Flag("integer", "output_stride", None, "By what the images' sides are those of the "
+         "last activation: 8, 16 or 32. Units that would stride further are atrous. As "
+         "the network strides by default.", lower_bound=1),
+    *setting_flags.of(TrainingConfig, ["rules", "rule"]),
+)
+# fmt: on
+NAMES = tuple(flag.name for flag in FLAGS)
 
 
 def open_rules(flag_values: flags.FlagValues) -> contextlib.AbstractContextManager:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from absl import flags
 
 from slimnets.cli import engine_flags, setting_flags
-from slimnets.cli.command import UsageError, define_debug
+from slimnets.cli.command import Flag, UsageError
 from slimnets.data.input_config import ANNOTATED, OF_DATASETS, InputConfig
 from slimnets.quiet import start_tensorflow
 from slimnets.sharding.options import ONE
@@ -27,28 +27,20 @@ ARGUMENTS = ("DIRECTORY",)
 # So many pairs of the same bytes are named.
 _NAMED = 20
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    names = ("dataset_name", *OF_DATASETS)
-    setting_flags.define(flag_values, InputConfig, names, with_defaults=False)
-    setting_flags.define(flag_values, InputConfig, ["exif_orientation"])
-    flags.DEFINE_enum(
-        "annotations",
-        None,
-        ["boxes", "masks"],
-        "Which of these to check, of a dataset that may have them; of coco, voc and "
-        "masks their first by default.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
-        "strict",
-        False,
-        "End with exit code 1 if anything is wrong: an image that cannot be used, or "
-        "one that stands in both training and the test split.",
-        flag_values=flag_values,
-    )
-    engine_flags.define(flag_values)
-    define_debug(flag_values)
+# fmt: off
+FLAGS = (
+    *setting_flags.of(
+        InputConfig, ("dataset_name", *OF_DATASETS), with_defaults=False),
+    *setting_flags.of(InputConfig, ["exif_orientation"]),
+    Flag("enum", "annotations", None, "Which of these to check, of a dataset that may "
+         "have them; of coco, voc and masks their first by default.",
+         enum_values=["boxes", "masks"]),
+    Flag("boolean", "strict", False, "End with exit code 1 if anything is wrong: an "
+         "image that cannot be used, or one that stands in both training and the test "
+         "split."),
+    *engine_flags.of(),
+)
+# fmt: on
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:

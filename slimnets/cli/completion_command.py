@@ -4,12 +4,11 @@ For bash, `eval "$(slimnets completion bash)"` in ~/.bashrc; for zsh, the same w
 zsh in ~/.zshrc, after compinit. Whatever else is completed is a file.
 """
 
-import importlib
 from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.command import UsageError, define_debug
+from slimnets.cli.command import UsageError
 from slimnets.cli.network_table import networks
 
 ARGUMENTS = ("SHELL",)
@@ -51,20 +50,18 @@ complete -o default -o nospace -F _slimnets slimnets
 _ZSH = "autoload -U +X bashcompinit && bashcompinit\n"
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    define_debug(flag_values)
-
-
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] not in SHELLS:
         raise UsageError(f"completion needs a shell: {' or '.join(SHELLS)}")
-    from slimnets.cli.main import COMMANDS, module_of
+    from slimnets.cli.main import COMMANDS, command_of, flags_of
 
     cases = []
     for name in COMMANDS:
-        defined = flags.FlagValues()
-        importlib.import_module(module_of(name)).define_flags(defined)
-        words = [*(_word(defined[flag]) for flag in defined), "--flagfile=", "--help"]
+        defined = flags_of(command_of(name))
+        words = [
+            f"--{flag}" if defined[flag].boolean else f"--{flag}=" for flag in defined
+        ]
+        words += ["--flagfile=", "--help"]
         cases.append(f'      {name}) words="{" ".join(words)}" ;;')
     script = _SCRIPT.format(
         commands=" ".join([*COMMANDS, "help"]),
@@ -72,7 +69,3 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         cases="\n".join(cases),
     )
     print((_ZSH if arguments[0] == "zsh" else "") + script, end="")
-
-
-def _word(flag: flags.Flag) -> str:
-    return f"--{flag.name}" if flag.boolean else f"--{flag.name}="

@@ -11,25 +11,15 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import weights_flags
-from slimnets.cli.command import define_debug, require
+from slimnets.cli.command import Flag, require
 from slimnets.quiet import start_tensorflow
 
-ARGUMENTS = ()
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
-        "output", None, "The file, or the prefix, to write.", flag_values=flag_values
-    )
-    flags.DEFINE_enum(
-        "format",
-        None,
-        ["slim", "keras", "torch"],
-        "Whose format; by default what the output's name ends in.",
-        flag_values=flag_values,
-    )
-    weights_flags.define(flag_values, "checkpoint_path", "model_name")
-    define_debug(flag_values)
+FLAGS = (
+    Flag("string", "output", None, "The file, or the prefix, to write."),
+    Flag("enum", "format", None, "Whose format; by default what the output's name ends "
+         "in.", enum_values=["slim", "keras", "torch"]),
+    *weights_flags.of("checkpoint_path", "model_name"),
+)  # fmt: skip
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -38,14 +28,14 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     from slimnets.checkpoints import convert_weights
     from slimnets.trained import open_weights
 
-    weights = open_weights(flag_values.checkpoint_path, flag_values.averages)
+    options = weights_flags.options(flag_values)
+    weights = open_weights(flag_values.checkpoint_path, options.pop("averages"))
     report = convert_weights(
         weights,
         flag_values.output,
         network=flag_values.model_name,
         file_format=flag_values.format,
-        rename=weights_flags.pairs(flag_values),
-        exclude=flag_values.exclude or (),
+        **options,
     )
     weights_flags.tell(weights.source)
     print(report)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.command import UsageError, define_debug, require
+from slimnets.cli.command import Flag, UsageError, refuse, require
 from slimnets.quiet import quiet_tensorflow
 
 ARGUMENTS = ("PART",)
@@ -33,21 +33,15 @@ _PARTS = {
 }
 _HERE = ("localhost", "127.0.0.1")
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    for part, texts in _PARTS.items():
-        for name, text in texts.items():
-            text = f"Of a {part}: {text}"
-            flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    flags.DEFINE_integer(
-        "port",
-        0,
-        "Where it listens; a free one by default, which is printed.",
-        lower_bound=0,
-        upper_bound=65535,
-        flag_values=flag_values,
-    )
-    define_debug(flag_values)
+FLAGS = (
+    *(
+        Flag("string", name, None, f"Of a {part}: {text}")
+        for part, texts in _PARTS.items()
+        for name, text in texts.items()
+    ),
+    Flag("integer", "port", 0, "Where it listens; a free one by default, which is "
+         "printed.", lower_bound=0, upper_bound=65535),
+)  # fmt: skip
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -58,9 +52,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
             "--help)"
         )
     for other in _PARTS.keys() - {part}:
-        for name in _PARTS[other]:
-            if flag_values[name].value is not None:
-                raise UsageError(f"--{name} is of no effect for a {part}")
+        refuse(flag_values, _PARTS[other], f"for a {part}")
     require(flag_values, f"data-service {part}", next(iter(_PARTS[part])))
     # Nobody but a signal ends it, which Python sees between two waits.
     ended = threading.Event()

@@ -10,35 +10,25 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import setting_flags, weights_flags
-from slimnets.cli.command import UsageError, define_debug, require
+from slimnets.cli.command import Flag, UsageError, require
 from slimnets.data.input_config import OF_DATASETS, InputConfig
 from slimnets.quiet import start_tensorflow
 
-ARGUMENTS = ()
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    for name, text in (
-        ("dataset_split_name", "The split; the dataset's training split by default."),
-        ("output", "A .png file: the layers, drawn; needs matplotlib."),
-    ):
-        flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    names = ("dataset_name", *OF_DATASETS, "max_bad_records")
-    setting_flags.define(flag_values, InputConfig, names, with_defaults=False)
-    for name, default, text in (
-        ("batch_size", 64, "Images at a time, whose statistics are compared."),
-        ("batches", 4, "How many batches are compared."),
-    ):
-        flags.DEFINE_integer(
-            name, default, text, lower_bound=1, flag_values=flag_values
-        )
-    flags.DEFINE_boolean(
-        "table", False, "Show every activation and norm.", flag_values=flag_values
-    )
-    weights_flags.define(
-        flag_values, "checkpoint_path", "model_name", "preprocessing_name"
-    )
-    define_debug(flag_values)
+# fmt: off
+FLAGS = (
+    Flag("string", "dataset_split_name", None, "The split; the dataset's training "
+         "split by default."),
+    Flag("string", "output", None, "A .png file: the layers, drawn; needs matplotlib."),
+    *setting_flags.of(
+        InputConfig, ("dataset_name", *OF_DATASETS, "max_bad_records"),
+        with_defaults=False),
+    Flag("integer", "batch_size", 64, "Images at a time, whose statistics are "
+         "compared.", lower_bound=1),
+    Flag("integer", "batches", 4, "How many batches are compared.", lower_bound=1),
+    Flag("boolean", "table", False, "Show every activation and norm."),
+    *weights_flags.of("checkpoint_path", "model_name", "preprocessing_name"),
+)
+# fmt: on
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
@@ -51,7 +41,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     if flag_values.output:
         checked_path(flag_values.output, (".png",))
         figure_class()
-    trained = weights_flags.open_trained(flag_values, model_name=flag_values.model_name)
+    trained = weights_flags.open_trained(flag_values)
     trained.check_task("classification")
     found = diagnose(trained.network, _batches(flag_values, trained))
     if flag_values.table:

@@ -11,32 +11,21 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import weights_flags
-from slimnets.cli.command import UsageError, define_debug
+from slimnets.cli.command import Flag, UsageError
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("A", "B")
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_enum(
-        "format", "text", ["text", "json"], "How it is told.", flag_values=flag_values
-    )
-    flags.DEFINE_float(
-        "tolerance",
-        0.0,
-        "Relative differences of values up to this are none.",
-        lower_bound=0.0,
-        flag_values=flag_values,
-    )
-    flags.DEFINE_integer(
-        "num_classes",
-        1000,
-        "Number of classes of a network that is given by name; 0 for none.",
-        lower_bound=0,
-        flag_values=flag_values,
-    )
-    weights_flags.define(flag_values)
-    define_debug(flag_values)
+# fmt: off
+FLAGS = (
+    Flag("enum", "format", "text", "How it is told.", enum_values=["text", "json"]),
+    Flag("float", "tolerance", 0.0, "Relative differences of values up to this are "
+         "none.", lower_bound=0.0),
+    Flag("integer", "num_classes", 1000, "Number of classes of a network that is given "
+         "by name; 0 for none.", lower_bound=0),
+    *weights_flags.of(),
+)
+# fmt: on
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:

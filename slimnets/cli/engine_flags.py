@@ -6,25 +6,24 @@ import os
 from absl import flags
 
 from slimnets.cli import imports, setting_flags
+from slimnets.cli.command import Flag
 from slimnets.settings import check, settings_of
 from slimnets.sharding.options import ManifestOptions
 
 
-def define(flag_values: flags.FlagValues, files: bool = False) -> None:
-    """Defines the flags of ManifestOptions.
+def of(files: bool = False) -> list[Flag]:
+    """The flags of ManifestOptions.
 
     Args:
-        flag_values: where to.
         files: whether a worker has a file at a time, which other flags speak of.
     """
     names = settings_of(ManifestOptions).keys() - ({"shard_size"} if files else set())
-    setting_flags.define(flag_values, ManifestOptions, names)
+    return setting_flags.of(ManifestOptions, names)
 
 
 def options(flag_values: flags.FlagValues) -> ManifestOptions:
     """Returns what they say. Raises ValueError for one that is of no effect."""
-    names = [name for name in settings_of(ManifestOptions) if name in flag_values]
-    values = setting_flags.values(flag_values, ManifestOptions, names)
+    values = setting_flags.values(flag_values, ManifestOptions)
     found = ManifestOptions(**values, imports=imports.IMPORTED)
     check(found)
     return found

@@ -19,73 +19,53 @@ from absl import flags
 
 from slimnets.cli import engine_flags, head_evaluation, setting_flags, weights_flags
 from slimnets.cli.command import (
-    UsageError,
+    Flag,
     check_output_directory,
-    define_debug,
+    refuse,
     require,
 )
 from slimnets.data.input_config import OF_DATASETS, InputConfig
 from slimnets.quiet import start_tensorflow
-from slimnets.sharding.options import ONE
+from slimnets.sharding.options import ONE, ManifestOptions
 from slimnets.tasks.config import InferenceConfig, PredictionConfig
 
-ARGUMENTS = ()
-# Settings that None takes from the checkpoint's metadata.
-_INPUT = ("dataset_name", *OF_DATASETS, "eval_crop_fraction")
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    setting_flags.define(flag_values, InferenceConfig, ["checkpoint_path"])
-    weights_flags.define_weights(flag_values)
-    define_measuring(flag_values)
-
-
-def define_measuring(flag_values: flags.FlagValues) -> None:
-    """Defines all flags but that of what is measured."""
-    for name, text in (
-        ("dataset_split_name", "The split; the dataset's test split by default."),
-        ("output", "Directory for the tables of classes and of confusions."),
-        ("report", "HTML file for a page of all that, with the curves of training and "
-         "the images that were most wrong."),
-        ("corruptions", "Measure images to which something has happened too, each kind "
-         "in five strengths, as in ImageNet-C: such as gaussian_noise,fog, or all."),
-    ):  # fmt: skip
-        flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    setting_flags.define(flag_values, InputConfig, _INPUT, with_defaults=False)
-    setting_flags.define(flag_values, PredictionConfig, head_evaluation.OF_HEADS)
-    flags.DEFINE_integer(
-        "batch_size",
-        100,
-        "Images at a time; it does not change the result.",
-        lower_bound=1,
-        flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
-        "plot",
-        False,
-        "Draw the confusion matrix into --output too; needs matplotlib.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_enum(
-        "views",
-        None,
-        ["flip", "ten_crop"],
-        "Average over views of an image: it and its mirror image, or ten crops.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
-        "fit_temperature",
-        False,
-        "Fit the divisor of the logits that makes confidence and accuracy agree on "
-        "these images, and store it beside the checkpoint, where predict finds it.",
-        flag_values=flag_values,
-    )
-    weights_flags.define(
-        flag_values, "model_name", "preprocessing_name", "eval_image_size",
-        "exif_orientation", "max_bad_records",
-    )  # fmt: skip
-    engine_flags.define(flag_values)
-    define_debug(flag_values)
+# fmt: off
+# All but that of what is measured.
+MEASURING = (
+    Flag("string", "dataset_split_name", None, "The split; the dataset's test split by "
+         "default."),
+    Flag("string", "output", None, "Directory for the tables of classes and of "
+         "confusions."),
+    Flag("string", "report", None, "HTML file for a page of all that, with the curves "
+         "of training and the images that were most wrong."),
+    Flag("string", "corruptions", None, "Measure images to which something has "
+         "happened too, each kind in five strengths, as in ImageNet-C: such as "
+         "gaussian_noise,fog, or all."),
+    # None is for what the checkpoint's metadata say.
+    *setting_flags.of(
+        InputConfig, ("dataset_name", *OF_DATASETS, "eval_crop_fraction"),
+        with_defaults=False),
+    *setting_flags.of(PredictionConfig, head_evaluation.OF_HEADS),
+    Flag("integer", "batch_size", 100, "Images at a time; it does not change the "
+         "result.", lower_bound=1),
+    Flag("boolean", "plot", False, "Draw the confusion matrix into --output too; needs "
+         "matplotlib."),
+    Flag("enum", "views", None, "Average over views of an image: it and its mirror "
+         "image, or ten crops.", enum_values=["flip", "ten_crop"]),
+    Flag("boolean", "fit_temperature", False, "Fit the divisor of the logits that "
+         "makes confidence and accuracy agree on these images, and store it beside the "
+         "checkpoint, where predict finds it."),
+    *weights_flags.of(
+        "model_name", "preprocessing_name", "eval_image_size", "exif_orientation",
+        "max_bad_records"),
+    *engine_flags.of(),
+)
+# fmt: on
+FLAGS = (
+    *setting_flags.of(InferenceConfig, ["checkpoint_path"]),
+    weights_flags.WEIGHTS,
+    *MEASURING,
+)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -98,47 +78,53 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
     """Evaluates what lies at `path`, and prints and writes what came of it.
 
     Args:
-        flag_values: of `define_measuring`.
+        flag_values: of `MEASURING`.
         path: as of `open_trained`.
         report: the page's file; None for none.
     """
     started = time.monotonic()
-    if flag_values.plot and not flag_values.output:
-        raise UsageError("--plot is of no effect without --output")
+    if not flag_values.output:
+        refuse(flag_values, ["plot"], "without --output")
     start_tensorflow(flag_values.debug)
     if flag_values.output:
         check_output_directory("output", flag_values.output)
     if report and os.path.exists(path):
         check_output_directory("report", os.path.dirname(os.path.abspath(report)))
-    from slimnets.data.corruptions import STRENGTHS, corruption_names
+    from slimnets.data.corruptions import corruption_names
     from slimnets.trained import CLASSIFICATION
+
+    asked = flag_values.corruptions
+    corruptions = corruption_names(asked) if asked else []
+    trained = weights_flags.open_trained(flag_values, path, precision=None)
+    options = engine_flags.options(flag_values)
+    options.check_task(trained.task, CLASSIFICATION, trained.path)
+    if trained.task == CLASSIFICATION:
+        where = f"with {trained.path}, which is of {CLASSIFICATION}"
+        refuse(flag_values, head_evaluation.OF_HEADS, where)
+        line = _measure_classes(flag_values, trained, options, corruptions, report)
+    else:
+        line = head_evaluation.measure(flag_values, trained, report)
+    files = "files in" if flag_values.output else "of"
+    where = os.path.abspath(flag_values.output or trained.path)
+    page = f", page in {os.path.abspath(report)}" if report else ""
+    print(f"{line}, {time.monotonic() - started:.0f} s, {files} {where}{page}")
+
+
+def _measure_classes(
+    flag_values: flags.FlagValues,
+    trained,
+    options: ManifestOptions,
+    corruptions: Sequence[str],
+    report: str | None,
+) -> str:
+    """As `head_evaluation.measure`, of a classifier."""
+    from slimnets.data.corruptions import STRENGTHS
     from slimnets.training.evaluation import evaluate_trained
     from slimnets.training.evaluation_files import write_report
     from slimnets.training.evaluation_shards import evaluate_shards
     from slimnets.training.report_page import write_page
     from slimnets.training.temperature import store_temperature
 
-    asked = flag_values.corruptions
-    corruptions = corruption_names(asked) if asked else []
-    trained = weights_flags.open_trained(
-        flag_values, path, model_name=flag_values.model_name, precision=None
-    )
-    options = engine_flags.options(flag_values)
-    options.check_task(trained.task, CLASSIFICATION, trained.path)
-    if trained.task != CLASSIFICATION:
-        line = head_evaluation.measure(flag_values, trained, report)
-        where = flag_values.output or trained.path
-        files = "files in " if flag_values.output else "of "
-        seconds = time.monotonic() - started
-        page = f", page in {os.path.abspath(report)}" if report else ""
-        print(f"{line}, {seconds:.0f} s, {files}{os.path.abspath(where)}{page}")
-        return
-    for name in head_evaluation.OF_HEADS:
-        if flag_values[name].value is not None:
-            raise UsageError(
-                f"--{name} is of no effect with {trained.path}, which is of "
-                f"{CLASSIFICATION}"
-            )
     evaluate = evaluate_trained
     if options.engine != ONE:
         evaluate = functools.partial(
@@ -177,10 +163,4 @@ def measure(flag_values: flags.FlagValues, path: str, report: str | None) -> Non
     others = list(evaluation.summaries.items())[1:]
     shown = [f"{name.removeprefix('test_')} {value:.4f}" for name, value in others]
     print(", ".join([*shown, f"accuracy 95 % interval {low:.4f} to {high:.4f}"]))
-    seconds = time.monotonic() - started
-    where = f"of {os.path.abspath(trained.path)}"
-    if flag_values.output:
-        where = f"files in {os.path.abspath(flag_values.output)}"
-    if report:
-        where += f", page in {os.path.abspath(report)}"
-    print(f"{evaluation}, {seconds:.0f} s, {where}")
+    return str(evaluation)

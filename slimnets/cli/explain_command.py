@@ -14,11 +14,10 @@ from absl import flags
 
 from slimnets.cli import weights_flags
 from slimnets.cli.command import (
+    STRICT,
+    Flag,
     UsageError,
     check_output_directory,
-    define_debug,
-    define_strict,
-    exit_code,
     require,
     tell_left_out,
 )
@@ -28,24 +27,20 @@ ARGUMENTS = ("IMAGES...",)
 # As `inspection.class_maps`, which imports TensorFlow, has them; a test compares.
 METHODS = ("grad_cam", "grad_cam++", "eigen", "occlusion", "integrated_gradients")
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    for name, text in (
-        ("output", "Directory of the pictures."),
-        ("at", "The activation that is looked at: a level, C4, or an end point; the "
-         "last level by default."),
-        ("class", "The class, by its name or its logit; the likeliest of each image by "
-         "default."),
-    ):  # fmt: skip
-        flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    flags.DEFINE_enum(
-        "method", None, METHODS, "How it is found: grad_cam by default; occlusion for "
-        "exports but frozen graphs and SavedModels, which alone have gradients.",
-        flag_values=flag_values,
-    )  # fmt: skip
-    define_strict(flag_values)
-    weights_flags.define(flag_values, "checkpoint_path", "model_name")
-    define_debug(flag_values)
+# fmt: off
+FLAGS = (
+    Flag("string", "output", None, "Directory of the pictures."),
+    Flag("string", "at", None, "The activation that is looked at: a level, C4, or an "
+         "end point; the last level by default."),
+    Flag("string", "class", None, "The class, by its name or its logit; the likeliest "
+         "of each image by default."),
+    Flag("enum", "method", None, "How it is found: grad_cam by default; occlusion for "
+         "exports but frozen graphs and SavedModels, which alone have gradients.",
+         enum_values=METHODS),
+    STRICT,
+    *weights_flags.of("checkpoint_path", "model_name"),
+)
+# fmt: on
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
@@ -67,7 +62,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     figure_class()
     others: list[str] = []
     images = list(find_input(arguments, sys.stdin, others))
-    trained = weights_flags.open_trained(flag_values, model_name=flag_values.model_name)
+    trained = weights_flags.open_trained(flag_values)
     trained.check_task("classification")
     wanted = flag_values["class"].value
     wanted = None if wanted is None else place_of(wanted, trained)
@@ -86,8 +81,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
         except KeyError as error:  # Of an end point; its text is a sentence.
             raise UsageError(str(error.args[0])) from error
         print(f"{image.name}: {said} by {how}, {path}")
-    tell_left_out(bad, others)
-    return exit_code(flag_values.strict, bad, others)
+    return tell_left_out(flag_values.strict, bad, others)
 
 
 def _paths(images: Sequence, directory: str) -> list[str]:

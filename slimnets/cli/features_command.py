@@ -12,25 +12,17 @@ from absl import flags
 
 from slimnets.cli import imports, setting_flags, weights_flags
 from slimnets.cli.command import (
+    STRICT,
     UsageError,
-    define_debug,
-    define_strict,
-    exit_code,
     require,
     tell_left_out,
 )
 from slimnets.quiet import start_tensorflow
 from slimnets.tasks.config import EmbeddingConfig
 
-ARGUMENTS = ()
 _REQUIRED = ("input", "output", "checkpoint_path")
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    setting_flags.define(flag_values, EmbeddingConfig)
-    define_strict(flag_values)
-    weights_flags.define_weights(flag_values)
-    define_debug(flag_values)
+FLAGS = (*setting_flags.of(EmbeddingConfig), STRICT, weights_flags.WEIGHTS)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
@@ -46,11 +38,11 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
         result = write_embeddings(config, tell=weights_flags.tell)
     except KeyError as error:  # Of an end point; its text is a sentence.
         raise UsageError(str(error.args[0])) from error
-    tell_left_out(result.bad, result.others)
+    code = tell_left_out(flag_values.strict, result.bad, result.others)
     print(
         f"features of {result.images - len(result.bad)} of {result.images} images, "
         f"{result.written} of {len(result.shards)} shards written now, "
         f"{time.monotonic() - started:.0f} s, "
         f"files in {os.path.abspath(config.output)}"
     )
-    return exit_code(flag_values.strict, result.bad, result.others)
+    return code

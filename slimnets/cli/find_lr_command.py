@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import setting_flags
-from slimnets.cli.command import check_output_directory, define_debug, require
+from slimnets.cli.command import Flag, check_output_directory, require
 from slimnets.quiet import start_tensorflow
 from slimnets.settings import DISTRIBUTION, OUTPUT, RATE, grouped, settings_of
 from slimnets.training.training_config import TrainingConfig
 
-ARGUMENTS = ()
 # Of train's flags, those of what is not done here.
 _UNUSED = {
     "train_dir", "max_number_of_steps", "number_of_epochs", "allow_changes",
@@ -27,21 +26,14 @@ _NAMES = settings_of(TrainingConfig).keys() - _UNUSED
 # The numbers of rates that the command prints at most.
 _SHOWN = 20
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    setting_flags.define(flag_values, TrainingConfig, _NAMES)
-    for name, default, text in (
-        ("lowest", 1e-6, "The first learning rate."),
-        ("highest", 10.0, "The last one; it ends before where the loss has risen."),
-    ):
-        flags.DEFINE_float(name, default, text, flag_values=flag_values)
-    flags.DEFINE_integer(
-        "steps", 100, "How many rates are tried, one a step.", flag_values=flag_values
-    )
-    flags.DEFINE_string(
-        "output", None, "Directory of a table and a picture.", flag_values=flag_values
-    )
-    define_debug(flag_values)
+FLAGS = (
+    *setting_flags.of(TrainingConfig, _NAMES),
+    Flag("float", "lowest", 1e-6, "The first learning rate."),
+    Flag("float", "highest", 10.0, "The last one; it ends before where the loss has "
+         "risen."),
+    Flag("integer", "steps", 100, "How many rates are tried, one a step."),
+    Flag("string", "output", None, "Directory of a table and a picture."),
+)  # fmt: skip
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -51,7 +43,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         check_output_directory("output", flag_values.output)
     from slimnets.training.rate_finder import find_rate
 
-    values = setting_flags.values(flag_values, TrainingConfig, _NAMES)
+    values = setting_flags.values(flag_values, TrainingConfig)
     config = TrainingConfig(train_dir="", **values)
     found = find_rate(
         config,

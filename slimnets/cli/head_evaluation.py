@@ -1,13 +1,13 @@
 """What `slimnets evaluate` does with a detector or a segmenter."""
 
-import csv
 import json
 import math
 import os
 
 from absl import flags
 
-from slimnets.cli.command import UsageError
+from slimnets.cli.command import refuse
+from slimnets.files import write_table
 
 # What measures classes of images alone.
 _OF_CLASSES = (
@@ -31,12 +31,8 @@ def measure(flag_values: flags.FlagValues, trained, report: str | None) -> str:
     Returns:
         The line that tells the measure.
     """
-    for name in _OF_CLASSES:
-        if flag_values[name].value:
-            raise UsageError(
-                f"--{name} is of no effect with {trained.path}, which is of "
-                f"{trained.task}"
-            )
+    where = f"with {trained.path}, which is of {trained.task}"
+    refuse(flag_values, _OF_CLASSES, where)
     from slimnets.tasks.head_evaluation import evaluate_head
 
     given = flag_values["batch_size"].present
@@ -77,13 +73,9 @@ def _write(directory: str, measured) -> list[str]:
         for title, table in measured.evaluation.tables.items()
         if title.endswith(_BY_CLASS)
     }
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["class", *columns])
-        names = next(iter(columns.values()))
-        writer.writerows(
-            [name, *(column[name] for column in columns.values())] for name in names
-        )
+    names = next(iter(columns.values()))
+    rows = ([name, *(column[name] for column in columns.values())] for name in names)
+    write_table(path, ["class", *columns], rows)
     if measured.results is None:
         return [path]
     found = os.path.join(directory, _DETECTIONS)

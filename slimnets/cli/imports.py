@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 
-from slimnets.cli.command import UsageError
+from slimnets.cli.command import UsageError, taken
 from slimnets.quiet import quiet_tensorflow
 
 FLAG = "--import"
@@ -28,14 +28,8 @@ def resolve(arguments: list[str]) -> list[str]:
     Raises:
         UsageError: if a module cannot be imported.
     """
-    rest, modules = [], []
-    waiting = iter(arguments)
-    for argument in waiting:
-        name, equals, value = argument.partition("=")
-        if name not in (FLAG, FLAG[1:]):
-            rest.append(argument)
-            continue
-        modules += (value if equals else next(waiting, "")).split(",")
+    values, rest = taken(arguments, "import")
+    modules = [module for value in values for module in value.split(",")]
     if modules and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     for module in modules:

@@ -11,21 +11,15 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.command import UsageError, define_debug
+from slimnets.cli.command import Flag, UsageError
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("GRAPH",)
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_boolean(
-        "inference",
-        None,
-        "Whether the graph is for inference; by default a SavedModel's functions and "
-        "graphs without variables are taken for such.",
-        flag_values=flag_values,
-    )
-    define_debug(flag_values)
+FLAGS = (
+    Flag("boolean", "inference", None, "Whether the graph is for inference; by default "
+         "a SavedModel's functions and graphs without variables are taken for such."),
+)  # fmt: skip
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:

@@ -11,23 +11,16 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.command import UsageError, define_debug
+from slimnets.cli.command import Flag, UsageError
 from slimnets.cli.network_table import matching, networks
-from slimnets.cli.tables import print_table
-from slimnets.listing import nearest
+from slimnets.listing import nearest, table
 
 ARGUMENTS = ("PATTERNS...",)
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_enum(
-        "format",
-        "text",
-        ["text", "markdown", "json"],
-        "How the table is written.",
-        flag_values=flag_values,
-    )
-    define_debug(flag_values)
+FLAGS = (
+    Flag("enum", "format", "text", "How the table is written.",
+         enum_values=["text", "markdown", "json"]),
+)  # fmt: skip
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -41,7 +34,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     if flag_values.format == "json":
         print(json.dumps([_described(info) for info in infos], indent=2))
         return
-    print_table([_HEADINGS, *map(_columns, infos)], _NUMBERS, flag_values.format)
+    print(table([_HEADINGS, *map(_columns, infos)], _NUMBERS, flag_values.format))
 
 
 _HEADINGS = ("family", "name", "parameters", "mult-adds", "size", "weights")

@@ -11,20 +11,27 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from types import ModuleType
 
 from absl import flags
 
 from slimnets.cli import configs, imports, tasks
-from slimnets.cli.command import DEBUG_HINT, UsageError
+from slimnets.cli.command import (
+    DEBUG,
+    DEBUG_HINT,
+    UsageError,
+    arguments_of,
+    defined,
+)
 from slimnets.cli.messages import in_flags
 from slimnets.cli.usage import command_help, overview
 from slimnets.listing import nearest
 from slimnets.version import __version__
 
 # Each lives in slimnets/cli/NAME_command.py (with _ for -), which gives
-# `define_flags(flag_values)`, `run(flag_values, arguments)` (which may return an exit
-# code), `ARGUMENTS` and, as its docstring, the help. One that runs another program has
-# `split(arguments)`, which tells its own arguments from the program's, and
+# `run(flag_values, arguments)` (which may return an exit code), as far as it has any
+# `FLAGS` and `ARGUMENTS` and, as its docstring, the help. One that runs another program
+# has `split(arguments)`, which tells its own arguments from the program's, and
 # `check(flag_values, arguments)`.
 COMMANDS = {
     "list": "name the networks that there are",
@@ -138,27 +145,26 @@ def _find_work(arguments: list[str]) -> _Work:
         hint = f"did you mean {near}?" if near else f"there is {', '.join(COMMANDS)}"
         raise UsageError(f"{name!r} is not a command; {hint}")
     name, rest = tasks.chosen(name, rest)
-    command = importlib.import_module(module_of(name))
-    if not hasattr(command, "split"):
-        rest = imports.resolve(rest)
-    flag_values = flags.FlagValues()
-    flag_values.set_gnu_getopt(True)
-    command.define_flags(flag_values)
+    command = command_of(name)
     is_program = hasattr(command, "split")
     others: list[str] = []
     if is_program:
         rest, others = command.split(rest)
+    else:
+        rest = imports.resolve(rest)
+    flag_values = flags_of(command)
     if any(argument in _HELP for argument in rest):
         return _Work(lambda: print(command_help(name, command, flag_values)))
     positional = _parse(name, flag_values, rest)
     if is_program:
         command.check(flag_values, others)
         return _Work(lambda: command.run(flag_values, others), is_program=True)
-    many = command.ARGUMENTS and command.ARGUMENTS[-1].endswith("...")
-    if len(positional) > len(command.ARGUMENTS) and not many:
+    taken = arguments_of(command)
+    many = taken and taken[-1].endswith("...")
+    if len(positional) > len(taken) and not many:
         raise UsageError(
-            f"{name} does not take {positional[len(command.ARGUMENTS)]!r}; a flag "
-            f"begins with -- (slimnets {name} --help names all)"
+            f"{name} does not take {positional[len(taken)]!r}; a flag begins with -- "
+            f"(slimnets {name} --help names all)"
         )
     return _Work(
         lambda: command.run(flag_values, positional),
@@ -167,9 +173,15 @@ def _find_work(arguments: list[str]) -> _Work:
     )
 
 
-def module_of(name: str) -> str:
+def command_of(name: str) -> ModuleType:
     """The module of a command."""
-    return f"slimnets.cli.{name.replace('-', '_')}_command"
+    return importlib.import_module(f"slimnets.cli.{name.replace('-', '_')}_command")
+
+
+def flags_of(command: ModuleType) -> flags.FlagValues:
+    """A command's flags, not parsed yet."""
+    debug = () if hasattr(command, "split") else (DEBUG,)
+    return defined([*getattr(command, "FLAGS", ()), *debug])
 
 
 def _parse(name: str, flag_values: flags.FlagValues, rest: list[str]) -> list[str]:

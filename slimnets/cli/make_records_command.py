@@ -17,39 +17,35 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import engine_flags
-from slimnets.cli.command import define_debug, require
+from slimnets.cli.command import Flag, require
 from slimnets.quiet import start_tensorflow
 
-ARGUMENTS = ()
 _REQUIRED = ("dataset_dir", "output")
-_FIELDS = (
-    ("string", "dataset_dir", None, "The folder of images, or of another dataset."),
-    ("string", "dataset_name", "folder", "What lies there: folder, or coco, voc or "
-     "masks."),
-    ("string", "annotations", None, "Of photos boxes or masks; the first of these that "
-     "the dataset has by default."),
-    ("string", "output", None, "Directory of the record files."),
-    ("integer", "num_shards", 16, "Files of the training split; validation's are as "
-     "large."),
-    ("string", "layout", "records", "How files are named and labels counted: records, "
-     "flowers or imagenet."),
-    ("integer", "seed", 0, "Images are written in a random order, which it "
-     "decides."),
-    ("integer", "max_bad_records", 0, "How many images that cannot be decoded may be "
-     "left out; if there are more, all are named, and no further file is written."),
-    ("boolean", "exif_orientation", True, "Write the height and width of photos as "
-     "EXIF turns them; who reads the records has a flag of the same name."),
-    ("integer", "num_threads", None, "Files that are written at a time; one for each "
-     "core by default."),
-)  # fmt: skip
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    for kind, name, default, text in _FIELDS:
-        define = getattr(flags, f"DEFINE_{kind}")
-        define(name, default, text, flag_values=flag_values)
-    engine_flags.define(flag_values, files=True)
-    define_debug(flag_values)
+# fmt: off
+_OWN = (
+    Flag("string", "dataset_dir", None, "The folder of images, or of another dataset."),
+    Flag("string", "dataset_name", "folder", "What lies there: folder, or coco, voc or "
+         "masks."),
+    Flag("string", "annotations", None, "Of photos boxes or masks; the first of these "
+         "that the dataset has by default."),
+    Flag("string", "output", None, "Directory of the record files."),
+    Flag("integer", "num_shards", 16, "Files of the training split; validation's are "
+         "as large."),
+    Flag("string", "layout", "records", "How files are named and labels counted: "
+         "records, flowers or imagenet."),
+    Flag("integer", "seed", 0, "Images are written in a random order, which it "
+         "decides."),
+    Flag("integer", "max_bad_records", 0, "How many images that cannot be decoded may "
+         "be left out; if there are more, all are named, and no further file is "
+         "written."),
+    Flag("boolean", "exif_orientation", True, "Write the height and width of photos as "
+         "EXIF turns them; who reads the records has a flag of the same name."),
+    Flag("integer", "num_threads", None, "Files that are written at a time; one for "
+         "each core by default."),
+)
+# fmt: on
+FLAGS = (*_OWN, *engine_flags.of(files=True))
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -60,7 +56,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     from slimnets.data.bad_records import TooManyBadRecords
     from slimnets.progress import show_images
 
-    options = {name: flag_values[name].value for _, name, *_ in _FIELDS}
+    options = {flag.name: flag_values[flag.name].value for flag in _OWN}
     options["options"] = engine_flags.options(flag_values)
     with show_images("make-records") as bar:
         began = time.monotonic()

@@ -61,10 +61,10 @@ def _in_flag(match: re.Match[str], flags: Collection[str]) -> str:
         return match[0]
     if not match["literal"]:
         return f"--{flag}{match['equals'] or ''}"
-    values = ast.literal_eval(match["literal"])
+    try:
+        values = ast.literal_eval(match["literal"])
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return f"--{flag}={match['literal']}"  # As the message has it.
     values = values if isinstance(values, list) else [values]
-    return " ".join(f"--{flag}={shlex.quote(_text(value))}" for value in values)
-
-
-def _text(value: object) -> str:
-    return "=".join(value) if isinstance(value, tuple) else str(value)
+    texts = ("=".join(v) if isinstance(v, tuple) else str(v) for v in values)
+    return " ".join(f"--{flag}={shlex.quote(text)}" for text in texts)

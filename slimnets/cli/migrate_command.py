@@ -16,20 +16,15 @@ from collections.abc import Iterator, Sequence
 from absl import flags
 
 from slimnets.cli import migration, old_file, rewriting
-from slimnets.cli.command import UsageError, define_debug
+from slimnets.cli.command import Flag, UsageError
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("PATH",)
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_boolean(
-        "write",
-        False,
-        "Whether to change the files, rather than to show what would change.",
-        flag_values=flag_values,
-    )
-    define_debug(flag_values)
+FLAGS = (
+    Flag("boolean", "write", False, "Whether to change the files, rather than to show "
+         "what would change."),
+)  # fmt: skip
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
@@ -76,11 +71,11 @@ def _migrated(
     One file of TensorFlow 1 makes a project so, but for files of TensorFlow 2 alone.
     """
     old = {path for path, file in files.items() if old_file.is_tensorflow_1(file)}
+    if old:
+        old |= {
+            path for path, file in files.items() if not old_file.is_tensorflow_2(file)
+        }
     return [
-        (path, rewriting.migrate(file, tensorflow_1=path in old or _joins(file, old)))
+        (path, rewriting.migrate(file, tensorflow_1=path in old))
         for path, file in files.items()
     ]
-
-
-def _joins(file: old_file.File, old: set[str]) -> bool:
-    return bool(old) and not old_file.is_tensorflow_2(file)

@@ -6,6 +6,7 @@ A file is read by libcst, which knows where each name stands.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -30,8 +31,8 @@ class Chain:
     bound: str
     names: tuple[str, ...]
 
-    def full(self, count: int) -> str:
-        """The full name with this many of `names`."""
+    def full(self, count: int | None = None) -> str:
+        """The full name with this many of `names`, or all."""
         return ".".join([self.bound, *self.names[:count]])
 
 
@@ -59,9 +60,9 @@ class File:
             raise ValueError(f"line {error.raw_line}: {error.message}") from None
         wrapper = MetadataWrapper(self.module, unsafe_skip_copy=True)
         self._positions = wrapper.resolve(PositionProvider)
-        self._starts = [0]
-        for line in source.splitlines(keepends=True):
-            self._starts.append(self._starts[-1] + len(line))
+        # As libcst counts lines: str.splitlines takes a form feed for an end too.
+        ends = [match.end() for match in re.finditer(r"\r\n|\r|\n", source)]
+        self._starts = [0, *ends, len(source)]
         self.nodes = list(self._walk(self.module))
         kinds = libcst.Import, libcst.ImportFrom
         self.imports = [node for node in self.nodes if isinstance(node, kinds)]
@@ -78,6 +79,13 @@ class File:
         if root in contrib_names.RESEARCH:
             return root not in self._own
         return root in (_TENSORFLOW, "tf_slim")
+
+    def assigned(self) -> Iterator[tuple[Any, str]]:
+        """Assignments as `slim = tf.contrib.slim`, and the full name of their value."""
+        values = {id(chain.nodes[-1]): chain.full() for chain in self.chains}
+        for node in self.nodes:
+            if isinstance(node, self.cst.Assign) and id(node.value) in values:
+                yield node, values[id(node.value)]
 
     def names(self) -> set[str]:
         """Every name that something in the file is bound to, but for imports."""
@@ -147,14 +155,10 @@ class File:
         Returns:
             Whether there are any.
         """
-        cst, bound = self.cst, {}
-        values = {id(chain.nodes[-1]): chain for chain in self.chains}
-        for node in self.nodes:
-            if not isinstance(node, cst.Assign) or id(node.value) not in values:
-                continue
-            chain, target = values[id(node.value)], node.targets[0].target
-            full = chain.full(len(chain.names))
-            if isinstance(target, cst.Name) and contrib_names.is_module(full):
+        bound = {}
+        for node, full in self.assigned():
+            target = node.targets[0].target
+            if isinstance(target, self.cst.Name) and contrib_names.is_module(full):
                 bound[target.value] = full
         self.bound.update(bound)
         return bool(bound)

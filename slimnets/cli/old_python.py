@@ -36,7 +36,7 @@ _MODULES = {
     "urllib2": "urllib.request",
     "urlparse": "urllib.parse",
 }
-_QUOTIENT = "__python2_quotient__"
+_QUOTIENT, _METHOD = "__python2_quotient__", "__python2_method__"
 
 
 def give_numpy_its_names() -> None:
@@ -156,8 +156,11 @@ class _Meaning(ast.NodeTransformer):
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
-        node.attr = _METHODS.get(node.attr, node.attr)
-        return node
+        if node.attr not in _METHODS or not isinstance(node.ctx, ast.Load):
+            return node
+        function = ast.Name(_METHOD, ast.Load())
+        call = ast.Call(function, [node.value, ast.Constant(node.attr)], [])
+        return ast.copy_location(call, node)
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -193,13 +196,18 @@ def be_python_2() -> None:
     """Gives this process Python 2's names, and the program's modules their meaning."""
     for old, new in _MODULES.items():
         sys.modules.setdefault(old, importlib.import_module(new))
-    for name, value in {**_BUILTINS, _QUOTIENT: _quotient}.items():
+    for name, value in {**_BUILTINS, _QUOTIENT: _quotient, _METHOD: _method}.items():
         setattr(builtins, name, value)
     sys.meta_path.insert(0, _Finder())
 
 
 def _quotient(left: Any, right: Any) -> Any:
     return left // right if _is_whole(left) and _is_whole(right) else left / right
+
+
+def _method(value: Any, name: str) -> Any:
+    """A method of Python 2's dicts, or of a class that has its own of that name."""
+    return getattr(value, name if hasattr(value, name) else _METHODS[name])
 
 
 def _is_whole(value: Any) -> bool:

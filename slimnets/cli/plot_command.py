@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import build_flags, weights_flags
-from slimnets.cli.command import UsageError, define_debug, require
+from slimnets.cli.command import Flag, UsageError, is_given, require
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("NAME",)
@@ -26,38 +26,31 @@ _PICTURES = {
     "logdir": build_flags.NAMES,
 }
 _NETWORK = ("output", "depth", *build_flags.NAMES)
-_STRINGS = (
-    ("output", "The picture's file: .svg, .png or .pdf for a network, else .png."),
-    ("image", "An image's file."),
-    ("preprocessing_name", "How the image becomes the network's input."),
-    ("feature_maps", "Draw the channels of this end point (C2, block1, ...) for "
-     "--image."),
-    ("receptive_field", "Draw on --image what the middle position of this level (C4) "
-     "or end point sees."),
-    ("logdir", "Write the graph for TensorBoard to this folder instead of drawing."),
-)  # fmt: skip
-_BOOLEANS = (
-    ("filters", "Draw the first layer's filters."),
-    ("histograms", "Draw histograms of the weights, and with --image of the units' "
-     "activations."),
-)  # fmt: skip
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    for name, text in _STRINGS:
-        flags.DEFINE_string(name, None, text, flag_values=flag_values)
-    for name, text in _BOOLEANS:
-        flags.DEFINE_boolean(name, False, text, flag_values=flag_values)
-    for name, default, least, text in (
-        ("depth", 1, 0, "Scopes below the network's own that are drawn; 0 for all."),
-        ("eval_image_size", None, 1, "Height and width of the network's input."),
-    ):
-        flags.DEFINE_integer(
-            name, default, text, lower_bound=least, flag_values=flag_values
-        )
-    build_flags.define(flag_values)
-    weights_flags.define(flag_values, "checkpoint_path")
-    define_debug(flag_values)
+# fmt: off
+FLAGS = (
+    Flag("string", "output", None, "The picture's file: .svg, .png or .pdf for a "
+         "network, else .png."),
+    Flag("string", "image", None, "An image's file."),
+    Flag("string", "preprocessing_name", None, "How the image becomes the network's "
+         "input."),
+    Flag("string", "feature_maps", None, "Draw the channels of this end point (C2, "
+         "block1, ...) for --image."),
+    Flag("string", "receptive_field", None, "Draw on --image what the middle position "
+         "of this level (C4) or end point sees."),
+    Flag("string", "logdir", None, "Write the graph for TensorBoard to this folder "
+         "instead of drawing."),
+    Flag("boolean", "filters", False, "Draw the first layer's filters."),
+    Flag("boolean", "histograms", False, "Draw histograms of the weights, and with "
+         "--image of the units' activations."),
+    Flag("integer", "depth", 1, "Scopes below the network's own that are drawn; 0 for "
+         "all.", lower_bound=0),
+    Flag("integer", "eval_image_size", None, "Height and width of the network's "
+         "input.", lower_bound=1),
+    *build_flags.FLAGS,
+    *weights_flags.of("checkpoint_path"),
+)
+# fmt: on
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -84,8 +77,7 @@ def _picture(flag_values: flags.FlagValues) -> str:
     picture = wanted[0] if wanted else "network"
     takes = (*_PICTURES.get(picture, _NETWORK), picture, "debug", "flagfile")
     for name in flag_values:
-        flag = flag_values[name]
-        if flag.present and flag.value not in (None, False) and name not in takes:
+        if name not in takes and is_given(flag_values[name]):
             title = f"--{picture}" if wanted else "the picture of a network"
             raise UsageError(f"--{name} has no meaning for {title}")
     return picture

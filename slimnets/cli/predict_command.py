@@ -15,11 +15,9 @@ from absl import flags
 
 from slimnets.cli import imports, setting_flags, weights_flags
 from slimnets.cli.command import (
+    STRICT,
     UsageError,
     check_output_directory,
-    define_debug,
-    define_strict,
-    exit_code,
     require,
     tell_left_out,
 )
@@ -28,12 +26,7 @@ from slimnets.tasks.config import PredictionConfig
 
 ARGUMENTS = ("IMAGES...",)
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    setting_flags.define(flag_values, PredictionConfig)
-    define_strict(flag_values)
-    weights_flags.define_weights(flag_values)
-    define_debug(flag_values)
+FLAGS = (*setting_flags.of(PredictionConfig), STRICT, weights_flags.WEIGHTS)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
@@ -61,7 +54,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     rows, bad, others = write_predictions(
         config, sys.stdin, sys.stdout, weights_flags.tell
     )
-    tell_left_out(bad, others)
+    code = tell_left_out(flag_values.strict, bad, others)
     places = [p for p in (config.output, config.masks, config.overlays) if p]
     if places:
         print(
@@ -71,4 +64,4 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
             # Standard output may hold a detector's JSON.
             file=sys.stdout if config.output or config.masks else sys.stderr,
         )
-    return exit_code(flag_values.strict, bad, others)
+    return code

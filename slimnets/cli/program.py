@@ -8,42 +8,13 @@ imports TensorFlow; what is to be done with it is done when the program imports 
 from __future__ import annotations
 
 import builtins
-import functools
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import os
 import sys
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
-
-
-class AfterImport(importlib.abc.MetaPathFinder):
-    """Calls functions when modules have been imported for the first time."""
-
-    def __init__(self, calls: Mapping[str, Callable[[], None]]):
-        """Takes `{name of a module: function}`; a module that is there is done now."""
-        self._calls = dict(calls)
-        for name in [name for name in calls if name in sys.modules]:
-            self._calls.pop(name)()
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: Any = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname not in self._calls:
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader.exec_module = functools.partial(
-                self._run, fullname, spec.loader.exec_module
-            )
-        return spec
-
-    def _run(self, name: str, exec_module: Callable, module: types.ModuleType) -> None:
-        call = self._calls.pop(name)
-        exec_module(module)
-        call()
 
 
 def run_file(

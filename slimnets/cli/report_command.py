@@ -16,9 +16,7 @@ from slimnets.cli.command import UsageError
 ARGUMENTS = ("RUN",)
 _PAGE = "report.html"
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    evaluate_command.define_measuring(flag_values)
+FLAGS = evaluate_command.MEASURING
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:

@@ -40,6 +40,7 @@ class _Rewriting:
         self._needed: dict[str, str] = {}  # Import line -> name that it binds.
         self._homes: dict[str, str] = {}  # Name -> home of the module it will be.
         self._taken = file.names()
+        self._newline = file.module.default_newline
 
     def migrated(self) -> Migrated:
         for node in self._file.imports:
@@ -55,7 +56,7 @@ class _Rewriting:
         missing = [line for line in self._needed if line not in present]
         if missing:
             at = self._file.place_of_import()
-            self._edits[at, at] = "".join(f"{line}\n" for line in missing)
+            self._edits[at, at] = "".join(line + self._newline for line in missing)
         for (first, last), new in sorted(self._edits.items(), reverse=True):
             text = text[:first] + new + text[last:]
         return Migrated(self._file.source, text, tuple(self._told))
@@ -139,18 +140,14 @@ class _Rewriting:
 
     def _assigned_modules(self) -> set[int]:
         """Rewrites `slim = tf.contrib.slim` to an import; returns the ids of values."""
-        cst, done = self._file.cst, set()
-        values = {id(chain.nodes[-1]): chain for chain in self._file.chains}
-        for node in self._file.nodes:
-            if not isinstance(node, cst.Assign) or id(node.value) not in values:
-                continue
+        done = set()
+        for node, full in self._file.assigned():
             target = node.targets[0].target
-            full = values[id(node.value)].full(len(values[id(node.value)].names))
             home = self._module_home(full) if full.startswith(old_file.OLD) else None
             if (
                 home is None
                 or len(node.targets) > 1
-                or not isinstance(target, cst.Name)
+                or not isinstance(target, self._file.cst.Name)
             ):
                 continue
             self._homes[target.value] = home
@@ -176,7 +173,7 @@ class _Rewriting:
             if new != self._file.code(chain.nodes[count]):
                 self._replace(chain.nodes[count], [new])
             return
-        self._maybe_tell(chain.nodes[-1], chain.full(len(chain.names)))
+        self._maybe_tell(chain.nodes[-1], chain.full())
 
     def _expression(self, home: str) -> str:
         """What gives the object of a home, with the imports that it needs."""
@@ -232,7 +229,8 @@ class _Rewriting:
         indent = source[start:first]
         rest = source[last:].partition("\n")[0].partition("#")[0].strip()
         alone = not indent.strip() and not rest
-        self._edits[first, last] = (f"\n{indent}" if alone else "; ").join(lines)
+        between = self._newline + indent if alone else "; "
+        self._edits[first, last] = between.join(lines)
 
 
 def _as(name: str, alias: str | None) -> str:

@@ -19,36 +19,25 @@ from absl import flags
 
 from slimnets import contrib_names
 from slimnets.cli import old_python, program
-from slimnets.cli.command import UsageError
+from slimnets.cli.command import Flag, UsageError
+from slimnets.lazy_names import when_imported
 
 ARGUMENTS = ("PROGRAM", "[ARGS...]")
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
-        "module", None, "A module to run, as `python -m` does.", short_name="m",
-        flag_values=flag_values,
-    )  # fmt: skip
-    flags.DEFINE_boolean(
-        "numpy1",
-        False,
-        "Whether numpy has the names it dropped: np.int, np.float, np.product ...",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
-        "python2",
-        False,
-        "Whether the program's modules find Python 2's xrange, unicode, iteritems and "
-        "others, and the quotient of two integers is an integer, as it was there; what "
-        "Python 3 cannot read is translated by 2to3, up to Python 3.12.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_boolean(
-        "report",
-        False,
-        "Whether to list at the end, on stderr, what was stood in for.",
-        flag_values=flag_values,
-    )
+# fmt: off
+FLAGS = (
+    Flag("string", "module", None, "A module to run, as `python -m` does.",
+         short_name="m"),
+    Flag("boolean", "numpy1", False, "Whether numpy has the names it dropped: np.int, "
+         "np.float, np.product ..."),
+    Flag("boolean", "python2", False, "Whether the program's modules find Python 2's "
+         "xrange, unicode, iteritems and others, and the quotient of two integers is "
+         "an integer, as it was there; what Python 3 cannot read is translated by "
+         "2to3, up to Python 3.12."),
+    Flag("boolean", "report", False, "Whether to list at the end, on stderr, what was "
+         "stood in for."),
+)
+# fmt: on
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -77,7 +66,8 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         old_python.be_python_2()
     if flag_values.report:
         atexit.register(_report)
-    sys.meta_path.insert(0, program.AfterImport(calls))
+    for name, call in calls.items():
+        call() if name in sys.modules else when_imported(name, call)
     sys.meta_path.append(_ResearchFinder())
     if flag_values.module:
         program.run_module(flag_values.module, arguments)

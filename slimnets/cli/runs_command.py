@@ -12,29 +12,19 @@ from typing import Any
 
 from absl import flags
 
-from slimnets.cli.command import UsageError, define_debug
-from slimnets.cli.tables import print_table
+from slimnets.cli.command import Flag, UsageError
+from slimnets.listing import table
 from slimnets.training import run_table
 
 ARGUMENTS = ("DIRECTORIES...",)
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_string(
-        "sort",
-        None,
-        "The column by which rows are sorted, rising; --sort=-accuracy is falling. By "
-        "default they are in the order of their names.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_enum(
-        "format",
-        "text",
-        ["text", "csv", "json"],
-        "How the table is written.",
-        flag_values=flag_values,
-    )
-    define_debug(flag_values)
+FLAGS = (
+    Flag("string", "sort", None, "The column by which rows are sorted, rising; "
+         "--sort=-accuracy is falling. By default they are in the order of their "
+         "names."),
+    Flag("enum", "format", "text", "How the table is written.",
+         enum_values=["text", "csv", "json"]),
+)  # fmt: skip
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -51,7 +41,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         writer.writerows(rows)
     else:
         shown = [[_shown(value) for value in row.values()] for row in rows]
-        print_table([list(rows[0]), *shown])
+        print(table([list(rows[0]), *shown]))
 
 
 def _shown(value: Any) -> str:

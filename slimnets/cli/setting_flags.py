@@ -9,6 +9,7 @@ from typing import Any
 
 from absl import flags
 
+from slimnets.cli.command import Flag
 from slimnets.cli.messages import in_flags
 from slimnets.settings import REQUIRED, describe, settings_of
 
@@ -19,17 +20,12 @@ _KINDS = {
 }  # fmt: skip
 
 
-def define(
-    flag_values: flags.FlagValues,
-    config: type,
-    names: Collection[str] | None = None,
-    *,
-    with_defaults: bool = True,
-) -> None:
-    """Defines a flag for each setting of a config.
+def of(
+    config: type, names: Collection[str] | None = None, *, with_defaults: bool = True
+) -> list[Flag]:
+    """A flag for each setting of a config.
 
     Args:
-        flag_values: where to.
         config: a dataclass, see `slimnets.settings`.
         names: of the settings; None for all.
         with_defaults: whether the flags have the settings'; else None, for what is
@@ -37,28 +33,27 @@ def define(
     """
     settings = settings_of(config)
     hints = typing.get_type_hints(config)
+    found = []
     for name, field in settings.items():
         if names is not None and name not in names:
             continue
         kind = hints[name]
         if typing.get_origin(kind) in (types.UnionType, typing.Union):
             kind = typing.get_args(kind)[0]
-        has_default = with_defaults and field.default is not REQUIRED
-        getattr(flags, f"DEFINE_{_KINDS[kind]}")(
-            name,
-            field.default if has_default else None,
-            in_flags(describe(field), settings),
-            flag_values=flag_values,
-            module_name=field.metadata["group"],
+        default = field.default if with_defaults else None
+        found.append(
+            Flag(
+                _KINDS[kind],
+                name,
+                None if default is REQUIRED else default,
+                in_flags(describe(field), settings),
+                module_name=field.metadata["group"],
+            )
         )
+    return found
 
 
-def values(
-    flag_values: flags.FlagValues, config: type, names: Collection[str] | None = None
-) -> dict[str, Any]:
-    """The values of the flags that `define` has defined, by name."""
-    return {
-        name: flag_values[name].value
-        for name in settings_of(config)
-        if names is None or name in names
-    }
+def values(flag_values: flags.FlagValues, config: type) -> dict[str, Any]:
+    """What the flags say of a config's settings, as far as there are such, by name."""
+    names = (name for name in settings_of(config) if name in flag_values)
+    return {name: flag_values[name].value for name in names}

@@ -12,38 +12,23 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import weights_flags
-from slimnets.cli.command import UsageError, define_debug, require
+from slimnets.cli.command import Flag, UsageError, require
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("CHECKPOINT",)
 # Of the one before.
 _NOT_CARRIED = ("config", "rules", "network_options", "step")
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_float(
-        "multiply_adds",
-        None,
-        "The largest share of the multiply-adds that is left, such as 0.5.",
-        lower_bound=0.0,
-        upper_bound=1.0,
-        flag_values=flag_values,
-    )
-    flags.DEFINE_float(
-        "threshold",
-        None,
-        "Or else: the largest gamma, as an absolute value, of the channels that go.",
-        lower_bound=0.0,
-        flag_values=flag_values,
-    )
-    flags.DEFINE_string(
-        "output",
-        None,
-        "Prefix of the checkpoint that is written.",
-        flag_values=flag_values,
-    )
-    weights_flags.define(flag_values, "model_name")
-    define_debug(flag_values)
+# fmt: off
+FLAGS = (
+    Flag("float", "multiply_adds", None, "The largest share of the multiply-adds that "
+         "is left, such as 0.5.", lower_bound=0.0, upper_bound=1.0),
+    Flag("float", "threshold", None, "Or else: the largest gamma, as an absolute "
+         "value, of the channels that go.", lower_bound=0.0),
+    Flag("string", "output", None, "Prefix of the checkpoint that is written."),
+    *weights_flags.of("model_name"),
+)
+# fmt: on
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -56,9 +41,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     from slimnets.checkpoints import save_weights
     from slimnets.export.slimming import slimmed
 
-    trained = weights_flags.open_trained(
-        flag_values, arguments[0], model_name=flag_values.model_name
-    )
+    trained = weights_flags.open_trained(flag_values, arguments[0])
     small = slimmed(
         trained.network,
         trained.input_shape,

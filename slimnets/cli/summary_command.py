@@ -12,37 +12,29 @@ from collections.abc import Sequence
 from absl import flags
 
 from slimnets.cli import build_flags, weights_flags
-from slimnets.cli.command import UsageError, define_debug
+from slimnets.cli.command import Flag, UsageError, refuse
 from slimnets.inspection.summary import Summary, committed
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("NAME",)
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_enum(
-        "format",
-        "text",
-        ["text", "markdown", "csv", "json"],
-        "How the table is written.",
-        flag_values=flag_values,
-    )
-    flags.DEFINE_integer(
-        "depth",
-        None,
-        "Scopes below the network's own that stay apart: 1 folds blocks, 2 units.",
-        lower_bound=1,
-        flag_values=flag_values,
-    )
-    build_flags.define(flag_values)
-    weights_flags.define(flag_values, "checkpoint_path")
-    define_debug(flag_values)
+FLAGS = (
+    Flag("enum", "format", "text", "How the table is written.",
+         enum_values=["text", "markdown", "csv", "json"]),
+    Flag("integer", "depth", None, "Scopes below the network's own that stay apart: 1 "
+         "folds blocks, 2 units.", lower_bound=1),
+    *build_flags.FLAGS,
+    *weights_flags.of("checkpoint_path"),
+)  # fmt: skip
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
     if len(arguments) != 1 and not flag_values.checkpoint_path:
         raise UsageError("summary takes the NAME of one network (slimnets list)")
-    _check_flags(flag_values)
+    if flag_values.checkpoint_path:
+        refuse(flag_values, build_flags.NAMES, "with --checkpoint_path")
+    else:
+        refuse(flag_values, weights_flags.NAMES, "without --checkpoint_path")
     summary = None
     if not any(flag_values[n].present for n in ("checkpoint_path", *build_flags.NAMES)):
         summary = committed(arguments[0])
@@ -68,12 +60,3 @@ def _built(flag_values: flags.FlagValues, arguments: Sequence[str]) -> Summary:
     options = build_flags.options(flag_values, name)
     with build_flags.open_rules(flag_values):
         return inspection.summarize(name, **options)
-
-
-def _check_flags(flag_values: flags.FlagValues) -> None:
-    """Raises UsageError for a flag of no effect."""
-    trained = bool(flag_values.checkpoint_path)
-    for name in build_flags.NAMES if trained else weights_flags.NAMES:
-        if flag_values[name].present:
-            side = "with" if trained else "without"
-            raise UsageError(f"--{name} is of no effect {side} --checkpoint_path")

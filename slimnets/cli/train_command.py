@@ -12,15 +12,15 @@ import faulthandler
 import os
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from absl import flags
 
 from slimnets.cli import setting_flags, tasks, weights_flags
-from slimnets.cli.command import UsageError, define_debug, require
+from slimnets.cli.command import Flag, UsageError, require
 from slimnets.cli.messages import in_flags
 from slimnets.quiet import quiet_tensorflow, start_tensorflow
-from slimnets.settings import RUN
+from slimnets.settings import RUN, settings_of
 from slimnets.training.cluster import CLUSTER_SETTINGS, check_cluster, set_cluster
 from slimnets.training.continuing import own_settings
 from slimnets.training.training_config import TrainingConfig
@@ -28,34 +28,29 @@ from slimnets.training.training_config import TrainingConfig
 # How long one of several processes waits at its start until all are there.
 SECONDS_TO_START = 600
 
-ARGUMENTS = ()
 
-
-def define_deterministic(flag_values: flags.FlagValues) -> None:
-    """Defines --deterministic, which every command that trains has."""
-    flags.DEFINE_boolean(
+def flags_of(config: type[TrainingConfig]) -> list[Flag]:
+    """The flags of every command that trains."""
+    deterministic = Flag(
+        "boolean",
         "deterministic",
         False,
         "Have TensorFlow use deterministic kernels only.",
-        flag_values=flag_values,
         module_name=RUN,
     )
+    names = settings_of(config).keys() - getattr(config, "unused", ())
+    return [*setting_flags.of(config, names), deterministic]
 
 
-def define_flags(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_enum(
-        "task",
-        "classify",
-        tuple(tasks.COMMANDS),
-        "What for; detect is train-detector and segment is train-segmenter, whose help "
-        "names their flags.",
-        flag_values=flag_values,
-        module_name=RUN,
-    )
-    setting_flags.define(flag_values, TrainingConfig)
-    weights_flags.define_weights(flag_values)
-    define_deterministic(flag_values)
-    define_debug(flag_values)
+# fmt: off
+FLAGS = (
+    Flag("enum", "task", "classify", "What for; detect is train-detector and segment "
+         "is train-segmenter, whose help names their flags.",
+         enum_values=tuple(tasks.COMMANDS), module_name=RUN),
+    *flags_of(TrainingConfig),
+    weights_flags.WEIGHTS,
+)
+# fmt: on
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -72,7 +67,6 @@ def train(
     flag_values: flags.FlagValues,
     command: str,
     config: type[TrainingConfig],
-    names: Collection[str] | None = None,
     make_task: Callable[[], object] = lambda: None,
 ) -> None:
     """Trains as the flags of the config say; prints the measure as the last line.
@@ -81,12 +75,11 @@ def train(
         flag_values: the command's.
         command: its name.
         config: what it is told.
-        names: of the config's settings that have flags; None for all.
         make_task: see `training.train`.
     """
     started = time.monotonic()
     require(flag_values, command, "train_dir")
-    values = setting_flags.values(flag_values, config, names)
+    values = setting_flags.values(flag_values, config)
     given = {name for name in values if flag_values[name].present}
     own = own_settings(flag_values.train_dir, given)
     values |= {name: own[name] for name in values.keys() & own.keys() - given}

@@ -10,14 +10,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import task_training
+from slimnets.cli import train_command
 from slimnets.tasks.head_config import DetectionConfig
 
-ARGUMENTS = ()
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    task_training.define(flag_values, DetectionConfig)
+FLAGS = train_command.flags_of(DetectionConfig)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -26,4 +22,4 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
         return Detection()
 
-    task_training.run(flag_values, "train-detector", DetectionConfig, make_task)
+    train_command.train(flag_values, "train-detector", DetectionConfig, make_task)

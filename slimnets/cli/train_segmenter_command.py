@@ -9,14 +9,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli import task_training
+from slimnets.cli import train_command
 from slimnets.tasks.head_config import SegmentationConfig
 
-ARGUMENTS = ()
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    task_training.define(flag_values, SegmentationConfig)
+FLAGS = train_command.flags_of(SegmentationConfig)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -25,4 +21,4 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
 
         return Segmentation()
 
-    task_training.run(flag_values, "train-segmenter", SegmentationConfig, make_task)
+    train_command.train(flag_values, "train-segmenter", SegmentationConfig, make_task)

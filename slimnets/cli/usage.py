@@ -7,6 +7,7 @@ from types import ModuleType
 from absl import flags
 
 from slimnets.cli import imports
+from slimnets.cli.command import arguments_of
 from slimnets.settings import GROUPS, REST, settings_of
 from slimnets.training.training_config import TrainingConfig
 
@@ -34,7 +35,7 @@ def overview(commands: Mapping[str, str]) -> str:
 
 def command_help(name: str, command: ModuleType, flag_values: flags.FlagValues) -> str:
     """What `slimnets NAME --help` prints: the module's docstring and its flags."""
-    arguments = "".join(f" [{argument}]" for argument in command.ARGUMENTS)
+    arguments = "".join(f" [{argument}]" for argument in arguments_of(command))
     parts = [
         f"usage: slimnets {name}{arguments} [--flag=value ...]",
         "",

@@ -6,15 +6,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.command import define_debug
 from slimnets.version import __version__
 
-ARGUMENTS = ()
 _PACKAGES = ("tensorflow", "keras", "tf-slim", "numpy")
-
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    define_debug(flag_values)
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:

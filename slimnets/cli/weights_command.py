@@ -17,9 +17,8 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from slimnets.cli.command import UsageError, define_debug
-from slimnets.cli.tables import print_table
-from slimnets.listing import did_you_mean
+from slimnets.cli.command import Flag, UsageError
+from slimnets.listing import did_you_mean, table
 from slimnets.weights import PublicWeights, cached_path, fetch_weights, list_weights
 
 ARGUMENTS = ("PATTERNS...",)
@@ -27,16 +26,10 @@ _GET = "get"
 _HEADINGS = ("name", "classes", "size", "top-1", "MiB", "checksum", "licence", "here")
 _NUMBERS = _HEADINGS[1:5]
 
-
-def define_flags(flag_values: flags.FlagValues) -> None:
-    flags.DEFINE_enum(
-        "format",
-        "text",
-        ["text", "markdown", "json"],
-        "How the table is written.",
-        flag_values=flag_values,
-    )
-    define_debug(flag_values)
+FLAGS = (
+    Flag("enum", "format", "text", "How the table is written.",
+         enum_values=["text", "markdown", "json"]),
+)  # fmt: skip
 
 
 def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
@@ -58,7 +51,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> None:
         print(json.dumps(rows, indent=2))
         return
     rows = [_HEADINGS, *map(_columns, found.values())]
-    print_table(rows, _NUMBERS, flag_values.format)
+    print(table(rows, _NUMBERS, flag_values.format))
 
 
 def _columns(row: PublicWeights) -> tuple[str, ...]:

@@ -6,44 +6,38 @@ from typing import Any
 from absl import flags
 
 from slimnets.cli import setting_flags
-from slimnets.cli.command import UsageError
-from slimnets.cli.messages import in_flags
+from slimnets.cli.command import Flag, UsageError
 from slimnets.settings import FINE_TUNING
 from slimnets.tasks.config import InferenceConfig
 
 NAMES = ("averages", "rename", "exclude")
 # Arguments of `open_trained` that some of these commands have a flag for.
-_GIVEN = {"image_size": "eval_image_size", "preprocessing": "preprocessing_name"}
+_GIVEN = {
+    "image_size": "eval_image_size",
+    "model_name": "model_name",
+    "preprocessing": "preprocessing_name",
+}
 
 
-def define(flag_values: flags.FlagValues, *names: str) -> None:
-    """Defines them, and those of other settings of InferenceConfig.
-
-    Args:
-        flag_values: where to.
-        *names: of these.
-    """
-    setting_flags.define(flag_values, InferenceConfig, (*names, *NAMES))
+# fmt: off
+# Beside --checkpoint_path.
+WEIGHTS = Flag("string", "weights", None, "Instead of --checkpoint_path, public "
+    "weights by name, which are fetched if need be: timm/resnet50, or with "
+    "--model_name keras or best; slimnets weights lists them.", module_name=FINE_TUNING)
+# fmt: on
 
 
-def define_weights(flag_values: flags.FlagValues) -> None:
-    """Defines --weights, beside --checkpoint_path."""
-    flags.DEFINE_string(
-        "weights",
-        None,
-        "Instead of --checkpoint_path, public weights by name, which are fetched if "
-        "need be: timm/resnet50, or with --model_name keras or best; slimnets weights "
-        "lists them.",
-        flag_values=flag_values,
-        module_name=FINE_TUNING,
-    )
+def of(*names: str) -> list[Flag]:
+    """These flags, and those of other settings of InferenceConfig."""
+    return setting_flags.of(InferenceConfig, (*names, *NAMES))
 
 
 def take_weights(flag_values: flags.FlagValues) -> None:
     """Puts the whole name of what --weights says into --checkpoint_path.
 
     Raises:
-        UsageError: if both are given, or there are no such weights.
+        UsageError: if both are given.
+        ValueError: if there are no such weights.
     """
     if flag_values.weights is None:
         return
@@ -51,29 +45,22 @@ def take_weights(flag_values: flags.FlagValues) -> None:
         raise UsageError("give --weights or --checkpoint_path, not both")
     from slimnets.weights import find_weights
 
-    try:
-        row = find_weights(flag_values.weights, flag_values.model_name)
-    except ValueError as error:
-        raise UsageError(in_flags(str(error), list(flag_values))) from None
+    row = find_weights(flag_values.weights, flag_values.model_name)
     flag_values.checkpoint_path = row.name
     flag_values["checkpoint_path"].present += 1
 
 
-def pairs(flag_values: flags.FlagValues) -> list[tuple[str, str]]:
-    """Returns what --rename says. Raises UsageError."""
+def options(flag_values: flags.FlagValues) -> dict[str, Any]:
+    """Returns the arguments `averages`, `rename` and `exclude` that the flags say.
+
+    Raises:
+        ValueError: as `rename_pairs`.
+    """
     from slimnets.checkpoints.matching import rename_pairs
 
-    try:
-        return rename_pairs(flag_values.rename or ())
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
-def options(flag_values: flags.FlagValues) -> dict[str, Any]:
-    """Returns the arguments `averages`, `rename` and `exclude` that the flags say."""
     return {
         "averages": flag_values.averages,
-        "rename": pairs(flag_values),
+        "rename": rename_pairs(flag_values.rename or ()),
         "exclude": flag_values.exclude or (),
     }
 

@@ -22,7 +22,7 @@ from slimnets.inspection.layer_tables import (
     short_count,
     text_table,
 )
-from slimnets.listing import html_table
+from slimnets.listing import html_table, table
 
 FORMATS = ("text", "markdown", "csv", "json")
 
@@ -114,8 +114,7 @@ class Summary:
         if format == "markdown":
             counts = cells_of(_together("total", self.layers, 0))[3:6]
             total = ["total", "", "", *counts, "", "", ""]
-            lines = ["| " + " | ".join(row) + " |" for row in [*rows, total]]
-            return "\n".join([lines[0], "|" + " --- |" * len(HEADINGS), *lines[1:]])
+            return table([*rows, total], format="markdown")
         if format == "csv":
             file = io.StringIO()
             csv.writer(file).writerows(rows)

@@ -147,13 +147,7 @@ class Model(DescribedModel):
     @_as_written
     def end_points(self, images: Any, training: bool | tf.Tensor = False) -> EndPoints:
         """Returns every activation by name; see `EndPoints`."""
-        self._ensure_built(images)
-        run = (
-            self._end_point_values
-            if arguments.runs_inline()
-            else self._forward_end_points
-        )
-        values = run(images, self._training(training), None)
+        values = self._activations(images, training, None)
         return self._notes.end_points.with_values(values)
 
     @_as_written
@@ -189,14 +183,8 @@ class Model(DescribedModel):
         Raises:
             KeyError: for a level or end point that the network does not have.
         """
-        self._ensure_built(images)
         levels = (levels,) if isinstance(levels, str) else tuple(levels)
-        run = (
-            self._end_point_values
-            if arguments.runs_inline()
-            else self._forward_end_points
-        )
-        return dict(run(images, self._training(training), levels, normalized))
+        return dict(self._activations(images, training, levels, normalized))
 
     @property
     def network_function(self) -> Callable:
@@ -298,10 +286,16 @@ class Model(DescribedModel):
     def _forward_outputs(self, images, training=False):
         return self._run(images, training)[0]
 
+    def _activations(self, images, training, levels, normalized=False):
+        self._ensure_built(images)
+        inline = arguments.runs_inline()
+        run = self._end_point_values if inline else self._forward_end_points
+        return run(images, self._training(training), levels, normalized)
+
     def _end_point_values(self, images, training, levels, normalized=False):
         _, end_points = self._outputs_and_end_points(images, training)
         if levels is None:
-            return {**end_points, **getattr(end_points, "further", {})}
+            return {**end_points, **end_points.further}
         return features_of(end_points, levels, normalized=normalized)
 
     def _outputs_and_end_points(self, images, training):
@@ -331,9 +325,7 @@ class Model(DescribedModel):
             self._notes.built = True
         if building.static_bool(training) is not False:
             self._notes.keep_losses(losses)
-        outputs, end_points = result if isinstance(result, tuple) else (result, None)
-        if end_points is not None and not isinstance(end_points, EndPoints):
-            end_points = EndPoints(end_points)
+        outputs, end_points = arguments.outputs_of(result)
         if end_points is not None:
             self._notes.end_points = end_points.with_values(
                 dict.fromkeys([*end_points, *end_points.further])

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets import factory
+from slimnets.end_points import EndPoints
 from slimnets.listing import did_you_mean
 from slimnets.rows.scoping import TRANSFORMS
 from slimnets.scopes import arg_scope
@@ -67,6 +68,22 @@ def bound(
             return function(images, **given)
 
     return network
+
+
+def outputs_of(result: Any, scope: str = "") -> tuple[Any, EndPoints | None]:
+    """The outputs and the end points of what a network function has returned.
+
+    Args:
+        result: outputs, or `(outputs, end points)`, which may be any dict.
+        scope: of a dict's end points.
+
+    Returns:
+        Both; None for the end points of a function that gives none.
+    """
+    outputs, found = result if isinstance(result, tuple) else (result, None)
+    if found is None or isinstance(found, EndPoints):
+        return outputs, found
+    return outputs, EndPoints(found, scope=scope)
 
 
 def specs(input_shape: Any) -> Any:

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from slimnets.end_points import EndPoints
 from slimnets.model import Model
-from slimnets.model.arguments import runs_inline
+from slimnets.model.arguments import outputs_of, runs_inline
+from slimnets.model.store import sum_of_losses
 
 _VARIABLE = "VarHandleOp"
 
@@ -76,14 +77,7 @@ class FeatureExtractor(tf.Module):
 
     def regularization_loss(self) -> tf.Tensor:
         """Returns the sum of the losses of these variables' regularizers."""
-        found = self._model.regularizers
-        losses = [
-            found[name](self._model.variable_by_name(name))
-            for name in self._needed
-            if name in found
-        ]
-        losses = [loss for loss in losses if loss is not None]
-        return tf.add_n(losses) if losses else tf.constant(0.0)
+        return sum_of_losses(self._model.regularizers, self.variables_by_name)
 
 
 def feature_extractor(
@@ -148,11 +142,10 @@ def _end_points_in_graph(model: Model, input_specs: Any) -> EndPoints:
     images = tf.nest.map_structure(
         lambda spec: tf.compat.v1.placeholder(spec.dtype, spec.shape), input_specs
     )
-    built = model.build_in_graph(images)
-    if not isinstance(built, tuple):
+    _, end_points = outputs_of(model.build_in_graph(images))
+    if end_points is None:
         raise ValueError(f"The network {model.network_name!r} gives no end points.")
-    end_points = built[1]
-    return end_points if isinstance(end_points, EndPoints) else EndPoints(end_points)
+    return end_points
 
 
 def _operations(op: tf.Operation) -> set[tf.Operation]:

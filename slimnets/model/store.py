@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -92,13 +92,8 @@ class VariableStore(tf.Module):
             raise RuntimeError(
                 "The model has no variables yet; call it, or model.build(shape), first."
             )
-        losses = [
-            regularizer(self._variables[name])
-            for name, regularizer in self._notes.regularizers.items()
-        ]
-        losses = [loss for loss in losses if loss is not None]
-        losses += self.activation_losses()
-        return tf.add_n(losses) if losses else tf.constant(0.0)
+        found = self._notes.regularizers
+        return sum_of_losses(found, self._variables, self.activation_losses())
 
     def activation_losses(self) -> list[tf.Tensor]:
         """Returns the losses of activations; see `regularization_loss`."""
@@ -156,6 +151,21 @@ class VariableStore(tf.Module):
                 f"The network asks for a new variable {name!r} after it was built: "
                 "its structure must not change from call to call."
             )
+
+
+def sum_of_losses(
+    regularizers: Mapping[str, Callable],
+    variables: Mapping[str, tf.Variable],
+    others: Iterable[tf.Tensor] = (),
+) -> tf.Tensor:
+    """The losses that regularizers give of variables, and other losses; 0 for none."""
+    losses = [
+        regularizer(variables[name])
+        for name, regularizer in regularizers.items()
+        if name in variables
+    ]
+    losses = [loss for loss in [*losses, *others] if loss is not None]
+    return tf.add_n(losses) if losses else tf.constant(0.0)
 
 
 def _check_shape(variable: tf.Variable, name: str, shape: Any) -> None:

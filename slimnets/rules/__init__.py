@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from slimnets.listing import aligned, did_you_mean
+from slimnets.listing import did_you_mean, table
 from slimnets.rules.quantization import quantization_rules
 from slimnets.rules.values import (
     RuleValues,
@@ -182,7 +182,7 @@ class Rules:
             )
             for given in self.given
         ]
-        return "\n".join(aligned(rows))
+        return table(rows)
 
 
 class _State(NamedTuple):

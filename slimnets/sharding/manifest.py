@@ -34,7 +34,7 @@ class Manifest:
         work: what the results follow from, as JSON can hold it.
 
     Raises:
-        ValueError: if there is one of other work.
+        ValueError: if there is one of other work, or a file that is none.
         OSError: if another process has it, or it cannot be written.
     """
 
@@ -53,11 +53,13 @@ class Manifest:
     def _read(self, work: Mapping[str, Any]) -> None:
         """Finds the whole lines, and takes off what else there is."""
         self._file.seek(0)
-        end = 0
+        begun, end = _encoded(work), 0
         for line in self._file:
             if not line.endswith(b"\n"):
+                if not end and not begun.startswith(line):
+                    raise self._is_none()
                 break
-            read = _decode(line)
+            read = self._decoded(line)
             if not end:
                 check_same(self.path, read, work, "other work", "manifest")
             else:
@@ -75,7 +77,7 @@ class Manifest:
 
     def __getitem__(self, number: int) -> Any:
         self._file.seek(self._places[number])
-        return _decode(self._file.readline())["result"]
+        return self._decoded(self._file.readline())["result"]
 
     def add(self, number: int, result: Any) -> None:
         """Notes a result; one that is there stays."""
@@ -88,10 +90,25 @@ class Manifest:
 
     def _append(self, value: Any) -> int:
         place = self._file.seek(0, os.SEEK_END)
-        self._file.write(json.dumps(value, default=_encode).encode() + b"\n")
+        self._file.write(_encoded(value))
         self._file.flush()
         os.fsync(self._file.fileno())
         return place
+
+    def _decoded(self, line: bytes) -> dict[str, Any]:
+        try:
+            read = json.loads(line, object_hook=_array)
+        except (ValueError, zlib.error):
+            read = None
+        if not isinstance(read, dict):
+            raise self._is_none()
+        return read
+
+    def _is_none(self) -> ValueError:
+        return ValueError(
+            f"{self.path} is there, and no manifest of finished shards, or damaged: "
+            "choose another manifest."
+        )
 
 
 def in_order(
@@ -192,7 +209,12 @@ def check_same(
         )
 
 
-def _encode(value: Any) -> Any:
+def _encoded(value: Any) -> bytes:
+    """A line of the file."""
+    return json.dumps(value, default=_plain).encode() + b"\n"
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if not isinstance(value, np.ndarray):
@@ -200,10 +222,6 @@ def _encode(value: Any) -> Any:
     buffer = io.BytesIO()
     np.save(buffer, value, allow_pickle=False)
     return {_ARRAY: base64.b64encode(zlib.compress(buffer.getvalue(), 1)).decode()}
-
-
-def _decode(line: bytes) -> Any:
-    return json.loads(line, object_hook=_array)
 
 
 def _array(value: dict[str, Any]) -> Any:

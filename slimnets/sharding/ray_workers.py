@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from slimnets import extras
+from slimnets.listing import one_line
 from slimnets.sharding.options import EngineOptions
 from slimnets.sharding.shards import Shard, ShardsFailed, Work
 
@@ -105,9 +106,10 @@ def _joined(ray: Any, address: str | None) -> Iterator[None]:
             ray.shutdown()
             # On a busy machine half a minute, which it has, may not be enough.
             if not left:
-                reason = " ".join(str(error).split())[:200]
                 where = f"Ray at engine_address={address}" if address else "a Ray here"
-                raise ConnectionError(f"Cannot reach {where}: {reason}") from None
+                raise ConnectionError(
+                    f"Cannot reach {where}: {one_line(error, 200)}"
+                ) from None
     try:
         yield
     finally:
@@ -172,21 +174,22 @@ class _Pool:
             )
             for reference in ready:
                 asked = self._asked.pop(reference)
+                place = asked.place
                 try:
                     result = self._ray.get(reference)
                 except self._ray.exceptions.RayTaskError as error:
-                    asked.place.free += 1
-                    self._fail(asked.number, asked.place, str(error.cause))
+                    self._fail(asked.number, place, str(error.cause))
                 except self._ray.exceptions.RayError as error:
                     self._lose(asked, error)
+                    continue
                 else:
                     if asked.number is None:
-                        processors = max(asked.place.cpus, 1)
-                        most = self._at_a_time or processors
-                        asked.place.free = min(most, processors)
+                        processors = max(place.cpus, 1)
+                        place.free = min(self._at_a_time or processors, processors)
                         continue
-                    asked.place.free += 1
                     yield asked.number, result
+                if place.worker is asked.worker:  # Not of one that was lost meanwhile.
+                    place.free += 1
         self._check_failed()
 
     def _hand_out(self) -> None:
@@ -256,7 +259,7 @@ class _Pool:
         if self._tries[number] < MOST_TRIES:
             self._queue.appendleft(number)
             return
-        self._failed[number] = f"{place.host}: {' '.join(reason.split())[:300]}"
+        self._failed[number] = f"{place.host}: {one_line(reason, 300)}"
 
     def _check_failed(self) -> None:
         """Raises ShardsFailed with a table of those that were given up."""

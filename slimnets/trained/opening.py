@@ -151,9 +151,14 @@ class Trained:
         return trained_crop_fraction(self.metadata, self.preprocessing)
 
     @property
+    def settings(self) -> Mapping[str, Any]:
+        """Those of the run that it is of; empty where they are not known."""
+        return self.metadata.get("config", {})
+
+    @property
     def max_bad_records(self) -> int:
         """How many images that cannot be used its training left out at most."""
-        return self.metadata.get("config", {}).get("max_bad_records", 0)
+        return self.settings.get("max_bad_records", 0)
 
     @property
     def exif_orientation(self) -> bool:
@@ -211,26 +216,22 @@ def open_trained(
     """
     path = os.fspath(path)
     rename, exclude = list(rename), list(exclude)
+    settings: dict[str, Any] = {
+        "averages": averages,
+        "model_name": model_name,
+        "image_size": image_size,
+        "rename": rename,
+        "exclude": exclude,
+    }
     again = functools.partial(
         open_trained,
         path,
-        averages=averages,
-        model_name=model_name,
-        image_size=image_size,
         preprocessing=preprocessing,
         precision=precision,
-        rename=rename,
-        exclude=exclude,
+        **settings,
     )
     if _is_export(path):
-        _check_without_effect(
-            path,
-            averages=averages,
-            model_name=model_name,
-            image_size=image_size,
-            rename=rename,
-            exclude=exclude,
-        )
+        _check_without_effect(path, settings)
         room = importlib.import_module(_EXPORT_ROOM)
         return dataclasses.replace(room.open_exported(path, preprocessing), again=again)
     weights = open_weights(path, averages)
@@ -274,6 +275,7 @@ def open_trained(
     model.build(input_shape)
     report = load_weights(weights, model, exclude, rename)
     named = labels_beside(weights.prefix, {"num_classes": classes, **known})
+    title = f"{task} on {name}" if task else name
     return Trained(
         model=model,
         preprocessing=preprocessing
@@ -283,7 +285,7 @@ def open_trained(
         label_names=names_of_logits(named, classes, weights.prefix),
         input_shape=input_shape,
         metadata={"num_classes": classes, **known},
-        source=f"{_title(name, task)} of {weights.source}{_left_out(report)}",
+        source=f"{title} of {weights.source}{_left_out(report)}",
         path=weights.prefix,
         averages=bool(weights.averaged),
         again=again,
@@ -305,7 +307,7 @@ def _is_export(path: str) -> bool:
     return os.path.exists(path) and _INPUTS in read_metadata(os.path.normpath(path))
 
 
-def _check_without_effect(path: str, **settings: Any) -> None:
+def _check_without_effect(path: str, settings: Mapping[str, Any]) -> None:
     """Raises ValueError for a setting that an export has in itself."""
     for name, value in settings.items():
         if value not in (None, (), []):
@@ -330,10 +332,6 @@ def _input_shape(info: factory.NetworkInfo, size: int, channels: int) -> list:
     if info.family == _CLOUDS:
         return [None, size, channels]
     return [None, size, size, channels]
-
-
-def _title(name: str, task: str | None) -> str:
-    return f"{task} on {name}" if task else name
 
 
 def _left_out(report: LoadReport) -> str:

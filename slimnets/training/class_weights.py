@@ -45,7 +45,7 @@ def _read(path: str, names: Sequence[str]) -> np.ndarray:
     rows = [[part.strip() for part in row] for row in csv.reader(read_lines(path))]
     if rows and [part.lower() for part in rows[0]] == _HEADER:
         del rows[0]
-    places = {**{str(n): n for n in range(len(names))}}
+    places = {str(place): place for place in range(len(names))}
     places |= {name: place for place, name in enumerate(names)}
     weights: dict[int, float] = {}
     for row in rows:

@@ -205,7 +205,8 @@ def _check_index(name: str, addresses: str, index: int | None) -> None:
 
 
 def _check_environment(found: dict[str, Any]) -> None:
-    jobs, kind = found.get("cluster", {}), found.get("task", {}).get("type")
+    jobs, task = found.get("cluster", {}), found.get("task", {})
+    kind, index = task.get("type"), task.get("index")
     for job in TASK_TYPES:
         if not jobs.get(job):
             raise ValueError(
@@ -216,6 +217,11 @@ def _check_environment(found: dict[str, Any]) -> None:
         raise ValueError(
             f"{CLUSTER} has the task type {kind!r}; strategy=parameter_server has "
             f"{', '.join(TASK_TYPES)}, and the chief evaluates."
+        )
+    if index not in range(len(jobs[kind])):
+        raise ValueError(
+            f"{CLUSTER} has the index {index!r} for this process, which is one of "
+            f"{len(jobs[kind])} of the type {kind}, counted from 0."
         )
 
 
@@ -230,4 +236,4 @@ def _parsed(text: str) -> dict[str, Any]:
 
 
 def _addresses(text: str) -> list[str]:
-    return [address.strip() for address in text.split(",")]
+    return [address.strip() for address in text.split(",") if address.strip()]

@@ -5,18 +5,14 @@ As `training_config`, whose configs it compares, this module imports no TensorFl
 
 from __future__ import annotations
 
-import json
-import os
-import re
 from collections.abc import Mapping, Set
 from typing import Any
 
 from slimnets.settings import OUTPUT, RATE, grouped
 from slimnets.training.cluster import CLUSTER_SETTINGS
 from slimnets.training.optimization_config import SAME_IN_EPOCHS
+from slimnets.training.run_files import metadata_of
 from slimnets.training.training_config import TrainingConfig
-
-STATE = "checkpoint"
 
 # A run's weights do not depend on these, so nothing need be said of them.
 _FREE = {
@@ -65,21 +61,6 @@ def own_settings(train_dir: str | None, given: Set[str] = frozenset()) -> dict:
     for setting in given:
         gone |= _GIVE_WAY.get(setting, set())
     return {name: value for name, value in config.items() if name not in gone}
-
-
-def metadata_of(train_dir: str) -> dict[str, Any]:
-    """What is written beside the latest checkpoint of a run; empty where none is.
-
-    What is wrong with it, training says where it reads it.
-    """
-    try:
-        with open(os.path.join(train_dir, STATE), encoding="utf-8") as file:
-            name = re.search(r'^model_checkpoint_path: "(.*)"', file.read(), re.M)
-        with open(os.path.join(train_dir, f"{name[1]}.json"), encoding="utf-8") as file:
-            metadata = json.load(file)
-    except (OSError, ValueError, TypeError):
-        return {}
-    return metadata if isinstance(metadata, dict) else {}
 
 
 def changes(

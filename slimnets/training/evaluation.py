@@ -25,19 +25,17 @@ from slimnets.data.corruptions import STRENGTHS, Corruption
 from slimnets.data.input_config import FALLBACK
 from slimnets.model import Model
 from slimnets.trained import CLASSIFICATION, Trained, open_trained
-from slimnets.training.evaluation_data import classes_of, dataset_for, scope_of
+from slimnets.training.evaluation_data import (
+    check_loss,
+    classes_of,
+    dataset_for,
+    scope_of,
+)
 from slimnets.training.measures import Evaluation, Sums, count
 from slimnets.training.scores import VIEWS, averaged_views, larger
 
-__all__ = [
-    "Evaluation",
-    "Evaluator",
-    "evaluate",
-    "evaluate_checkpoint",
-    "evaluate_trained",
-]
-
-
+__all__ = ["Evaluation", "Evaluator", "evaluate", "evaluate_checkpoint",
+           "evaluate_trained"]  # fmt: skip
 # What is not summed over batches, but put one after the other.
 _KEPT = ("logits", "labels")
 
@@ -232,9 +230,8 @@ def evaluate_checkpoint(
         rename=rename,
         exclude=exclude,
     )
-    return evaluate_trained(trained, preprocessing=preprocessing, **kwargs), (
-        trained.path
-    )
+    evaluation = evaluate_trained(trained, preprocessing=preprocessing, **kwargs)
+    return evaluation, trained.path
 
 
 def evaluate_trained(
@@ -307,6 +304,8 @@ def evaluator_of(
     if exif_orientation is not None:
         dataset = dataclasses.replace(dataset, exif_orientation=exif_orientation)
     split = split or whole or dataset.test_split
+    loss = trained.metadata.get("loss", "softmax")
+    check_loss(loss, dataset, split, f"{trained.path} was trained with it")
     if crop_fraction is None and preprocessing is None and views != "ten_crop":
         crop_fraction = trained.crop_fraction
     evaluator = Evaluator(
@@ -322,7 +321,7 @@ def evaluator_of(
         crop_fraction=crop_fraction,
         logits_of_labels=classes_of(trained, dataset),
         logit_names=trained.label_names if are_names(trained.label_names) else None,
-        loss=trained.metadata.get("loss", "softmax"),
+        loss=loss,
         max_bad_records=max_bad_records,
         views=views,
         keep=keep,

@@ -46,24 +46,28 @@ def dataset_for(
         The dataset, and the split that is all of it; empty where a part of it is held
         out, since the network was trained on the rest, or it has splits of its own.
     """
-    known = trained.metadata
-    trained_with = known.get("config", {})
-    name = name or known.get("dataset_name")
-    if name is None:
-        raise ValueError(
-            f"{trained.path} has no metadata beside it that tells its dataset: give "
-            "dataset_name."
-        )
-    if name == trained_with.get("dataset_name"):
-        if not directory and (directory := trained_with.get("dataset_dir")):
-            check_directory(directory, trained.path)
+    name, directory = _place(trained, name, directory)
+    if name == trained.settings.get("dataset_name"):
         for setting in OF_DATASETS[1:]:
             if of_records.get(setting) is None:
-                of_records[setting] = trained_with.get(setting)
+                of_records[setting] = trained.settings.get(setting)
     dataset = get_dataset(name, dataset_dir=directory, **of_records)
     dataset = dataclasses.replace(dataset, exif_orientation=trained.exif_orientation)
     dataset = _with_channels(dataset, trained)
     return dataset, "" if is_trained_on(trained, dataset) else dataset.whole_split
+
+
+def check_loss(loss: str, dataset: Dataset, split: str, advice: str) -> None:
+    """Raises ValueError for a loss of one class where images have several.
+
+    Labels in memory may be shares of classes, which such a loss takes.
+    """
+    several = dataset.on_disk and dataset.source(split).multi_label
+    if several and loss in ("softmax", "focal"):
+        raise ValueError(
+            f"loss={loss!r} is for images of one class each, and those of "
+            f"{dataset.name} have several: {advice}."
+        )
 
 
 def batches_for(
@@ -103,18 +107,57 @@ def annotated_for(
     trained: Trained, name: str | None = None, directory: str | None = None
 ) -> Dataset:
     """The dataset of photos that measures a head; see `dataset_for`."""
-    known = trained.metadata.get("config", {})
+    name, directory = _place(trained, name, directory)
+    # Of an export the metadata themselves tell it.
+    known = {"ignore_label": 255, **trained.settings, **trained.metadata}
+    return open_annotated(name, _KINDS[trained.task], directory, known["ignore_label"])
+
+
+def scope_of(trained: Trained, dataset: Dataset, split: str) -> str:
+    """Which of how many images a split is, of a dataset without splits of its own."""
+    if not dataset.whole_split:
+        return ""
+    total = dataset.splits[dataset.whole_split]
+    if split == dataset.whole_split:
+        return f"all {total} images"
+    scope = f"{dataset.splits[split]} of {total} images"
+    if is_trained_on(trained, dataset):
+        with_split = trained.settings.get("dataset_split_name")
+        seen = (with_split or dataset.train_split) in (split, dataset.whole_split)
+        scope += ", which training saw" if seen else ", held out of training"
+    return scope
+
+
+def is_trained_on(trained: Trained, dataset: Dataset) -> bool:
+    """Whether a network was trained on a part of a dataset."""
+    where = trained.settings.get("dataset_dir")
+    there = dataset.directory
+    if where and there and os.path.realpath(where) == os.path.realpath(there):
+        return True
+    fingerprint = trained.metadata.get("dataset_fingerprint")
+    return bool(fingerprint) and fingerprint == dataset.fingerprint
+
+
+def _place(
+    trained: Trained, name: str | None, directory: str | None
+) -> tuple[str, str | None]:
+    """The name of a dataset and where it lies: what is not given is as in training."""
     name = name or trained.metadata.get("dataset_name")
     if name is None:
         raise ValueError(
-            f"{trained.path} does not tell its dataset: give dataset_name."
+            f"{trained.path} has no metadata beside it that tells its dataset: give "
+            "dataset_name."
         )
-    if directory is None and name == known.get("dataset_name"):
-        directory = known.get("dataset_dir")
-        check_directory(directory, trained.path)
-    # Of an export the metadata themselves tell it.
-    ignored = trained.metadata.get("ignore_label", known.get("ignore_label", 255))
-    return open_annotated(name, _KINDS[trained.task], directory, ignored)
+    if directory or name != trained.settings.get("dataset_name"):
+        return name, directory
+    path = trained.settings.get("dataset_dir")
+    if path and not os.path.exists(path):
+        where = "" if os.path.isabs(path) else f", seen from {os.getcwd()}"
+        raise FileNotFoundError(
+            f"{trained.path} was trained on {path}, which is not there{where}: give "
+            "dataset_dir."
+        )
+    return name, path
 
 
 def _with_channels(dataset: Dataset, trained: Trained) -> Dataset:
@@ -128,39 +171,3 @@ def _with_channels(dataset: Dataset, trained: Trained) -> Dataset:
             f"network of {trained.path} takes {trained.channels}."
         )
     return dataclasses.replace(dataset, image_shape=(*sides, trained.channels))
-
-
-def scope_of(trained: Trained, dataset: Dataset, split: str) -> str:
-    """Which of how many images a split is, of a dataset without splits of its own."""
-    if not dataset.whole_split:
-        return ""
-    total = dataset.splits[dataset.whole_split]
-    if split == dataset.whole_split:
-        return f"all {total} images"
-    scope = f"{dataset.splits[split]} of {total} images"
-    if is_trained_on(trained, dataset):
-        with_split = trained.metadata.get("config", {}).get("dataset_split_name")
-        seen = (with_split or dataset.train_split) in (split, dataset.whole_split)
-        scope += ", which training saw" if seen else ", held out of training"
-    return scope
-
-
-def is_trained_on(trained: Trained, dataset: Dataset) -> bool:
-    """Whether a network was trained on a part of a dataset."""
-    known = trained.metadata
-    where = known.get("config", {}).get("dataset_dir")
-    there = dataset.directory
-    if where and there and os.path.realpath(where) == os.path.realpath(there):
-        return True
-    fingerprint = known.get("dataset_fingerprint")
-    return bool(fingerprint) and fingerprint == dataset.fingerprint
-
-
-def check_directory(path: str, prefix: str) -> None:
-    """Raises FileNotFoundError if what a run was trained on is not there any more."""
-    if not os.path.exists(path):
-        where = "" if os.path.isabs(path) else f", seen from {os.getcwd()}"
-        raise FileNotFoundError(
-            f"{prefix} was trained on {path}, which is not there{where}: give "
-            "dataset_dir."
-        )

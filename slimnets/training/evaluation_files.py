@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from slimnets.files import write_table
 from slimnets.training.figures import draw
 from slimnets.training.measures import Evaluation
 
@@ -51,18 +51,18 @@ def write_report(evaluation: Evaluation, directory: str, picture: bool) -> list[
     with open(paths[0], "w", encoding="utf-8") as file:
         json.dump(_summary(evaluation), file, indent=2, sort_keys=True)
         file.write("\n")
-    _write_table(paths[1], list(rows[0]), (row.values() for row in rows))
+    write_table(paths[1], list(rows[0]), (row.values() for row in rows))
     if evaluation.confusion is not None:
         paths.append(os.path.join(directory, CONFUSION))
         matrix = evaluation.confusion.tolist()
-        _write_table(
+        write_table(
             paths[-1],
             ["class", *names],
             ([name, *row] for name, row in zip(names, matrix, strict=True)),
         )
     if rows := evaluation.corruption_rows():
         paths.append(os.path.join(directory, CORRUPTIONS))
-        _write_table(paths[-1], CORRUPTION_HEADINGS, rows)
+        write_table(paths[-1], CORRUPTION_HEADINGS, rows)
     if picture:
         side = min(16.0, 4.0 + 0.35 * len(names))
         fill = functools.partial(_draw, evaluation, names)
@@ -82,16 +82,6 @@ def _summary(evaluation: Evaluation) -> dict[str, Any]:
         "seconds": round(evaluation.seconds, 3),
         **evaluation.summaries,
     }
-
-
-def _write_table(path: str, columns: Sequence[str], rows: Iterable[Iterable]) -> None:
-    # Classes are called as their folders, which need not be UTF-8.
-    with open(
-        path, "w", encoding="utf-8", errors="surrogateescape", newline=""
-    ) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
 
 
 def _draw(evaluation: Evaluation, names: Sequence[str], axes: Any) -> None:

@@ -70,22 +70,16 @@ def profile_stages(
         seconds: how long each stage is measured.
     """
     stages = [*input_stages(config), ("augment and batch", batches, config.batch_size)]
-    lines, before = [], 0.0
+    lines, own, before = [], {}, 0.0
     for name, dataset, images in stages:
         each = 1.0 / _images_per_second(dataset, images, seconds)
-        own = max(each - before, 0.0)
+        own[name] = max(each - before, 0.0)
         before = each
         lines.append(
-            (
-                own,
-                f"{name}: {1e3 * own:.3f} ms an image, {1 / each:.0f} a second so far",
-            )
+            f"{name}: {1e3 * own[name]:.3f} ms an image, {1 / each:.0f} a second so far"
         )
-    slowest = max(lines)[1].partition(":")[0]
-    return [
-        *(line for _, line in lines),
-        f"the slowest stage of the input is: {slowest}",
-    ]
+    slowest = max(own, key=lambda name: own[name])
+    return [*lines, f"the slowest stage of the input is: {slowest}"]
 
 
 def _images_per_second(dataset: Any, images: int, seconds: float) -> float:

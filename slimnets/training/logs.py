@@ -7,13 +7,13 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TextIO
 
 import tensorflow as tf
 
+from slimnets.listing import one_line
 from slimnets.model import Model
-
-TABLE, SUMMARY = "log.csv", "summary.json"
+from slimnets.training.run_files import LOG, SUMMARY, log_of
 
 
 class Logs:
@@ -36,7 +36,8 @@ class Logs:
         if active:
             with _explained(directory):
                 self._writer = tf.summary.create_file_writer(directory)
-                self._rows = _read_rows(os.path.join(directory, TABLE), first_step)
+                self._rows = log_of(directory)
+                self.go_back(first_step)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Adds numbers of a step to TensorBoard and the table."""
@@ -112,9 +113,10 @@ class Logs:
     def summary(self, values: Mapping[str, Any]) -> None:
         """Writes what the run came to as JSON."""
         if self._active:
-            text = json.dumps(values, indent=2, sort_keys=True) + "\n"
-            with _explained(self._directory):
-                _replace(os.path.join(self._directory, SUMMARY), text)
+            path = os.path.join(self._directory, SUMMARY)
+            with _explained(self._directory), _replacing(path) as file:
+                json.dump(values, file, indent=2, sort_keys=True)
+                file.write("\n")
 
     def close(self) -> None:
         if self._active:
@@ -128,19 +130,17 @@ class Logs:
             yield
 
     def _append_row(self) -> None:
-        path = os.path.join(self._directory, TABLE)
+        path = os.path.join(self._directory, LOG)
         with open(path, "a", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, self._columns, lineterminator="\n")
             writer.writerow(self._rows[-1])
 
     def _write_rows(self) -> None:
-        path = os.path.join(self._directory, TABLE)
         self._columns = list(dict.fromkeys(name for row in self._rows for name in row))
-        with open(f"{path}.part", "w", encoding="utf-8", newline="") as file:
+        with _replacing(os.path.join(self._directory, LOG)) as file:
             writer = csv.DictWriter(file, self._columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self._rows)
-        os.replace(f"{path}.part", path)
 
 
 @contextlib.contextmanager
@@ -149,27 +149,15 @@ def _explained(directory: str) -> Iterator[None]:
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).split())[:160]
         raise OSError(
-            f"Cannot write the logs in {directory} ({reason}). Once that is mended, "
-            "the same command goes on from the last checkpoint."
+            f"Cannot write the logs in {directory} ({one_line(error)}). Once that is "
+            "mended, the same command goes on from the last checkpoint."
         ) from error
 
 
-def _read_rows(path: str, first_step: int) -> list[dict[str, Any]]:
-    if not os.path.exists(path):
-        return []
-    with open(path, encoding="utf-8", newline="") as file:
-        # A line without an end was cut off by a full disk.
-        lines = [line for line in file if line.endswith("\n")]
-    rows = [
-        {name: value for name, value in row.items() if value}
-        for row in csv.DictReader(lines)
-    ]
-    return [row for row in rows if int(row["step"]) <= first_step]
-
-
-def _replace(path: str, text: str) -> None:
-    with open(f"{path}.part", "w", encoding="utf-8") as file:
-        file.write(text)
+@contextlib.contextmanager
+def _replacing(path: str) -> Iterator[TextIO]:
+    """A file that takes the place of another once it is written."""
+    with open(f"{path}.part", "w", encoding="utf-8", newline="") as file:
+        yield file
     os.replace(f"{path}.part", path)

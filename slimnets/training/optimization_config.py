@@ -12,6 +12,12 @@ from slimnets.training.default_rates import IMAGES_PER_RATE, default_rate
 PRECISIONS = ("float32", "bfloat16", "float16")
 WEIGHT_DECAYS = ("l2", "decoupled")
 DEFAULT_STEPS = 1000
+# What may be given in steps or in epochs.
+SAME_IN_EPOCHS = (
+    ("max_number_of_steps", "number_of_epochs"),
+    ("warmup_steps", "warmup_epochs"),
+    ("decay_steps", "decay_epochs"),
+)
 # Optimizers whose papers decay the weights themselves.
 _DECOUPLED = ("adamw", "lamb", "lion", "muon")
 
@@ -163,10 +169,7 @@ class OptimizationConfig:
 
     def options(self, name: str) -> dict[str, Any]:
         """The options that were set for `optimizer` or `learning_rate_decay_type`."""
-        values = {
-            option: self._option(option)
-            for option in find_entry(name, getattr(self, name)).options
-        }
+        values = {option: self._option(option) for option in self._entry(name).options}
         return {option: value for option, value in values.items() if value is not None}
 
     @property
@@ -202,6 +205,12 @@ class OptimizationConfig:
             )
         self._check_options()
 
+    def _entry(self, name: str) -> Any:
+        """What is chosen of a table; an unknown choice raises ValueError."""
+        from slimnets.training.choices import find
+
+        return find(name, getattr(self, name), _tables()[name])
+
     def _option(self, name: str) -> Any:
         return self.decay_boundaries if name == "boundaries" else getattr(self, name)
 
@@ -209,7 +218,7 @@ class OptimizationConfig:
         """Raises ValueError for an option that only other choices have."""
         accepted: dict[str, list[str]] = {}
         for name, table in _tables().items():
-            find_entry(name, getattr(self, name))
+            self._entry(name)
             for choice, entry in table.items():
                 for option in entry.options:
                     accepted.setdefault(option, []).append(f"{name}={choice}")
@@ -227,13 +236,6 @@ class OptimizationConfig:
             raise ValueError(
                 "learning_rate_decay_type=steps needs decay_steps or decay_epochs."
             )
-
-
-def find_entry(argument: str, choice: str) -> Any:
-    """The entry of an optimizer or a schedule; an unknown one raises ValueError."""
-    from slimnets.training.choices import find
-
-    return find(argument, choice, _tables()[argument])
 
 
 def _tables() -> dict[str, Any]:
@@ -255,10 +257,3 @@ def _numbers(name: str, text: str) -> list[float]:
             "30,60,80."
         )
     return numbers
-
-
-SAME_IN_EPOCHS = (
-    ("max_number_of_steps", "number_of_epochs"),
-    ("warmup_steps", "warmup_epochs"),
-    ("decay_steps", "decay_epochs"),
-)

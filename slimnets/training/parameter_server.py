@@ -22,6 +22,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from slimnets.listing import one_line
 from slimnets.training import feeding
 from slimnets.training.signals import TrainingInterrupted, stop_on_signals
 from slimnets.training.step import Sums, Training, make_step_function
@@ -251,7 +252,7 @@ def serve(cluster: dict[str, Any], train_dir: str) -> str:
                 jobs, job_name=kind, task_index=index, protocol="grpc"
             )
         except tf.errors.OpError as error:
-            reason = " ".join((error.message or "").split())[:160]
+            reason = one_line(error.message or "")
             raise ConnectionError(f"Cannot listen at {own}: {reason}.") from error
         seen = time.monotonic()
         while not (message := _text_of(mark)).endswith(_END):

@@ -6,7 +6,6 @@ high. Source: Smith, arXiv:1506.01186, section 3.3.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import functools
 import math
@@ -17,6 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets.data.bad_records import explained_errors
+from slimnets.files import write_table
 from slimnets.progress import show_progress
 from slimnets.training.figures import draw
 from slimnets.training.run import Run
@@ -76,10 +76,8 @@ class Rates:
         """Writes `rates.csv`, and `rates.png` if there is matplotlib; returns their
         paths."""
         table, picture = (os.path.join(directory, name) for name in (TABLE, PICTURE))
-        with open(table, "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["learning_rate", "loss", "smoothed_loss"])
-            writer.writerows([f"{value:.6g}" for value in row] for row in self.rows())
+        rows = ([f"{value:.6g}" for value in row] for row in self.rows())
+        write_table(table, ["learning_rate", "loss", "smoothed_loss"], rows)
         return [table, *draw(picture, (7, 4), functools.partial(_draw, self))]
 
 

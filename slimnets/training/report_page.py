@@ -20,7 +20,7 @@ from slimnets.trained import Trained
 from slimnets.training.curves import svg_of
 from slimnets.training.evaluation_files import CORRUPTION_HEADINGS
 from slimnets.training.measures import Evaluation
-from slimnets.training.run_table import BEST, log_of, summary_of
+from slimnets.training.run_files import BEST, log_of, summary_of
 from slimnets.training.training_config import TrainingConfig
 from slimnets.training.wrong_pictures import Wrong, most_wrong
 from slimnets.version import __version__
@@ -125,7 +125,7 @@ def plots(run: str, columns_by_title: Mapping[str, Sequence[str]]) -> str:
     drawn = []
     for title, columns in columns_by_title.items():
         lines = {
-            name: [(row["step"], row[name]) for row in rows if name in row]
+            name: [(int(row["step"]), float(row[name])) for row in rows if name in row]
             for name in columns
         }
         drawn.append(
@@ -197,7 +197,7 @@ def facts(
 ) -> str:
     """What was run: the network, the versions, the command and its settings."""
     known, summary = trained.metadata, summary_of(run)
-    config = known.get("config", {})
+    config = trained.settings
     known_facts = {
         "weights": trained.source,
         "dataset": known.get("dataset_name"),

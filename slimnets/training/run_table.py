@@ -5,17 +5,14 @@ All of it is read from the files that runs leave, without TensorFlow.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from slimnets.training.cluster import CLUSTER_SETTINGS
-from slimnets.training.continuing import metadata_of
+from slimnets.training.run_files import BEST, log_of, metadata_of, summary_of
 
-# What a run's directory has of these, it is known by.
-TABLE, SUMMARY, BEST = "log.csv", "summary.json", "best"
 _PREFIX = "test_"
 _OF_HEADS = ("AP", "AP50", "AP75", "mean_iou", "boundary_f")
 # Settings that say where a run lies, and nothing of what it is.
@@ -97,31 +94,10 @@ def _measures(path: str) -> dict[str, float]:
     values: dict[str, float] = {}
     for row in log_of(path):
         values |= {
-            name.removeprefix(_PREFIX): value
+            name.removeprefix(_PREFIX): float(value)
             for name, value in row.items()
             if name.startswith(_PREFIX) or name in _OF_HEADS
         }
     if (best := metadata_of(os.path.join(path, BEST)).get("score")) is not None:
         values["best"] = best
     return values
-
-
-def log_of(path: str) -> list[dict[str, float]]:
-    """The rows of a run's log: a step, and what was measured at it; none without."""
-    try:
-        with open(os.path.join(path, TABLE), encoding="utf-8", newline="") as file:
-            return [
-                {name: float(value) for name, value in row.items() if name and value}
-                for row in csv.DictReader(file)
-            ]
-    except FileNotFoundError:
-        return []
-
-
-def summary_of(path: str) -> dict[str, Any]:
-    """What an ended run wrote of itself; empty without."""
-    try:
-        with open(os.path.join(path, SUMMARY), encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError):
-        return {}

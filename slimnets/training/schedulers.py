@@ -27,7 +27,7 @@ def scheduled(scheduler: str) -> tuple[list[str], int]:
         ValueError: if the environment lacks a variable, or has one of another form.
     """
     try:
-        first = int(os.environ.get("SLIMNETS_PORT", _PORT))
+        first = _number("SLIMNETS_PORT", _PORT)
         return _of_slurm(first) if scheduler == "slurm" else _of_kubernetes(first)
     except KeyError as error:
         raise ValueError(
@@ -49,7 +49,7 @@ def _of_slurm(first_port: int) -> tuple[list[str], int]:
         for host, number in zip(hosts, tasks, strict=True)
         for place in range(number)
     ]
-    return workers, int(os.environ["SLURM_PROCID"])
+    return workers, _number("SLURM_PROCID")
 
 
 def expand_hosts(text: str) -> list[str]:
@@ -82,9 +82,18 @@ def _tasks_of_nodes(text: str) -> list[int]:
 
 
 def _of_kubernetes(port: int) -> tuple[list[str], int]:
-    index = os.environ["JOB_COMPLETION_INDEX"]
+    index = _number("JOB_COMPLETION_INDEX")
     service = os.environ["SLIMNETS_SERVICE"]
     # A pod of an indexed Job is called JOB-INDEX.
     job = os.environ["HOSTNAME"].partition(".")[0].removesuffix(f"-{index}")
-    number = int(os.environ["SLIMNETS_WORKERS"])
-    return [f"{job}-{other}.{service}:{port}" for other in range(number)], int(index)
+    number = _number("SLIMNETS_WORKERS")
+    return [f"{job}-{other}.{service}:{port}" for other in range(number)], index
+
+
+def _number(variable: str, default: str | None = None) -> int:
+    text = os.environ.get(variable, default)
+    if text is None:
+        raise KeyError(variable)
+    if not text.isdecimal():
+        raise ValueError(f"{variable}={text!r} in the environment is no whole number.")
+    return int(text)

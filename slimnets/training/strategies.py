@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from slimnets.listing import one_line
 from slimnets.training import parameter_server
 from slimnets.training.cluster import set_cluster
 
@@ -108,7 +109,7 @@ def _reason(error: tf.errors.OpError) -> str:
     lines = (error.message or "").splitlines()
     where = (" ", "Graph execution error", "Detected at")
     said = [line for line in lines if line.strip() and not line.startswith(where)]
-    return " ".join(" ".join(said or lines).split())[:160]
+    return one_line(" ".join(said or lines))
 
 
 def _tpu(address: str) -> tf.distribute.Strategy:
@@ -117,8 +118,9 @@ def _tpu(address: str) -> tf.distribute.Strategy:
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except (OSError, RuntimeError, ValueError, KeyError, tf.errors.OpError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ConnectionError(f"Cannot reach the TPU {address}: {reason}.") from error
+        raise ConnectionError(
+            f"Cannot reach the TPU {address}: {one_line(error)}."
+        ) from error
     return tf.distribute.TPUStrategy(resolver)
 
 

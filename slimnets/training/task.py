@@ -22,6 +22,7 @@ from slimnets.data.served import served
 from slimnets.end_points import EndPoints
 from slimnets.layers import building
 from slimnets.model import Model
+from slimnets.model.arguments import outputs_of
 from slimnets.scopes import arg_scope
 from slimnets.training.class_weights import class_weights
 from slimnets.training.distillation import (
@@ -35,6 +36,7 @@ from slimnets.training.distillation import (
     paired,
 )
 from slimnets.training.evaluation import Evaluation, Evaluator
+from slimnets.training.evaluation_data import check_loss
 from slimnets.training.losses import LOSSES, hits, shares_of_classes
 from slimnets.training.starting import scopes_of
 from slimnets.training.training_config import TrainingConfig
@@ -140,7 +142,7 @@ class Classification:
             names = [ours for ours, _ in paired(config.teacher_end_points)]
             further[_ATTENTIONS] = functools.partial(attentions_of, names=names)
         if further:
-            network = _with_further(factory.network_info(network).network, further)
+            network = _with_further(factory.network_info(network), further)
         model = make_model(
             config, network, num_classes=dataset.num_classes, **config.network_options
         )
@@ -158,12 +160,7 @@ class Classification:
             self._weights = class_weights(
                 config.class_weights, dataset, config.train_split
             )
-        several = dataset.on_disk and dataset.source(config.train_split).multi_label
-        if several and config.loss in ("softmax", "focal"):
-            raise ValueError(
-                f"loss={config.loss!r} is for images of one class each, and those of "
-                f"{dataset.name} have several: give loss=sigmoid."
-            )
+        check_loss(config.loss, dataset, config.train_split, "give loss=sigmoid")
         # What only the end would find.
         check_labels(dataset, dataset.test_split, config.max_bad_records)
         if config.evaluation_size != config.image_size:
@@ -259,18 +256,18 @@ def _taught(config: TrainingConfig, loss: Callable, teacher: tf.Tensor) -> Calla
     return both
 
 
-def _with_further(network: Callable, further: dict[str, Callable]) -> Callable:
-    """The network, which in training gives by name its logits and what functions of
-    its end points give."""
+def _with_further(info: factory.NetworkInfo, further: dict[str, Callable]) -> Callable:
+    """A network, which in training gives by name its logits and what functions of its
+    end points give."""
+    network = info.network
 
     @functools.wraps(network)
     def both(*args: Any, is_training: bool | tf.Tensor = False, **kwargs: Any):
         if "is_training" in inspect.signature(network).parameters:
             kwargs["is_training"] = is_training
-        result = network(*args, **kwargs)
-        logits, end_points = result if isinstance(result, tuple) else (result, {})
-        if not isinstance(end_points, EndPoints):
-            end_points = EndPoints(end_points, scope=network.__name__)
+        logits, end_points = outputs_of(network(*args, **kwargs), info.name)
+        if end_points is None:
+            end_points = EndPoints(scope=info.name)
         found = {name: find(end_points) for name, find in further.items()}
         if building.static_bool(is_training) is False:
             return logits, end_points

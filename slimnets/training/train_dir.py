@@ -23,10 +23,10 @@ from slimnets.checkpoints import (
 )
 from slimnets.checkpoints.base import clear_drafts
 from slimnets.files import move_into_place, try_lock
-from slimnets.training.continuing import STATE
+from slimnets.listing import one_line
+from slimnets.training.run_files import BEST, STATE
 
 STEP = "global_step"
-BEST = "best"
 LOCK = ".lock"
 _CHECKPOINT = re.compile(r"model\.ckpt-\d+")
 _BEFORE_STEPS = re.compile(
@@ -113,7 +113,6 @@ class TrainDir:
         try:
             yield
         except (OSError, tf.errors.OpError) as error:
-            reason = " ".join(str(error).split())[:160]
             kept = self._kept()
             left = (
                 f"the last good checkpoint is {kept[-1]}"
@@ -121,7 +120,7 @@ class TrainDir:
                 else "there is no checkpoint"
             )
             raise OSError(
-                f"Cannot {what} in {self.path} ({reason}); {left}. Once "
+                f"Cannot {what} in {self.path} ({one_line(error)}); {left}. Once "
                 "that is mended, the same command goes on from there."
             ) from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -231,8 +232,10 @@ class TrainingConfig(WeightsOptions, InputConfig, OptimizationConfig):
         return [*map(list, quantization_rules(delay, self.float_layers)), *own]
 
     def to_json(self) -> dict[str, Any]:
+        """The settings as JSON gives them back: a tuple is a list."""
         fields = dataclasses.fields(self)
-        return {field.name: getattr(self, field.name) for field in fields}
+        values = {field.name: getattr(self, field.name) for field in fields}
+        return json.loads(json.dumps(values))
 
     def _check_data_service(self) -> None:
         if self.data_service is None:

@@ -84,9 +84,8 @@ def _order(evaluation: Evaluation) -> tuple[np.ndarray, np.ndarray]:
 
 def _class(label: np.ndarray) -> np.ndarray:
     """The number of a class, also of soft labels."""
-    return (
-        label.argmax(axis=-1) if np.ndim(label) and label.dtype.kind == "f" else label
-    )
+    soft = np.ndim(label) and label.dtype.kind == "f"
+    return label.argmax(axis=-1) if soft else label
 
 
 def _several(names: list[str], which: np.ndarray) -> str:

@@ -24,6 +24,7 @@ FLAGS = ("rename", "exclude", "model_name", "train_dir", "dataset_dir", "input",
          "--max_bad_records=0."),
         ("Cannot write to train_dir=/a/train_dir: no.",
          "Cannot write to --train_dir=/a/train_dir: no."),
+        ("exclude=[C3, C4] of input='\\x'.", "--exclude=[C3, C4] of --input='\\x'."),
         # Neither paths, nor names in quotes, nor words of the language.
         ("No train_dir/x, /a/model_name or 'labels_offset'; the input is of a",
          "No train_dir/x, /a/model_name or 'labels_offset'; the input is of a"),

@@ -107,6 +107,9 @@ REWRITTEN = {
     "import tensorflow.compat.v1 as tf\na = tf.contrib.layers.xavier_initializer":
         "import tensorflow.compat.v1 as tf\nfrom slimnets import slim\n"
         "a = slim.xavier_initializer",
+    # A form feed ends no line.
+    TF + "\f\ndef f(x):\n    return tf.contrib.slim.flatten(x)":
+        V1 + "from slimnets import slim\n\f\ndef f(x):\n    return slim.flatten(x)",
     "from tensorflow.python.ops import control_flow_ops as c\nc.cond, c.switch":
         "from tensorflow.python.ops import control_flow_ops as c\n"
         "import tensorflow.compat.v1 as tf\ntf.cond, c.switch",
@@ -120,9 +123,8 @@ def test_what_is_rewritten(source):
     assert first.new == wanted
     assert not first.told
     assert migrated(wanted).new == wanted  # Once is enough.
-    if "\n" not in source + REWRITTEN[source]:
-        crlf = migrated(f"x = 0\r\n{source}\r\n").new
-        assert crlf == f"x = 0\r\n{REWRITTEN[source]}\r\n"
+    crlf = migrated(f"{source}\n".replace("\n", "\r\n"))
+    assert crlf.new == wanted.replace("\n", "\r\n")
 
 
 @pytest.mark.parametrize(

@@ -236,6 +236,10 @@ PYTHON_2 = """
     x /= 2
     assert x == 3
     assert list({1: 2}.iteritems()) == [(1, 2)] and list(xrange(2)) == [0, 1]
+    class Own(object):
+        def iteritems(self):
+            return "own"
+    assert Own().iteritems() == "own"
     assert unicode is str and np.float is float and np.product([2, 3]) == 6
     assert np.infty == np.inf
     sys.path.append(sys.path[0] + "/installed")

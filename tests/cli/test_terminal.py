@@ -1,6 +1,7 @@
 """What people type and see: lists, versions, completion, grouped help, the bar."""
 
 import fcntl
+import io
 import json
 import os
 import pty
@@ -15,6 +16,7 @@ import pytest
 
 from slimnets.cli import network_table
 from slimnets.progress import show_progress
+from slimnets.quiet import quiet_tensorflow
 from slimnets.settings import settings_of
 from slimnets.training import TrainingConfig
 from slimnets.training.optimizers import OPTIMIZERS
@@ -133,3 +135,14 @@ def test_without_a_terminal_there_is_no_bar(capfd):
     with show_progress("net", 0, 2) as progress:
         progress.update(2, {"loss": 1.0})
     assert capfd.readouterr().err == "net: step 2 of 2, loss 1\n"
+
+
+def test_what_was_kept_off_the_screen_is_shown_with_an_error(capfd, monkeypatch):
+    # As in a notebook, whose stderr is no file.
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with pytest.raises(OSError, match="broken"), quiet_tensorflow(False):
+        os.write(2, b"why it is\n")
+        raise OSError("broken")
+    with quiet_tensorflow(False):
+        os.write(2, b"a greeting\n")
+    assert capfd.readouterr().err == "why it is\n"

@@ -4,18 +4,16 @@ import dataclasses
 
 import numpy as np
 import pytest
-from absl import flags
 
 from slimnets import data
-from slimnets.cli import setting_flags
+from slimnets.cli import command, setting_flags
 from slimnets.data.input_config import AugmentationOptions, InputConfig
 from tests.helpers import write_png
 
 
 def test_flags_are_the_fields_with_their_defaults():
     fields = {field.name: field.default for field in dataclasses.fields(InputConfig)}
-    values = flags.FlagValues()
-    setting_flags.define(values, InputConfig)
+    values = command.defined(setting_flags.of(InputConfig))
     values(["x"])
     assert {name: values[name].value for name in fields} == fields
     InputConfig(**{name: values[name].value for name in fields}).check_input()

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from slimnets.files import move_into_place
-from slimnets.training.train_dir import BEST, STATE, TrainDir
+from slimnets.training.run_files import BEST, STATE
+from slimnets.training.train_dir import TrainDir
 
 SUFFIXES = (".data-00000-of-00001", ".json", ".index")
 

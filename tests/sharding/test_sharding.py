@@ -77,6 +77,26 @@ def test_a_manifest_is_of_one_work_and_one_process(run, tmp_path):
     manifest.close()
 
 
+@pytest.mark.parametrize(
+    "content", [b"notes", b"notes\nof mine\n", b"\xff\x00\n", b"[1]\n"]
+)
+def test_a_file_that_is_no_manifest_stays_as_it_is(tmp_path, content):
+    path = tmp_path / "notes"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"no manifest.*choose another manifest"):
+        Manifest(str(path), {"seed": 1})
+    assert path.read_bytes() == content
+
+
+def test_a_manifest_that_was_cut_in_its_first_line_begins_anew(tmp_path):
+    path = tmp_path / "manifest"
+    Manifest(str(path), {"seed": 1}).close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:5])
+    Manifest(str(path), {"seed": 1}).close()
+    assert path.read_bytes() == whole
+
+
 def test_bad_images_are_counted_over_all_shards(run):
     done = [None] * 3
     assert [len(result["bad"]) for result in run(done, limit=1)] == [0, 0, 1, 0, 0]

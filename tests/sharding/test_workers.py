@@ -117,6 +117,26 @@ def test_what_a_lost_node_had_is_done_by_the_others(shard, at_a_time):
     assert [line for line in said if "is lost, what it had is done again" in line]
 
 
+def test_a_late_result_of_a_lost_worker_gives_the_next_one_no_more_work():
+    lost, at_once = [], []
+
+    def happens(ray, node, items):
+        if items == SHARDS[1].items and not lost:
+            lost.append(node)
+            raise RayError("the worker is gone")
+
+    class Late(PlayedRay):
+        def wait(self, references, num_returns, timeout):
+            shards = [reference for reference in references if reference[2]]
+            late = [r for r in shards if r[3] == (SHARDS[0].items,)]
+            if lost and not late:
+                at_once.append(len(shards))
+            return late if lost and len(shards) == 3 and late else references[-1:], []
+
+    check_whole(results_of(Late({"a": 2}, happens), at_a_time=2))
+    assert max(at_once) == 2
+
+
 def test_a_node_that_comes_later_works_too():
     def happens(ray, node, items):
         ray.alive.setdefault("later", 1)

@@ -31,6 +31,13 @@ def test_another_end_is_told_with_the_schedule_that_it_makes(config, capfd):
         train(config(max_number_of_steps=3), show=False)
 
 
+def test_a_tuple_of_settings_is_the_same_run_as_its_list(config, capfd):
+    rule = "tiny/logits:biases_regularizer=None"
+    for number, rules in ((1, (rule,)), (2, [rule]), (3, (rule,))):
+        result = train(config(max_number_of_steps=number, rule=rules), show=False)
+    assert result.first_step == 2
+
+
 def test_batch_and_rate_change_where_that_is_asked_for(config, capfd):
     train(config(max_number_of_steps=2), show=False)
     other = {"batch_size": 50, "learning_rate": 0.01, "max_number_of_steps": 3}

@@ -120,6 +120,7 @@ def test_workers_become_the_environments_cluster(no_cluster, monkeypatch):
     }  # fmt: skip
     assert cluster == found
     assert set_cluster("multi_worker", workers="a:1,b:2", task_index=1) == found
+    assert set_cluster("multi_worker", workers="a:1, b:2,", task_index=1) == found
     assert set_cluster("multi_worker") == found
     with pytest.raises(ValueError, match="give one of them"):
         set_cluster("multi_worker", workers="a:1,b:2", task_index=0)
@@ -166,6 +167,9 @@ def test_schedulers_tell_the_cluster(
             patch.delenv(name)
             with pytest.raises(ValueError, match=f"cluster={cluster} needs.*{name},"):
                 set_cluster("multi_worker", cluster=cluster)
+    monkeypatch.setenv("SLIMNETS_PORT", "grpc")
+    with pytest.raises(ValueError, match=r"SLIMNETS_PORT='grpc'.*no whole number"):
+        set_cluster("multi_worker", cluster=cluster)
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def options(path, **changes):
     }  # fmt: skip
 
 
-def test_a_list_trains_and_another_one_measures(config, write, call):
+def test_a_list_trains_and_another_one_measures(config, write, call, tmp_path):
     run = config(**options(write("a", 40), balanced_sampling=True,
                            class_weights="balanced"))  # fmt: skip
     assert train(run, show=False).evaluation.accuracy == 1.0
@@ -54,6 +54,10 @@ def test_a_list_trains_and_another_one_measures(config, write, call):
                         f"--dataset_dir={other}")  # fmt: skip
     assert code == 0 and "12 of 12" in out.splitlines()[-1]
     code, out, _ = call("predict", other, f"--checkpoint_path={run.train_dir}")
+    both = tmp_path / "both.csv"
+    both.write_text("path,label\nb 0.png,dark;light\nb 1.png,dark\n")
+    with pytest.raises(ValueError, match="images of one class each, and those of list"):
+        evaluate_checkpoint(run.train_dir, dataset_dir=str(both))
     rows = [line.split(",")[:2] for line in out.splitlines()[1:]]
     assert code == 0 and rows[:2] == [["b 0.png", "light"], ["b 1.png", "dark"]]
 

@@ -146,6 +146,13 @@ def test_roles_become_the_environments_cluster(environment):
             },
             "task type 'evaluator'.*the chief evaluates",
         ),
+        (
+            {
+                "cluster": {"chief": ["a:1"], "worker": ["b:1"], "ps": ["c:1"]},
+                "task": {"type": "worker"},
+            },
+            "index None.*one of 1 of the type worker, counted from 0",
+        ),
         (["a:1"], "is not a JSON object"),
     ],
 )

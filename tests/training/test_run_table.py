@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from slimnets.training import run_table, train
+from slimnets.training import run_files, run_table, train
 
 
 @pytest.fixture
@@ -41,6 +41,14 @@ def test_a_row_has_what_differs_and_what_came_of_it(runs):
     assert run_table.in_order(rows, "best")[0] is rows[1]
     with pytest.raises(ValueError, match="sort=speed: the columns are run, step"):
         run_table.in_order(rows, "speed")
+
+
+def test_a_line_that_is_being_written_does_not_count(tmp_path):
+    whole = "step,loss,test_accuracy\n20,0.5,0.25\n"
+    rows = [{"step": "20", "loss": "0.5", "test_accuracy": "0.25"}]
+    for rest in ("", "40", "40,0.123", "40,1e-", "40,0.5,0.7"):
+        (tmp_path / "log.csv").write_text(whole + rest)
+        assert run_files.log_of(str(tmp_path)) == rows
 
 
 def test_the_command_writes_text_csv_and_json(call, runs):

@@ -6,8 +6,8 @@ import types
 from collections.abc import Sequence
 
 import pytest
-from absl import flags
 
+from slimnets.cli import command as cli
 from slimnets.cli import setting_flags, usage
 from slimnets.settings import (
     GROUPS,
@@ -49,8 +49,7 @@ def sharper(tmp_path):
 
 
 def test_a_field_is_a_flag_with_help_and_heading():
-    defined = flags.FlagValues()
-    setting_flags.define(defined, SharperConfig)
+    defined = cli.defined(setting_flags.of(SharperConfig))
     command = types.SimpleNamespace(ARGUMENTS=(), __doc__="Sharpens.")
     shown = usage.command_help("sharpen", command, defined)
     heading, _, rest = shown.partition("loss and regularization:\n")
