@@ -5,17 +5,21 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
+import itertools
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from slimnets import factory
 from slimnets.benchmarking.comparison_table import Result, result_of
+from slimnets.benchmarking.peers import MATRIX
 from slimnets.benchmarking.workload import MATMUL, OWN, PEERS, Work, file_of
+from slimnets.checkpoints.base import one_line
 from slimnets.export.formats import get_format
 from slimnets.inspection import summarize
 
@@ -53,7 +57,7 @@ def measure(
             raise ValueError(f"compare={name!r}; allowed are {', '.join(PEERS)}.")
     if turns < 1:
         raise ValueError(f"turns={turns}; allowed is 1 or more.")
-    works = [_sized(work) for work in works]
+    works = [sized(work) for work in works]
     for work in works:
         if work.from_file:
             get_format(work.form, work.precision)
@@ -66,7 +70,8 @@ def measure(
     return results
 
 
-def _sized(work: Work) -> Work:
+def sized(work: Work) -> Work:
+    """Returns the work with an image size. Raises ValueError if there is none."""
     size = work.image_size or factory.network_info(work.network).default_image_size
     if size is None:
         raise ValueError(f"{work.network} has no default image size; give one.")
@@ -74,51 +79,32 @@ def _sized(work: Work) -> Work:
 
 
 def _measure_one(work: Work, compare: Sequence[str], turns: int) -> list[Result]:
-    names = [MATMUL, OWN, *(name for name in compare if name != OWN)]
+    names = [OWN, *(name for name in compare if name != OWN)]
     shape = [work.batch_size, work.image_size, work.image_size, 3]
     network, options = work.built
     counted = summarize(
         network, num_classes=work.num_classes, input_shape=shape, **options
     ).multiply_adds
-    with contextlib.ExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory())
+    with tempfile.TemporaryDirectory() as directory:
         errors = _prepare(work, names, directory)
-        # Made one after the other: building is timed too.
-        children = {
-            name: stack.enter_context(Child(name, work, directory))
-            for name in names
-            if name not in errors
-        }
-        errors |= {
-            name: child.about["error"]
-            for name, child in children.items()
-            if "error" in child.about
-        }
-        if OWN in errors:
-            raise RuntimeError(f"slimnets cannot run {work}: {errors[OWN]}")
-        running = [name for name in names if name not in errors]
-        for _ in range(turns):
-            for name in running:
-                children[name].take_turn()
-    own = children[OWN]
+        ready = [name for name in (MATMUL, *names) if name not in errors]
+        children = in_turns({name: (name, work, directory) for name in ready}, turns)
+    errors |= {name: child.error for name, child in children.items() if child.error}
+    if OWN in errors:
+        raise RuntimeError(f"slimnets cannot run {work}: {errors[OWN]}")
     rate = None
-    if MATMUL in running:
-        rate = children[MATMUL].matrix_rate()
-    return [
-        Result(name, work, error=errors[name])
-        if name in errors
-        else result_of(
-            name,
-            work,
-            children[name].about,
-            children[name].turns,
-            own.turns,
-            counted,
-            rate,
-        )
-        for name in names
-        if name != MATMUL
-    ]
+    if MATMUL not in errors:
+        rate = MATRIX**3 / statistics.median(itertools.chain(*children[MATMUL].turns))
+    own, results = children[OWN], []
+    for name in names:
+        if name in errors:
+            results.append(Result(name, work, error=errors[name]))
+        else:
+            about, steps = children[name].about, children[name].turns
+            results.append(
+                result_of(name, work, about, steps, own.turns, counted, rate)
+            )
+    return results
 
 
 def _prepare(work: Work, names: Sequence[str], directory: str) -> dict[str, str]:
@@ -136,7 +122,7 @@ def _prepare(work: Work, names: Sequence[str], directory: str) -> dict[str, str]
         )
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:]
-            errors[name] = f"it cannot be exported: {' '.join(last)[:300]}"
+            errors[name] = f"it cannot be exported: {one_line(' '.join(last), 300)}"
     return errors
 
 
@@ -147,15 +133,48 @@ def _environment(work: Work) -> dict[str, str]:
     return environment
 
 
+_Key = TypeVar("_Key")
+
+
+def in_turns(
+    subjects: Mapping[_Key, tuple[str, Work, str]], turns: int
+) -> dict[_Key, Child]:
+    """Runs subjects, each in a process of its own, turn by turn.
+
+    Args:
+        subjects: by any key; see `Child`.
+        turns: how often each has its turn, unless it has failed.
+    """
+    with contextlib.ExitStack() as stack:
+        # Made one after the other: building is timed too.
+        children = {
+            key: stack.enter_context(Child(*subject))
+            for key, subject in subjects.items()
+        }
+        for _ in range(turns):
+            for child in children.values():
+                if not child.error:
+                    child.take_turn()
+    return children
+
+
 class Child:
     """A worker process, and what it has said.
 
+    Args:
+        name: of the subject.
+        work: what it does.
+        directory: where the exported network lies.
+
     Attributes:
         about: what it said when it was ready, and its memory.
+        error: why it cannot do the work, or did not go on with it; empty if it can.
         turns: the seconds of each step, of each turn.
     """
 
     def __init__(self, name: str, work: Work, directory: str):
+        self.about: dict[str, Any] = {}
+        self.error = ""
         self.turns: list[list[float]] = []
         self._steps: int | None = None
         # Closed in __exit__.
@@ -178,14 +197,14 @@ class Child:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin and stdout  # Both are pipes.
         self._stdin, self._stdout = stdin, stdout
-        self.about: dict[str, Any] = {}
 
     def __enter__(self) -> Child:
         self.about = self._read()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.close()
         try:
             self._process.wait(timeout=30)
         except subprocess.TimeoutExpired:
@@ -195,12 +214,12 @@ class Child:
         self._errors.close()
 
     def take_turn(self) -> None:
-        steps = self._steps or 1
-        self._stdin.write(f"{steps}\n")
-        self._stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # What it died of is read below.
+            self._stdin.write(f"{self._steps or 1}\n")
+            self._stdin.flush()
         said = self._read()
-        if "error" in said:
-            raise RuntimeError(said["error"])
+        if self.error:
+            return
         seconds = said["seconds"]
         if self._steps is None:  # The first turn tells how long a step takes.
             self._steps = max(1, int(_SECONDS_PER_TURN / max(seconds)))
@@ -209,17 +228,13 @@ class Child:
             self.about.setdefault("cpu_seconds", []).append(said["cpu_seconds"])
         self.turns.append(seconds)
 
-    def matrix_rate(self) -> float:
-        """Multiply-adds in a second, of the matrix product."""
-        from slimnets.benchmarking.peers import MATRIX
-
-        steps = sorted(second for turn in self.turns for second in turn)
-        return MATRIX**3 / steps[len(steps) // 2]
-
     def _read(self) -> dict[str, Any]:
         line = self._stdout.readline()
         if line:
-            return json.loads(line)
+            said = json.loads(line)
+            self.error = said.get("error", "")
+            return said
         self._errors.seek(0)
         last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:]
-        return {"error": f"the process ended: {' '.join(last)[:200]}"}
+        self.error = f"the process ended: {one_line(' '.join(last), 200)}"
+        return {}

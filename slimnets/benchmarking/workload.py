@@ -7,15 +7,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from slimnets.files import EXPORT_ENDINGS
+
 OWN, MATMUL = "slimnets", "matmul"
 PEERS = ("keras", "tf_slim", "torch", "onnxruntime")
 MODES = ("forward", "training")
 # How slimnets runs inference: as a Model, or from a file of one of these formats.
 DEFAULT_FORM, MODEL = "frozen_graph", "model"
-FORMS = (
-    DEFAULT_FORM, "saved_model", "onnx", "tflite", "openvino", "stablehlo", "keras",
-    MODEL,
-)  # fmt: skip
+FORMS = (*EXPORT_ENDINGS, MODEL)
 # Heads that a network may be the backbone of; keys of `heads.HEADS`.
 TASKS = ("detection", "segmentation")
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
@@ -120,8 +119,5 @@ def file_of(subject: str, work: Work, directory: str) -> File | None:
         chosen, precision = "onnx", "float32"
     else:
         return None
-    # Not before: whoever only describes work needs no TensorFlow.
-    from slimnets.export.formats import FORMATS
-
-    path = os.path.join(directory, subject + FORMATS[chosen].ending)
+    path = os.path.join(directory, subject + EXPORT_ENDINGS[chosen])
     return File(chosen, precision, path)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import slimnets
-from slimnets.benchmarking import fastest
+from slimnets.benchmarking import fastest, measuring
 from slimnets.benchmarking.fastest import Form, export_fastest
 from slimnets.benchmarking.workload import Work
 from slimnets.cli.main import BAD_USAGE, main
@@ -26,7 +26,7 @@ class Turns:
     """Takes turns as told."""
 
     def __init__(self, subject, work, directory):
-        self.about = {"error": "no such runtime"} if work.form == "openvino" else {}
+        self.error = "no such runtime" if work.form == "openvino" else ""
         self._left = TURNS.get(f"{work.form} {work.precision}")
         self.turns = []
 
@@ -41,7 +41,7 @@ class Turns:
 
 
 def timed(monkeypatch, *forms):
-    monkeypatch.setattr(fastest, "Child", Turns)
+    monkeypatch.setattr(measuring, "Child", Turns)
     return fastest._timed([Form(*form.split()) for form in forms], WORK, 4)
 
 
