@@ -21,11 +21,11 @@ from slimnets.benchmarking import prepare
 from slimnets.benchmarking.comparison_table import machine, quartiles
 from slimnets.benchmarking.measuring import in_turns, sized
 from slimnets.benchmarking.workload import OWN, Work, file_of
-from slimnets.checkpoints.base import add_metadata, one_line
+from slimnets.checkpoints.base import add_metadata, draft_directory, one_line
 from slimnets.export.checkpoint import Accuracies, export_trained
 from slimnets.export.exporting import move_export
 from slimnets.export.formats import FORMATS
-from slimnets.trained import Trained
+from slimnets.trained import CLASSIFICATION, Trained
 
 # float16 is no processor's; a frozen graph is what a SavedModel runs.
 _FORMS = ("onnx", "openvino", "tflite", "saved_model")
@@ -190,8 +190,9 @@ def export_fastest(
         The path, and how all forms did, which stands in the metadata too.
 
     Raises:
-        ValueError: if no form is good enough, or output has an ending.
+        ValueError: if no form is good enough, or output has an ending; for a head.
     """
+    trained.check_task(CLASSIFICATION)
     if any(f.ending and output.endswith(f.ending) for f in FORMATS.values()):
         raise ValueError(f"output={output!r} has an ending; the fastest form gives it.")
 
@@ -219,8 +220,7 @@ def export_fastest(
         threads=threads,
         num_classes=trained.num_classes or 0,
     )
-    parent = os.path.dirname(os.path.abspath(output))
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".fastest-") as directory:
+    with draft_directory(output) as directory:
         forms = []
         for form in _written(work, directory, write):
             lost = _lost(form, max_difference, max_accuracy_drop)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from slimnets.files import EXPORT_ENDINGS
+from slimnets.files import EXPORT_ENDINGS, EXPORT_PRECISIONS
 
 OWN, MATMUL = "slimnets", "matmul"
 PEERS = ("keras", "tf_slim", "torch", "onnxruntime")
@@ -17,7 +17,6 @@ DEFAULT_FORM, MODEL = "frozen_graph", "model"
 FORMS = (*EXPORT_ENDINGS, MODEL)
 # Heads that a network may be the backbone of; keys of `heads.HEADS`.
 TASKS = ("detection", "segmentation")
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Work:
         for name, allowed in (
             ("mode", MODES),
             ("form", FORMS),
-            ("precision", PRECISIONS),
+            ("precision", EXPORT_PRECISIONS),
         ):
             value = getattr(self, name)
             if value not in allowed:

@@ -19,11 +19,11 @@ from slimnets.benchmarking.workload import (
     FORMS,
     MODES,
     PEERS,
-    PRECISIONS,
     TASKS,
     Work,
 )
 from slimnets.cli.command import UsageError, define_debug
+from slimnets.files import EXPORT_PRECISIONS
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("NAMES",)
@@ -31,7 +31,7 @@ _CLASSIC, _CLASSIC_BATCH = "resnet_v2_152", "32"
 _LISTS = (
     ("batch_sizes", None, "Images at a time; 1 by default."),
     ("image_sizes", None, "Heights and widths; the network's own by default."),
-    ("precisions", "float32", f"Some of {', '.join(PRECISIONS)}."),
+    ("precisions", "float32", f"Some of {', '.join(EXPORT_PRECISIONS)}."),
     ("modes", None, f"Some of {', '.join(MODES)}; forward by default."),
     ("forms", DEFAULT_FORM, "How slimnets runs forward: exported as some of "
      f"{', '.join(FORMS[:-1])}, or as a {FORMS[-1]}."),

@@ -13,11 +13,10 @@ from absl import flags
 
 from slimnets.cli import weights_flags
 from slimnets.cli.command import UsageError, define_debug, require
-from slimnets.files import CALIBRATION_METHODS, EXPORT_ENDINGS
+from slimnets.files import CALIBRATION_METHODS, EXPORT_ENDINGS, EXPORT_PRECISIONS
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ()
-_PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 _FLAGS = (
     ("string", "output", None, "A directory for saved_model; for the others a file "
      "that ends in .pb, .onnx, .tflite, .xml, .mlir or .keras, which says the format."),
@@ -65,7 +64,7 @@ def define_flags(flag_values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         "precision",
         "float32",
-        _PRECISIONS,
+        EXPORT_PRECISIONS,
         "What it computes in; its inputs and outputs are float32.",
         flag_values=flag_values,
     )
