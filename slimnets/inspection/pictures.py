@@ -95,14 +95,16 @@ def _grid(
     # Each pixel a square of whole screen pixels, each tile about half an inch.
     zoom = max(1, round(56 / max(height, width)))
     edge = max(1, round(4 / zoom))
-    blank = np.full((rows * columns, height + edge, width + edge), np.nan)
-    blank = np.repeat(blank[..., None], 3, -1) if tiles.ndim == 4 else blank
-    blank[:count, :height, :width] = tiles
-    picture = blank.reshape(rows, columns, *blank.shape[1:])
-    picture = picture.swapaxes(1, 2).reshape(
-        rows * (height + edge), columns * (width + edge), *blank.shape[3:]
+    colours_of_pixels = tiles.shape[3:]
+    framed = np.full(
+        (rows * columns, height + edge, width + edge, *colours_of_pixels),
+        1.0 if colours_of_pixels else np.nan,  # Both are drawn white.
     )
-    picture = np.where(np.isnan(picture), 1.0, picture) if tiles.ndim == 4 else picture
+    framed[:count, :height, :width] = tiles
+    picture = framed.reshape(rows, columns, *framed.shape[1:]).swapaxes(1, 2)
+    picture = picture.reshape(
+        rows * (height + edge), columns * (width + edge), *colours_of_pixels
+    )
     figure, axes = _page(title, note, picture.shape[1] * zoom, picture.shape[0] * zoom)
     axes.imshow(
         picture, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest"
