@@ -19,7 +19,7 @@ import numpy as np
 
 from slimnets.benchmarking import prepare
 from slimnets.benchmarking.comparison_table import machine, quartiles
-from slimnets.benchmarking.measuring import in_turns, sized
+from slimnets.benchmarking.turns import in_turns
 from slimnets.benchmarking.workload import OWN, Work, file_of
 from slimnets.checkpoints.base import add_metadata, draft_directory, one_line
 from slimnets.export.checkpoint import Accuracies, export_trained
@@ -152,9 +152,9 @@ def race(
     def write(work: Work, directory: str) -> None:
         prepare.write(work, directory, OWN)
 
-    work = sized(
-        Work(network, batch_size, image_size, threads=threads, num_classes=num_classes)
-    )
+    work = Work(
+        network, batch_size, image_size, threads=threads, num_classes=num_classes
+    ).sized()
     with tempfile.TemporaryDirectory() as directory:
         return _timed(list(_written(work, directory, write)), work, turns)
 

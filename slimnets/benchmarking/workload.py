@@ -80,6 +80,16 @@ class Work:
         """What peers compute in, which have no int8."""
         return "float32" if self.precision == "int8" else self.precision
 
+    def sized(self) -> Work:
+        """Returns it with an image size. Raises ValueError if there is none."""
+        # Not before: whoever only describes work needs no TensorFlow.
+        from slimnets import factory
+
+        size = self.image_size or factory.network_info(self.network).default_image_size
+        if size is None:
+            raise ValueError(f"{self.network} has no default image size; give one.")
+        return dataclasses.replace(self, image_size=size)
+
     def __str__(self) -> str:
         form = f", {self.form}" if self.mode == "forward" else ""
         head = f"{self.task} on " if self.task else ""

@@ -53,20 +53,13 @@ class Frozen:
         """Returns it computing in `float32`, `bfloat16` or `float16`; folded, of a
         network that was trained for it, in `int8`: in float32 what int8 files give."""
         if precision == "int8":
-            return self.changed(with_rounded_biases)
+            return changed(self, with_rounded_biases)
         graph_def = to_precision(self.graph_def, self.outputs, precision)
         return dataclasses.replace(self, graph_def=graph_def)
 
     def for_tensorflow(self) -> Frozen:
         """Returns it as TensorFlow's optimizer can fuse it; see `activations_apart`."""
-        return self.changed(activations_apart)
-
-    def changed(self, *changes: Callable[[NodeGraph], None]) -> Frozen:
-        """Returns it with its nodes changed, by one function after the other."""
-        graph = NodeGraph(self.graph_def, self.outputs)
-        for change in changes:
-            change(graph)
-        return dataclasses.replace(self, graph_def=graph.to_graph_def())
+        return changed(self, activations_apart)
 
     @property
     def quantized(self) -> bool:
@@ -90,6 +83,14 @@ class Frozen:
             for name, spec in self.inputs.items()
         }
         return tf.function(compute, autograph=False).get_concrete_function(**specs)
+
+
+def changed(frozen: Frozen, *changes: Callable[[NodeGraph], None]) -> Frozen:
+    """Returns a network with its nodes changed, by one function after the other."""
+    graph = NodeGraph(frozen.graph_def, frozen.outputs)
+    for change in changes:
+        change(graph)
+    return dataclasses.replace(frozen, graph_def=graph.to_graph_def())
 
 
 def freeze(

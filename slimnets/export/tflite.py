@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets import extras
-from slimnets.export.frozen import Frozen
+from slimnets.export.frozen import Frozen, changed
 from slimnets.export.graph import NodeGraph, is_channels_last
 from slimnets.export.padding import biases_behind_dilations
 from slimnets.export.quantized import for_tflite
@@ -45,7 +45,7 @@ def write_tflite(
         changes.append(subsampled_by_convolutions)
     elif trained:
         changes.append(for_tflite)
-    frozen = frozen.changed(*changes)
+    frozen = changed(frozen, *changes)
     with tempfile.TemporaryDirectory() as directory:
         write_saved_model(frozen, directory, None)
         converter = tf.lite.TFLiteConverter.from_saved_model(

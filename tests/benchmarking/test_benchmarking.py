@@ -18,9 +18,10 @@ from slimnets.benchmarking.comparison_table import (
     table,
     write,
 )
-from slimnets.benchmarking.measuring import in_turns, measure
+from slimnets.benchmarking.measuring import measure
 from slimnets.benchmarking.peers import NotAvailable, step_of
 from slimnets.benchmarking.prepare import as_trained
+from slimnets.benchmarking.turns import in_turns
 from slimnets.benchmarking.workload import FORMS, MODEL, Work, file_of
 from slimnets.cli.main import BAD_USAGE, OK, main
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 import slimnets
-from slimnets.benchmarking import fastest, measuring
+from slimnets.benchmarking import fastest, turns
 from slimnets.benchmarking.fastest import Form, export_fastest
 from slimnets.benchmarking.workload import Work
 from slimnets.cli.main import BAD_USAGE, main
@@ -42,7 +42,7 @@ class Turns:
 
 
 def timed(monkeypatch, *forms):
-    monkeypatch.setattr(measuring, "Child", Turns)
+    monkeypatch.setattr(turns, "Child", Turns)
     return fastest._timed([Form(*form.split()) for form in forms], WORK, 4)
 
 
