@@ -133,12 +133,12 @@ def _of_activation(weigh: Callable) -> Callable:
                     f"{model.network_name} has no levels: give at=END_POINT, or "
                     "method='occlusion', which looks at none."
                 )
-            last = max(end_points.levels, key=lambda level: int(level[1:]), default="")
-            values = end_points[at or last]
+            name = at or max(end_points.levels, key=lambda level: int(level[1:]))
+            values = end_points[name]
             if values.shape.rank != 4:
                 raise ValueError(
-                    f"{at} of {model.network_name} has the shape {values.shape}; class "
-                    "maps are of `[batch, height, width, channels]`."
+                    f"{name} of {model.network_name} has the shape {values.shape}; "
+                    "class maps are of `[batch, height, width, channels]`."
                 )
             return values, _gradient(tf.gather(logits, classes, batch_dims=1), values)
 
