@@ -48,7 +48,7 @@ def by_error(
             for node, inputs, outputs in pairs
         ]
         with tf.compat.v1.Session() as session:
-            sums = 0.0
+            sums: Any = 0.0
             for batch in calibration:
                 given = {first_output(name): value for name, value in batch.items()}
                 sums = sums + np.array(session.run(squares, given))
