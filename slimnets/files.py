@@ -24,6 +24,7 @@ EXPORT_ENDINGS = {
 # How int8 has the ranges of activations from what calibration images reach: all of it,
 # or all but the outermost values.
 CALIBRATION_METHODS = ("minmax", "percentile")
+EXPORT_PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 _DRAFT = re.compile(r"\.(.+)\.[0-9a-f]{32}\.part")
 
 

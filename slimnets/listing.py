@@ -1,5 +1,5 @@
-"""Names in messages: the first few, and how many more there are; the nearest one.
-Tables as text, and in notebooks."""
+"""Names in messages: the first few, and how many more there are; the nearest one; their
+scopes. Tables as text, and in notebooks."""
 
 from __future__ import annotations
 
@@ -35,6 +35,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Returns a question that names the nearest of what is known; empty for none."""
     near = nearest(name, known, most=1)
     return f" Did you mean {near!r}?" if near else ""
+
+
+def common_scope(names: Iterable[str]) -> str:
+    """Returns the one first scope of all names that have one, with its slash."""
+    scopes = {name.partition("/")[0] for name in names if "/" in name}
+    return f"{scopes.pop()}/" if len(scopes) == 1 else ""
+
+
+def with_scopes(name: str) -> list[str]:
+    """Returns the scopes that a name lies in, from the outermost on, and the name."""
+    parts = name.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
 
 
 def table(

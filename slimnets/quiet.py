@@ -15,7 +15,9 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from typing import IO
 
 
 @contextlib.contextmanager
@@ -29,27 +31,38 @@ def quiet_tensorflow(debug: bool) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    sys.stderr.flush()
-    screen = os.dup(2)
     with tempfile.TemporaryFile() as kept:
-        os.dup2(kept.fileno(), 2)
         try:
-            yield
+            with standard_error_in(kept):
+                yield
         except Exception:
-            _restore(screen)
             kept.seek(0)
             # sys.stderr need not be the screen: a notebook has its own.
             with os.fdopen(os.dup(2), "wb") as shown:
                 shutil.copyfileobj(kept, shown)
             raise
+
+
+@contextlib.contextmanager
+def standard_error_in(file: IO[bytes]) -> Iterator[None]:
+    """Lets go into a file what is written to file descriptor 2, by C++ code too.
+
+    It is the whole process's, so that a second thread waits until the first is done.
+    """
+    with _ONE_AT_A_TIME:
+        sys.stderr.flush()
+        screen = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
         finally:
-            _restore(screen)
+            sys.stderr.flush()
+            os.dup2(screen, 2)
             os.close(screen)
 
 
-def _restore(screen: int) -> None:
-    sys.stderr.flush()
-    os.dup2(screen, 2)
+# Of one thread, contexts inside of another.
+_ONE_AT_A_TIME = threading.RLock()
 
 
 def start_tensorflow(debug: bool = False) -> None:

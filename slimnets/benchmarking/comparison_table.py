@@ -10,7 +10,7 @@ import os
 import pathlib
 import platform
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from slimnets.benchmarking.workload import Work
@@ -86,11 +86,9 @@ def result_of(
         multiply_adds: of a forward pass, if known.
         rate: multiply-adds in a second of a matrix product, if known.
     """
-    if "error" in about:
-        return Result(subject, work, error=about["error"])
     steps = sorted(second for turn in turns for second in turn)
     middle = statistics.median(steps)
-    ratios = sorted(
+    low, ratio, high = quartiles(
         statistics.median(theirs) / statistics.median(ours)
         for theirs, ours in zip(turns, own_turns, strict=True)
     )
@@ -102,9 +100,9 @@ def result_of(
         subject,
         work,
         images_per_second=work.batch_size / middle,
-        ratio=statistics.median(ratios),
-        ratio_low=percentile(ratios, 25),
-        ratio_high=percentile(ratios, 75),
+        ratio=ratio,
+        ratio_low=low,
+        ratio_high=high,
         latency_ms=1e3 * middle,
         latency_90_ms=1e3 * percentile(steps, 90),
         latency_99_ms=1e3 * percentile(steps, 99),
@@ -115,6 +113,13 @@ def result_of(
         share=share,
         steps=len(steps),
     )
+
+
+def quartiles(values: Iterable[float]) -> tuple[float, float, float]:
+    """The lower quartile, the median and the upper quartile."""
+    ordered = sorted(values)
+    middle = statistics.median(ordered)
+    return percentile(ordered, 25), middle, percentile(ordered, 75)
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
@@ -189,11 +194,8 @@ def table(results: Sequence[Result]) -> str:
 
 def machine() -> str:
     """What the figures were measured on."""
-    cores = (
-        len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else (os.cpu_count())
-    )
+    allowed = getattr(os, "sched_getaffinity", None)  # Not on macOS and Windows.
+    cores = len(allowed(0)) if allowed else os.cpu_count()
     return f"{platform.machine()}, {platform.system()}, {cores} cores"
 
 

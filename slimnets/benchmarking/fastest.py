@@ -8,9 +8,7 @@ all alike.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
 import os
 import statistics
 import tempfile
@@ -19,16 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from slimnets import factory
 from slimnets.benchmarking import prepare
-from slimnets.benchmarking.comparison_table import machine, percentile
-from slimnets.benchmarking.measuring import Child
+from slimnets.benchmarking.comparison_table import machine, quartiles
+from slimnets.benchmarking.turns import in_turns
 from slimnets.benchmarking.workload import OWN, Work, file_of
-from slimnets.checkpoints.base import add_metadata
+from slimnets.checkpoints.base import add_metadata, draft_directory, one_line
 from slimnets.export.checkpoint import Accuracies, export_trained
 from slimnets.export.exporting import move_export
 from slimnets.export.formats import FORMATS
-from slimnets.trained import Trained
+from slimnets.trained import CLASSIFICATION, Trained
 
 # float16 is no processor's; a frozen graph is what a SavedModel runs.
 _FORMS = ("onnx", "openvino", "tflite", "saved_model")
@@ -151,14 +148,13 @@ def race(
     Raises:
         ValueError: for an unknown network, or one without an image size.
     """
-    size = image_size or factory.network_info(network).default_image_size
-    if size is None:
-        raise ValueError(f"{network} has no default image size; give one.")
 
     def write(work: Work, directory: str) -> None:
-        prepare.main(json.dumps(dataclasses.asdict(work)), directory, OWN)
+        prepare.write(work, directory, OWN)
 
-    work = Work(network, batch_size, size, threads=threads, num_classes=num_classes)
+    work = Work(
+        network, batch_size, image_size, threads=threads, num_classes=num_classes
+    ).sized()
     with tempfile.TemporaryDirectory() as directory:
         return _timed(list(_written(work, directory, write)), work, turns)
 
@@ -194,8 +190,9 @@ def export_fastest(
         The path, and how all forms did, which stands in the metadata too.
 
     Raises:
-        ValueError: if no form is good enough, or output has an ending.
+        ValueError: if no form is good enough, or output has an ending; for a head.
     """
+    trained.check_task(CLASSIFICATION)
     if any(f.ending and output.endswith(f.ending) for f in FORMATS.values()):
         raise ValueError(f"output={output!r} has an ending; the fastest form gives it.")
 
@@ -223,8 +220,7 @@ def export_fastest(
         threads=threads,
         num_classes=trained.num_classes or 0,
     )
-    parent = os.path.dirname(os.path.abspath(output))
-    with tempfile.TemporaryDirectory(dir=parent, prefix=".fastest-") as directory:
+    with draft_directory(output) as directory:
         forms = []
         for form in _written(work, directory, write):
             lost = _lost(form, max_difference, max_accuracy_drop)
@@ -255,8 +251,7 @@ def _written(
             try:
                 yield dataclasses.replace(form, accuracies=write(own, place))
             except (ImportError, ValueError) as error:
-                reason = " ".join(str(error).split())[:160]
-                yield dataclasses.replace(form, left_out=reason)
+                yield dataclasses.replace(form, left_out=one_line(error))
 
 
 def _lost(form: Form, max_difference: float, max_accuracy_drop: float | None) -> str:
@@ -275,26 +270,30 @@ def _lost(form: Form, max_difference: float, max_accuracy_drop: float | None) ->
 
 def _timed(forms: Sequence[Form], work: Work, turns: int) -> Race:
     """Times the forms that are not left out, in turns."""
-    with contextlib.ExitStack() as stack:
-        children: dict[Form, Child] = {}
-        timed, others = [], [form for form in forms if form.left_out]
-        for form in [form for form in forms if not form.left_out]:
-            own = dataclasses.replace(work, form=form.format, precision=form.precision)
-            child = Child(OWN, own, os.path.dirname(form.path))
-            children[form] = stack.enter_context(child)
-            if error := child.about.get("error"):
-                others.append(dataclasses.replace(form, left_out=error))
-                del children[form]
-        for _ in range(turns):
-            for child in children.values():
-                child.take_turn()
-        medians = {
-            form: [statistics.median(turn) for turn in child.turns]
-            for form, child in children.items()
-        }
-    ordered = sorted(medians, key=lambda form: statistics.median(medians[form]))
-    for form in ordered:
-        timed.append(_with_figures(form, medians[form], medians[ordered[0]], work))
+    children = in_turns(
+        {
+            form: (
+                OWN,
+                dataclasses.replace(work, form=form.format, precision=form.precision),
+                os.path.dirname(form.path),
+            )
+            for form in forms
+            if not form.left_out
+        },
+        turns,
+    )
+    steps = {
+        form: [statistics.median(turn) for turn in child.turns]
+        for form, child in children.items()
+        if not child.error
+    }
+    ordered = sorted(steps, key=lambda form: statistics.median(steps[form]))
+    timed = [_with_figures(f, steps[f], steps[ordered[0]], work) for f in ordered]
+    others = [
+        dataclasses.replace(form, left_out=form.left_out or children[form].error)
+        for form in forms
+        if form not in steps
+    ]
     return Race([*timed, *others], work.batch_size, work.threads)
 
 
@@ -302,11 +301,13 @@ def _with_figures(
     form: Form, steps: Sequence[float], best: Sequence[float], work: Work
 ) -> Form:
     """Adds what its turns say beside the best one's."""
-    shares = sorted(ours / own for own, ours in zip(steps, best, strict=True))
+    low, of_best, high = quartiles(
+        ours / own for own, ours in zip(steps, best, strict=True)
+    )
     return dataclasses.replace(
         form,
         images_per_second=work.batch_size / statistics.median(steps),
-        of_best=statistics.median(shares),
-        low=percentile(shares, 25),
-        high=percentile(shares, 75),
+        of_best=of_best,
+        low=low,
+        high=high,
     )

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
-from slimnets import factory
 from slimnets.benchmarking.comparison_table import Result, result_of
+from slimnets.benchmarking.turns import Child, environment, in_turns
 from slimnets.benchmarking.workload import MATMUL, OWN, PEERS, Work, file_of
+from slimnets.checkpoints.base import one_line
 from slimnets.export.formats import get_format
 from slimnets.inspection import summarize
 
-# A turn is as many steps as take about this long, but at least one.
-_SECONDS_PER_TURN = 0.5
+__all__ = ["Child", "measure"]
 _ONNX_PACKAGES = ("onnx", "onnxruntime")
 
 
@@ -53,7 +50,7 @@ def measure(
             raise ValueError(f"compare={name!r}; allowed are {', '.join(PEERS)}.")
     if turns < 1:
         raise ValueError(f"turns={turns}; allowed is 1 or more.")
-    works = [_sized(work) for work in works]
+    works = [work.sized() for work in works]
     for work in works:
         if work.from_file:
             get_format(work.form, work.precision)
@@ -66,59 +63,33 @@ def measure(
     return results
 
 
-def _sized(work: Work) -> Work:
-    size = work.image_size or factory.network_info(work.network).default_image_size
-    if size is None:
-        raise ValueError(f"{work.network} has no default image size; give one.")
-    return dataclasses.replace(work, image_size=size)
-
-
 def _measure_one(work: Work, compare: Sequence[str], turns: int) -> list[Result]:
-    names = [MATMUL, OWN, *(name for name in compare if name != OWN)]
+    names = [OWN, *(name for name in compare if name != OWN)]
     shape = [work.batch_size, work.image_size, work.image_size, 3]
     network, options = work.built
     counted = summarize(
         network, num_classes=work.num_classes, input_shape=shape, **options
     ).multiply_adds
-    with contextlib.ExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory())
+    with tempfile.TemporaryDirectory() as directory:
         errors = _prepare(work, names, directory)
-        # Made one after the other: building is timed too.
-        children = {
-            name: stack.enter_context(Child(name, work, directory))
-            for name in names
-            if name not in errors
-        }
-        errors |= {
-            name: child.about["error"]
-            for name, child in children.items()
-            if "error" in child.about
-        }
-        if OWN in errors:
-            raise RuntimeError(f"slimnets cannot run {work}: {errors[OWN]}")
-        running = [name for name in names if name not in errors]
-        for _ in range(turns):
-            for name in running:
-                children[name].take_turn()
-    own = children[OWN]
+        ready = [name for name in (MATMUL, *names) if name not in errors]
+        children = in_turns({name: (name, work, directory) for name in ready}, turns)
+    errors |= {name: child.error for name, child in children.items() if child.error}
+    if OWN in errors:
+        raise RuntimeError(f"slimnets cannot run {work}: {errors[OWN]}")
     rate = None
-    if MATMUL in running:
+    if MATMUL not in errors:
         rate = children[MATMUL].matrix_rate()
-    return [
-        Result(name, work, error=errors[name])
-        if name in errors
-        else result_of(
-            name,
-            work,
-            children[name].about,
-            children[name].turns,
-            own.turns,
-            counted,
-            rate,
-        )
-        for name in names
-        if name != MATMUL
-    ]
+    own, results = children[OWN], []
+    for name in names:
+        if name in errors:
+            results.append(Result(name, work, error=errors[name]))
+        else:
+            about, steps = children[name].about, children[name].turns
+            results.append(
+                result_of(name, work, about, steps, own.turns, counted, rate)
+            )
+    return results
 
 
 def _prepare(work: Work, names: Sequence[str], directory: str) -> dict[str, str]:
@@ -132,94 +103,9 @@ def _prepare(work: Work, names: Sequence[str], directory: str) -> dict[str, str]
     errors = {}
     for name in loading:
         done = subprocess.run(
-            [*program, name], capture_output=True, text=True, env=_environment(work)
+            [*program, name], capture_output=True, text=True, env=environment(work)
         )
         if done.returncode:
             last = done.stderr.strip().splitlines()[-1:]
-            errors[name] = f"it cannot be exported: {' '.join(last)[:300]}"
+            errors[name] = f"it cannot be exported: {one_line(' '.join(last), 300)}"
     return errors
-
-
-def _environment(work: Work) -> dict[str, str]:
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
-    if work.threads:
-        environment["OMP_NUM_THREADS"] = str(work.threads)
-    return environment
-
-
-class Child:
-    """A worker process, and what it has said.
-
-    Attributes:
-        about: what it said when it was ready, and its memory.
-        turns: the seconds of each step, of each turn.
-    """
-
-    def __init__(self, name: str, work: Work, directory: str):
-        self.turns: list[list[float]] = []
-        self._steps: int | None = None
-        # Closed in __exit__.
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "slimnets.benchmarking.worker",
-                name,
-                json.dumps(dataclasses.asdict(work)),
-                directory,
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            env=_environment(work),
-        )
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin and stdout  # Both are pipes.
-        self._stdin, self._stdout = stdin, stdout
-        self.about: dict[str, Any] = {}
-
-    def __enter__(self) -> Child:
-        self.about = self._read()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._stdin.close()
-        try:
-            self._process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._stdout.close()
-        self._errors.close()
-
-    def take_turn(self) -> None:
-        steps = self._steps or 1
-        self._stdin.write(f"{steps}\n")
-        self._stdin.flush()
-        said = self._read()
-        if "error" in said:
-            raise RuntimeError(said["error"])
-        seconds = said["seconds"]
-        if self._steps is None:  # The first turn tells how long a step takes.
-            self._steps = max(1, int(_SECONDS_PER_TURN / max(seconds)))
-        else:
-            self.about["peak_memory_mb"] = said["peak_memory_mb"]
-            self.about.setdefault("cpu_seconds", []).append(said["cpu_seconds"])
-        self.turns.append(seconds)
-
-    def matrix_rate(self) -> float:
-        """Multiply-adds in a second, of the matrix product."""
-        from slimnets.benchmarking.peers import MATRIX
-
-        steps = sorted(second for turn in self.turns for second in turn)
-        return MATRIX**3 / steps[len(steps) // 2]
-
-    def _read(self) -> dict[str, Any]:
-        line = self._stdout.readline()
-        if line:
-            return json.loads(line)
-        self._errors.seek(0)
-        last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:]
-        return {"error": f"the process ended: {' '.join(last)[:200]}"}

@@ -6,6 +6,7 @@ returns one step of the work as a function. It runs in a process of its own.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -63,10 +64,6 @@ TORCH_NAMES = {
     "resnet_v1_152": "resnet152",
     "vgg_16": "vgg16",
     "vgg_19": "vgg19",
-    "mobilenet_v2": "mobilenet_v2",
-    "mobilenet_v3_large": "mobilenet_v3_large",
-    "mobilenet_v3_small": "mobilenet_v3_small",
-    "inception_v3": "inception_v3",
 }
 
 
@@ -74,15 +71,11 @@ class NotAvailable(Exception):
     """Why a subject cannot do the work here, in one line."""
 
 
-def subject(name: str) -> Callable[[Work, str], Step]:
-    """Returns the function that makes a subject's step."""
-
-    def make(work: Work, directory: str) -> Step:
-        if work.task and name in _OF_CLASSES:
-            raise NotAvailable(f"{name} has no {work.task} on {work.network}")
-        return _SUBJECTS[name](work, directory)
-
-    return make
+def step_of(name: str, work: Work, directory: str) -> Step:
+    """Returns a subject's step. Raises NotAvailable."""
+    if work.task and name in _OF_CLASSES:
+        raise NotAvailable(f"{name} has no {work.task} on {work.network}")
+    return _SUBJECTS[name](work, directory)
 
 
 def _images(work: Work, channels: int = 3) -> np.ndarray:
@@ -123,16 +116,10 @@ def _slimnets(work: Work, directory: str) -> Step:
     images = tf.constant(_images(work))
     if work.mode == "forward":
         return lambda: _read(model(images, training=False))
-
-    def losses(images, labels):
-        logits = model(images, training=True)
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        return tf.reduce_mean(loss)
-
-    def variables():
-        return model.trainable_variables
-
-    return _training_step(tf, losses, variables, images, work, jit=work.jit)
+    forward = functools.partial(model, training=True)
+    return _training_step(
+        tf, forward, model.trainable_variables, images, work, jit=work.jit
+    )
 
 
 def _read(outputs: Any) -> Any:
@@ -151,17 +138,18 @@ def _loaded(subject: str, work: Work, directory: str) -> Step:
     return lambda: network(images)
 
 
-def _training_step(tf, losses, variables, images, work: Work, jit=False) -> Step:
+def _training_step(tf, forward, variables, images, work: Work, jit=False) -> Step:
     """Returns a step of gradient descent in a tf.function."""
     labels = tf.constant(_labels(work))
 
     @tf.function(autograph=False, jit_compile=True if jit else None)
     def train(images, labels):
         with tf.GradientTape() as tape:
-            loss = losses(images, labels)
-        trained = variables()
-        gradients = tape.gradient(loss, trained)
-        for gradient, variable in zip(gradients, trained, strict=True):
+            logits = tf.cast(forward(images), tf.float32)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            loss = tf.reduce_mean(losses)
+        gradients = tape.gradient(loss, variables)
+        for gradient, variable in zip(gradients, variables, strict=True):
             if gradient is not None:
                 variable.assign_sub(_LEARNING_RATE * gradient)
         return loss
@@ -193,19 +181,12 @@ def _keras(work: Work, directory: str) -> Step:
         input_shape=(work.image_size, work.image_size, 3),
     )
     images = tf.constant(_images(work))
+    forward = functools.partial(model, training=work.mode == "training")
     if work.mode == "forward":
-        forward = tf.function(lambda x: model(x, training=False), autograph=False)
+        forward = tf.function(forward, autograph=False)
         return lambda: forward(images).numpy()
-
-    def losses(images, labels):
-        logits = tf.cast(model(images, training=True), tf.float32)
-        loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        return tf.reduce_mean(loss)
-
-    def variables():
-        return [variable.value for variable in model.trainable_variables]
-
-    return _training_step(tf, losses, variables, images, work)
+    variables = [variable.value for variable in model.trainable_variables]
+    return _training_step(tf, forward, variables, images, work)
 
 
 def _tf_slim(work: Work, directory: str) -> Step:

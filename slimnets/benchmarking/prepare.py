@@ -18,9 +18,8 @@ from slimnets.export import export_model
 _CALIBRATION_IMAGES = 8
 
 
-def main(text: str, directory: str, subject: str) -> None:
+def write(work: Work, directory: str, subject: str) -> None:
     """Writes what a subject loads."""
-    work = Work(**json.loads(text))
     network, options = work.built
     model = slimnets.Model(network, num_classes=work.num_classes, seed=0, **options)
     sizes = [work.image_size, work.image_size, 3]
@@ -60,4 +59,5 @@ def as_trained(model: slimnets.Model) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    main(*sys.argv[1:])
+    text, *others = sys.argv[1:]
+    write(Work(**json.loads(text)), *others)

@@ -36,10 +36,11 @@ def main(name: str, text: str, directory: str) -> None:
         print(json.dumps(values), file=answers, flush=True)
 
     from slimnets.benchmarking import peers
+    from slimnets.checkpoints.base import one_line
 
     try:
         started = time.perf_counter()
-        step = peers.subject(name)(Work(**json.loads(text)), directory)
+        step = peers.step_of(name, Work(**json.loads(text)), directory)
         built = time.perf_counter()
         step()
         first = time.perf_counter()
@@ -48,8 +49,7 @@ def main(name: str, text: str, directory: str) -> None:
         answer({"error": str(error)})
         return
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        answer({"error": reason})
+        answer({"error": one_line(f"{type(error).__name__}: {error}", 300)})
         return
     answer({"build_seconds": built - started, "first_call_seconds": first - built})
     for line in sys.stdin:

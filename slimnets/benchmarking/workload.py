@@ -7,18 +7,16 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+from slimnets.files import EXPORT_ENDINGS, EXPORT_PRECISIONS
+
 OWN, MATMUL = "slimnets", "matmul"
 PEERS = ("keras", "tf_slim", "torch", "onnxruntime")
 MODES = ("forward", "training")
 # How slimnets runs inference: as a Model, or from a file of one of these formats.
 DEFAULT_FORM, MODEL = "frozen_graph", "model"
-FORMS = (
-    DEFAULT_FORM, "saved_model", "onnx", "tflite", "openvino", "stablehlo", "keras",
-    MODEL,
-)  # fmt: skip
+FORMS = (*EXPORT_ENDINGS, MODEL)
 # Heads that a network may be the backbone of; keys of `heads.HEADS`.
 TASKS = ("detection", "segmentation")
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +53,7 @@ class Work:
         for name, allowed in (
             ("mode", MODES),
             ("form", FORMS),
-            ("precision", PRECISIONS),
+            ("precision", EXPORT_PRECISIONS),
         ):
             value = getattr(self, name)
             if value not in allowed:
@@ -81,6 +79,16 @@ class Work:
     def peer_precision(self) -> str:
         """What peers compute in, which have no int8."""
         return "float32" if self.precision == "int8" else self.precision
+
+    def sized(self) -> Work:
+        """Returns it with an image size. Raises ValueError if there is none."""
+        # Not before: whoever only describes work needs no TensorFlow.
+        from slimnets import factory
+
+        size = self.image_size or factory.network_info(self.network).default_image_size
+        if size is None:
+            raise ValueError(f"{self.network} has no default image size; give one.")
+        return dataclasses.replace(self, image_size=size)
 
     def __str__(self) -> str:
         form = f", {self.form}" if self.mode == "forward" else ""
@@ -120,8 +128,5 @@ def file_of(subject: str, work: Work, directory: str) -> File | None:
         chosen, precision = "onnx", "float32"
     else:
         return None
-    # Not before: whoever only describes work needs no TensorFlow.
-    from slimnets.export.formats import FORMATS
-
-    path = os.path.join(directory, subject + FORMATS[chosen].ending)
+    path = os.path.join(directory, subject + EXPORT_ENDINGS[chosen])
     return File(chosen, precision, path)

@@ -96,7 +96,9 @@ def match(
         ValueError: if the patterns of the request are wrong or of no use.
     """
     chosen = Chosen(request.exclude, request.include)
-    names = _renamed(reader, request.rename)
+    renaming = Renaming(request.rename)
+    names = renaming.names(reader, reader)
+    renaming.check_used(reader.prefix)
     tensors = _best_spelled(reader, names, variables, request.network)
     adaption = Adaption(request.adapt_root)
     loaded, missing, wrong_shape = {}, [], {}
@@ -241,34 +243,53 @@ def rename_pairs(texts: Iterable[str]) -> list[tuple[str, str]]:
     return [(old, new) for old, _, new in found]
 
 
-def _renamed(
-    reader: WeightsReader, rename: Iterable[tuple[str, str]]
-) -> dict[str, str]:
-    """Maps the names that tensors should have to their own."""
-    rules = [(_compiled("rename", old)[0], new) for old, new in rename]
-    used = set()
-    plain: dict[str, str] = {}
-    moved: dict[str, str] = {}
-    for tensor in reader:
-        # A pattern may be of the name with its wrappers, too.
-        called = dict.fromkeys((tensor, reader.stored_name(tensor)))
-        found = [(r, m) for n in called for r in rules if (m := r[0].fullmatch(n))]
-        if not found:
-            plain[tensor] = tensor
-            continue
-        rule, matched = found[0]
-        used.add(rule)
-        name = matched.expand(rule[1])
-        if name in moved:
-            raise ValueError(
-                f"rename gives {moved[name]!r} and {tensor!r} one name, {name!r}."
-            )
-        moved[name] = tensor
-    for rule in rules:
-        if rule not in used:
-            raise ValueError(
-                f"rename: {rule[0].pattern!r} matches no whole name in {reader.prefix}."
-            )
-    # A name that was asked for wins over one that happens to be there, so that moving
-    # averages can take the place of what they average.
-    return {**plain, **moved}
+class Renaming:
+    """What tensors are to be called, and which patterns were of no use.
+
+    Args:
+        rename: pairs of a pattern and a replacement.
+    """
+
+    def __init__(self, rename: Iterable[tuple[str, str]]):
+        self._rules = [(_compiled("rename", old)[0], new) for old, new in rename]
+        self._used: set[tuple[re.Pattern[str], str]] = set()
+
+    def names(self, reader: WeightsReader, tensors: Iterable[str]) -> dict[str, str]:
+        """Maps the names that some of a file's tensors should have to their own.
+
+        Raises:
+            ValueError: if two of them would have one name.
+        """
+        plain: dict[str, str] = {}
+        moved: dict[str, str] = {}
+        for tensor in tensors:
+            # A pattern may be of the name with its wrappers, too.
+            called = dict.fromkeys((tensor, reader.stored_name(tensor)))
+            found = [
+                (rule, match)
+                for name in called
+                for rule in self._rules
+                if (match := rule[0].fullmatch(name))
+            ]
+            if not found:
+                plain[tensor] = tensor
+                continue
+            rule, match = found[0]
+            self._used.add(rule)
+            name = match.expand(rule[1])
+            if name in moved:
+                raise ValueError(
+                    f"rename gives {moved[name]!r} and {tensor!r} one name, {name!r}."
+                )
+            moved[name] = tensor
+        # A name that was asked for wins over one that happens to be there, so that
+        # moving averages can take the place of what they average.
+        return {**plain, **moved}
+
+    def check_used(self, where: str) -> None:
+        """Raises ValueError for a pattern that has matched nothing."""
+        for rule in self._rules:
+            if rule not in self._used:
+                raise ValueError(
+                    f"rename: {rule[0].pattern!r} matches no whole name in {where}."
+                )

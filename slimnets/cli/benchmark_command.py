@@ -19,11 +19,11 @@ from slimnets.benchmarking.workload import (
     FORMS,
     MODES,
     PEERS,
-    PRECISIONS,
     TASKS,
     Work,
 )
 from slimnets.cli.command import Flag, UsageError, refuse
+from slimnets.files import EXPORT_PRECISIONS
 from slimnets.quiet import start_tensorflow
 
 ARGUMENTS = ("NAMES",)
@@ -33,7 +33,7 @@ FLAGS = (
     Flag("list", "batch_sizes", None, "Images at a time; 1 by default."),
     Flag("list", "image_sizes", None, "Heights and widths; the network's own by "
          "default."),
-    Flag("list", "precisions", "float32", f"Some of {', '.join(PRECISIONS)}."),
+    Flag("list", "precisions", "float32", f"Some of {', '.join(EXPORT_PRECISIONS)}."),
     Flag("list", "modes", None, f"Some of {', '.join(MODES)}; forward by default."),
     Flag("list", "forms", DEFAULT_FORM, "How slimnets runs forward: exported as some "
          f"of {', '.join(FORMS[:-1])}, or as a {FORMS[-1]}."),

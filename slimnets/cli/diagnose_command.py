@@ -39,7 +39,7 @@ def run(flag_values: flags.FlagValues, arguments: Sequence[str]) -> int:
     from slimnets.inspection.plot import checked_path, figure_class
 
     if flag_values.output:
-        checked_path(flag_values.output, (".png",))
+        checked_path(flag_values.output)
         figure_class()
     trained = weights_flags.open_trained(flag_values)
     trained.check_task("classification")

@@ -28,7 +28,7 @@ FLAGS = (
     Flag("enum", "format", None, "What is written; by default what --output ends in "
          "says.", enum_values=tuple(EXPORT_ENDINGS)),
     Flag("enum", "precision", "float32", "What it computes in; its inputs and outputs "
-         "are float32.", enum_values=("float32", "bfloat16", "float16", "int8")),
+         "are float32.", enum_values=EXPORT_PRECISIONS),
     Flag("string", "output", None, "A directory for saved_model; for the others a file "
          "that ends in .pb, .onnx, .tflite, .xml, .mlir or .keras, which says the "
          "format."),

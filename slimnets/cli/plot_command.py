@@ -105,7 +105,9 @@ def _filters(flag_values: flags.FlagValues, name: str | None) -> None:
     from slimnets.inspection import observe, pictures
 
     weights = observe.weights_of(_trained(flag_values, name))
-    first = next(k for k, v in weights.items() if v.ndim == 4)
+    first = next((k for k, v in weights.items() if v.ndim == 4), None)
+    if first is None:
+        raise UsageError("--filters are of convolutions of images; there are none")
     pictures.plot_filters(first, weights[first], flag_values.output)
 
 

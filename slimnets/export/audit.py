@@ -18,6 +18,7 @@ from slimnets.export.exporting import export_model
 from slimnets.export.formats import FORMATS
 from slimnets.export.frozen import FEATURES
 from slimnets.export.loading import load
+from slimnets.listing import table
 from slimnets.model import Model
 
 
@@ -55,17 +56,16 @@ class Audit:
         return sorted(self.rows, key=lambda row: -row.error)
 
     def __str__(self) -> str:
-        width = max(len("end point"), *(len(row.end_point) for row in self.rows))
-        lines = [
-            f"{self.format} in {self.precision}, on {self.images} images, against the "
-            "network:",
-            f"{'end point':{width}}   error  largest",
-        ]
-        lines += [
-            f"{name:{width}}  {100 * error:5.2f}%  {100 * largest:6.2f}%"
+        headings = ("end point", "error", "largest")
+        rows = [
+            (name, f"{error:.2%}", f"{largest:.2%}")
             for name, error, largest in self.worst_first
         ]
-        return "\n".join(lines)
+        title = (
+            f"{self.format} in {self.precision}, on {self.images} images, against the "
+            "network:"
+        )
+        return f"{title}\n{table([headings, *rows], headings[1:])}"
 
     def to_json(self) -> list[dict[str, Any]]:
         return [row._asdict() for row in self.rows]

@@ -20,7 +20,8 @@ from slimnets.export.frozen import Frozen
 from slimnets.export.graph import NodeDef, NodeGraph
 from slimnets.export.quantized import outputs_last, scales_by_largest
 from slimnets.export.rounding import Rounding
-from slimnets.export.weights import CONVOLUTIONS, add_bias, response, weights_of
+from slimnets.export.weights import add_bias, response, weights_of
+from slimnets.units.views import CONVOLUTIONS
 
 
 def with_corrected_biases(frozen: Frozen, rounding: Rounding) -> Frozen:
@@ -33,9 +34,8 @@ def with_corrected_biases(frozen: Frozen, rounding: Rounding) -> Frozen:
     graph = NodeGraph(frozen.graph_def, frozen.outputs)
     layers = [
         node
-        for node in graph.nodes.values()
-        if node.op in CONVOLUTIONS and weights_of(graph, node) is not None
-        if not rounding.keeps(node.name)
+        for node in graph.of(*CONVOLUTIONS)
+        if weights_of(graph, node) is not None and not rounding.keeps(node.name)
     ]
     means = _mean_inputs(frozen, layers, rounding.calibration)
     for node, inputs in zip(layers, means, strict=True):

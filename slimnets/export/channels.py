@@ -16,10 +16,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from slimnets.export.fold import NORMS, fold_constants, remove_identities
+from slimnets.export.fold import fold_constants, remove_identities
 from slimnets.export.frozen import Frozen
 from slimnets.export.graph import NodeDef, NodeGraph
-from slimnets.export.weights import CONVOLUTIONS
+from slimnets.units.views import CONVOLUTIONS, NORMS
 
 # Each channel's values are those of the same channel of what comes in; what a channel
 # of one value becomes.

@@ -15,9 +15,9 @@ from slimnets.checkpoints.base import add_metadata
 from slimnets.export.audit import audit
 from slimnets.export.exporting import Report, export_model
 from slimnets.export.float_layers import by_error, within_drop
-from slimnets.export.frozen import IMAGES, LOGITS, as_function, freeze
+from slimnets.export.frozen import IMAGES, LOGITS, as_function, freeze, outputs_of
 from slimnets.export.images import ClassImages, HeadImages, in_batches
-from slimnets.export.loading import load
+from slimnets.export.loading import Outputs, load
 from slimnets.heads.rows import DETECTION, finished
 from slimnets.heads.suppression import suppressed_in_one
 from slimnets.model import Model
@@ -303,26 +303,26 @@ def _measure(
     known: list[np.ndarray] | None,
 ) -> Accuracies:
     """Returns the accuracies, and adds them to the JSON file beside the export."""
-    exported, trained = load(path), data.trained
+    trained = data.trained
+    exported = Outputs(load(path), batch_size, trained.num_classes)
     known = [] if known is None else known
-    graph = None
+    network = None
     if not known:
-        shape = [batch_size, *[trained.image_size] * 2, trained.channels]
-        graph = as_function(trained.network, shape, levels=[])
+        size = trained.image_size
+        network = as_function(
+            trained.network, [None, size, size, trained.channels], levels=[]
+        )
     correct, same, total = np.zeros(2, int), 0, 0
     for index, (batch, labels) in enumerate(data.batches(data.split, batch_size or 50)):
         images = np.asarray(batch, np.float32)
         labels = data.places[np.asarray(labels)]
-        number = len(labels)
-        if batch_size and number < batch_size:  # The last one is filled up.
-            images = np.resize(images, (batch_size, *images.shape[1:]))
-        if graph:
-            logits = graph(images=images)[LOGITS].numpy()
-            known.append(logits[:number].argmax(-1))
-        found = exported({IMAGES: images})[LOGITS][:number].argmax(-1)
+        if network:
+            logits = outputs_of(network, {IMAGES: images})[LOGITS]
+            known.append(logits.argmax(-1))
+        found = exported(images)[LOGITS].argmax(-1)
         correct += [np.sum(known[index] == labels), np.sum(found == labels)]
         same += np.sum(known[index] == found)
-        total += number
+        total += len(labels)
     before, after = correct / total
     result = Accuracies(float(before), float(after), same / total, total, data.split)
     add_metadata(path, accuracy={**dataclasses.asdict(result), "change": result.change})

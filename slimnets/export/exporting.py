@@ -31,7 +31,7 @@ from slimnets.export.agreement import (
     sample_inputs,
 )
 from slimnets.export.formats import Job, get_format
-from slimnets.export.frozen import IMAGES, as_function, freeze
+from slimnets.export.frozen import IMAGES, as_function, freeze, outputs_of
 from slimnets.export.loading import load
 from slimnets.export.refusals import refusals_of
 from slimnets.export.rounding import Rounding
@@ -190,7 +190,7 @@ def export_model(
         spread = None
         if difference > allowed and precision == "float32" and tolerance is None:
             own = as_function(model, input_shape, levels=levels, jitter=JITTER)
-            spread = largest_difference(_outputs_of(own, samples), wanted)
+            spread = largest_difference(outputs_of(own, samples), wanted)
             allowed = max(allowed, SPREADS * spread)
         if difference > allowed:
             raise ValueError(
@@ -269,19 +269,12 @@ def _wanted(
         samples: its inputs by name.
         first: the name of what a call of the model gives, if that has none.
     """
-    wanted = _outputs_of(function, samples)
+    wanted = outputs_of(function, samples)
     if model.precision == "float32" and IMAGES in samples:
         outputs = model(tf.constant(samples[IMAGES]), training=False)
         named = outputs if isinstance(outputs, Mapping) else {first: outputs}
         wanted |= {name: value.numpy() for name, value in named.items()}
     return wanted
-
-
-def _outputs_of(
-    function: Callable[..., dict[str, tf.Tensor]], samples: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    inputs = {name: tf.constant(value) for name, value in samples.items()}
-    return {name: value.numpy() for name, value in function(**inputs).items()}
 
 
 def _size(path: str) -> int:

@@ -16,7 +16,8 @@ import tensorflow as tf
 from slimnets.export.bias_correction import first_output, rounded_weights
 from slimnets.export.frozen import Frozen
 from slimnets.export.graph import NodeDef, NodeGraph
-from slimnets.export.weights import CONVOLUTIONS, weights_of
+from slimnets.export.weights import weights_of
+from slimnets.units.views import CONVOLUTIONS
 
 
 def by_error(
@@ -32,9 +33,7 @@ def by_error(
     """
     graph = NodeGraph(frozen.graph_def, frozen.outputs)
     layers = [
-        node
-        for node in graph.nodes.values()
-        if node.op in CONVOLUTIONS and weights_of(graph, node) is not None
+        node for node in graph.of(*CONVOLUTIONS) if weights_of(graph, node) is not None
     ]
     names = [name for node in layers for name in (node.input[0], node.name)]
     with tf.Graph().as_default():
@@ -49,7 +48,7 @@ def by_error(
             for node, inputs, outputs in pairs
         ]
         with tf.compat.v1.Session() as session:
-            sums = 0.0
+            sums: Any = 0.0
             for batch in calibration:
                 given = {first_output(name): value for name, value in batch.items()}
                 sums = sums + np.array(session.run(squares, given))

@@ -35,13 +35,12 @@ from slimnets.export.weights import (
     add_bias,
     response,
     sees_padding,
-    set_weights,
     times_inputs,
     times_outputs,
     weights_of,
 )
+from slimnets.units.views import NORMS
 
-NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 # An IdentityN has a gradient of its own, as tf.nn.silu's; its other outputs are for it.
 _IDENTITIES = (
     "CheckNumerics", "Identity", "IdentityN", "PreventGradient", "StopGradient",
@@ -88,8 +87,8 @@ def fold(
 
 def remove_identities(graph: NodeGraph) -> None:
     """Takes away nodes that give what they are given; outputs stay."""
-    for node in list(graph.nodes.values()):
-        if node.op in _IDENTITIES and node.name not in graph.outputs:
+    for node in graph.of(*_IDENTITIES):
+        if node.name not in graph.outputs:
             graph.bypass(node.name, node.input[0])
     graph.prune()
 
@@ -154,7 +153,7 @@ def norms_to_affine(graph: NodeGraph) -> None:
         ValueError: for a norm in training mode, or whose statistics are not constants.
     """
     shapes = graph.shapes()
-    for norm in [n for n in graph.nodes.values() if n.op in NORMS]:
+    for norm in graph.of(*NORMS):
         found = [graph.value(name) for name in norm.input[1:5]]
         values = [value for value in found if value is not None]
         if norm.attr["is_training"].b or len(values) < len(found):
@@ -205,13 +204,12 @@ def fold_affine(graph: NodeGraph) -> None:
     """Moves products and sums with constants into the weights beside them."""
     for rule in (_fold_into_source, _fold_into_consumers, _fold_into_source):
         shapes = graph.shapes()
-        nodes = list(graph.nodes.values())
+        nodes = graph.of("Mul", *SUMS)
         # Of a product and a sum, the one beside the convolution goes first.
         for node in reversed(nodes) if rule is _fold_into_consumers else nodes:
-            if node.op == "Mul" or node.op in SUMS:
-                parts = _split(graph, node, shapes)
-                if parts is not None:
-                    rule(graph, node, *parts, shapes)
+            parts = _split(graph, node, shapes)
+            if parts is not None:
+                rule(graph, node, *parts, shapes)
         graph.prune()
 
 
@@ -250,12 +248,11 @@ def _fold_into_source(graph, node, index, value, shapes) -> None:
     if bias is None and node.op == "BiasAdd" and node.input[0] == source.name:
         return  # This is the form that is wanted.
     if node.op == "Mul":
-        set_weights(graph, source, times_outputs(source, weights, value))
+        graph.set_value(source, times_outputs(source, weights, value))
     if bias is not None:
         old = graph.value(bias.input[1])
         new = old * value if node.op == "Mul" else old + value
-        name = graph.constant(f"{bias.name}/folded", new.astype(old.dtype))
-        graph.set_input(bias, 1, name)
+        graph.set_value(bias, new)
     elif node.op != "Mul":
         add_bias(graph, source, value)
     graph.bypass(node.name, node.input[index])
@@ -278,7 +275,7 @@ def _fold_into_consumers(graph, node, index, value, shapes) -> None:
         return
     for reader, old in zip(readers, weights, strict=True):
         if node.op == "Mul":
-            set_weights(graph, reader, times_inputs(reader, old, value))
+            graph.set_value(reader, times_inputs(reader, old, value))
         else:
             add_bias(graph, reader, response(reader, old, value))
     graph.bypass(node.name, node.input[index])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.export.fold import fold
-from slimnets.export.graph import GraphDef, set_constant
+from slimnets.export.graph import GraphDef, NodeGraph, set_constant
 from slimnets.export.preactivation import activations_apart
 from slimnets.export.precision import to_precision
 from slimnets.export.quantized import is_quantized, with_rounded_biases
@@ -52,15 +53,13 @@ class Frozen:
         """Returns it computing in `float32`, `bfloat16` or `float16`; folded, of a
         network that was trained for it, in `int8`: in float32 what int8 files give."""
         if precision == "int8":
-            graph_def = with_rounded_biases(self.graph_def, self.outputs)
-        else:
-            graph_def = to_precision(self.graph_def, self.outputs, precision)
+            return changed(self, with_rounded_biases)
+        graph_def = to_precision(self.graph_def, self.outputs, precision)
         return dataclasses.replace(self, graph_def=graph_def)
 
     def for_tensorflow(self) -> Frozen:
         """Returns it as TensorFlow's optimizer can fuse it; see `activations_apart`."""
-        graph_def = activations_apart(self.graph_def, self.outputs)
-        return dataclasses.replace(self, graph_def=graph_def)
+        return changed(self, activations_apart)
 
     @property
     def quantized(self) -> bool:
@@ -84,6 +83,14 @@ class Frozen:
             for name, spec in self.inputs.items()
         }
         return tf.function(compute, autograph=False).get_concrete_function(**specs)
+
+
+def changed(frozen: Frozen, *changes: Callable[[NodeGraph], None]) -> Frozen:
+    """Returns a network with its nodes changed, by one function after the other."""
+    graph = NodeGraph(frozen.graph_def, frozen.outputs)
+    for change in changes:
+        change(graph)
+    return dataclasses.replace(frozen, graph_def=graph.to_graph_def())
 
 
 def freeze(
@@ -125,10 +132,12 @@ def freeze(
         built = _build(model, inputs, placeholder, levels)
         # TensorFlow gives no operation the name of a scope, such as a layer's.
         named = {value.op.name: name for name, value in built.items()}
-        names = [p.op.name for p in tf.nest.flatten(inputs)]
         graph_def = tf.compat.v1.GraphDef()
         graph_def.CopyFrom(graph.as_graph_def())
-        specs = {n: tf.TensorSpec(_shape_of(graph, n), tf.float32, n) for n in names}
+    specs = {
+        given.op.name: tf.TensorSpec(given.shape, given.dtype, given.op.name)
+        for given in tf.nest.flatten(inputs)
+    }
     # The values come last, so that there is one copy of them.
     for node in graph_def.node:
         node.name = named.get(node.name, node.name)
@@ -180,6 +189,15 @@ def as_function(
     return tf.function(compute, autograph=False).get_concrete_function(**specs)
 
 
+def outputs_of(
+    function: Callable[..., Mapping[str, tf.Tensor]], inputs: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Returns what a function of tensors by name, as `as_function` gives it, makes of
+    arrays, as arrays."""
+    outputs = function(**{name: tf.constant(value) for name, value in inputs.items()})
+    return {name: value.numpy() for name, value in outputs.items()}
+
+
 def _variables(model: Model) -> dict[str, tf.Variable]:
     if not model.variables_by_name:
         raise ValueError(
@@ -201,23 +219,6 @@ def _build(
     return _named_outputs(model, net, end_points, levels)
 
 
-def input_names(input_shape: Any) -> list[str]:
-    """The names of the inputs of these shapes, in the order of tf.nest.flatten."""
-    if _is_shape(input_shape):
-        return [IMAGES]
-    return [f"{IMAGES}_{i}" for i in range(len(shapes_of(input_shape)))]
-
-
-def shapes_of(input_shape: Any) -> list[list[int | None]]:
-    """Returns one shape, or those of a structure, as a list."""
-    if _is_shape(input_shape):
-        return [list(input_shape)]
-    parts = input_shape
-    if isinstance(parts, Mapping):
-        parts = [parts[key] for key in sorted(parts)]
-    return [shape for part in parts for shape in shapes_of(part)]
-
-
 def _is_shape(value: Any) -> bool:
     return not isinstance(value, Mapping) and all(
         size is None or isinstance(size, (int, np.integer)) for size in value
@@ -226,11 +227,13 @@ def _is_shape(value: Any) -> bool:
 
 def _structured(input_shape: Any, leaf: Callable[[list[int | None], str], Any]) -> Any:
     """Returns the structure of the inputs with `leaf(shape, name)` for each shape."""
-    names = iter(input_names(input_shape))
+    if _is_shape(input_shape):
+        return leaf(list(input_shape), IMAGES)
+    numbers = itertools.count()
 
     def made(part: Any) -> Any:
         if _is_shape(part):
-            return leaf(list(part), next(names))
+            return leaf(list(part), f"{IMAGES}_{next(numbers)}")
         if isinstance(part, Mapping):
             return {key: made(part[key]) for key in sorted(part)}
         return type(part)(made(each) for each in part)
@@ -260,7 +263,3 @@ def _named_outputs(
         with tf.name_scope(""):
             outputs[name] = tf.identity(end_points[level], name=name)
     return outputs
-
-
-def _shape_of(graph: tf.Graph, name: str) -> tf.TensorShape:
-    return graph.get_tensor_by_name(f"{name}:0").shape

@@ -60,6 +60,10 @@ class NodeGraph:
             for source in node.input:
                 self.consumers[node_of(source)].append(node.name)
 
+    def of(self, *ops: str) -> list[NodeDef]:
+        """Returns the nodes of some operations; the graph may change meanwhile."""
+        return [node for node in self.nodes.values() if node.op in ops]
+
     def value(self, name: str) -> np.ndarray | Any:
         """Returns the value of a Const; None for any other node."""
         node = self.nodes.get(name)
@@ -109,17 +113,25 @@ class NodeGraph:
         return added
 
     def with_constant(
-        self, op: str, name: str, inputs: str, value: np.ndarray, dtype: tf.DType
-    ) -> str:
+        self, op: str, name: str, inputs: str, value: np.ndarray, dtype: tf.DType,
+        **attributes: AttrValue,
+    ) -> str:  # fmt: skip
         """Adds an operation of `inputs` and a constant, and returns its name."""
         constant = self.constant(f"{name}/value", value.astype(dtype.as_numpy_dtype))
-        return self.add(op, name, (inputs, constant), T=type_attribute(dtype))
+        kind = type_attribute(dtype)
+        return self.add(op, name, (inputs, constant), T=kind, **attributes)
 
     def set_input(self, node: NodeDef, index: int, name: str) -> None:
         """Lets an input of `node` come from elsewhere."""
         self.consumers[node_of(node.input[index])].remove(node.name)
         node.input[index] = name
         self.consumers[node_of(name)].append(node.name)
+
+    def set_value(self, node: NodeDef, value: np.ndarray) -> None:
+        """Gives a node another constant as its second input, in the type of its own."""
+        old = self.value(node.input[1])
+        name = self.constant(f"{node.name}/folded", value.astype(old.dtype))
+        self.set_input(node, 1, name)
 
     def redirect(self, old: str, new: str) -> None:
         """Lets all readers of the first output of `old` read `new`, but for `new`."""

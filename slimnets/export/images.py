@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -22,18 +22,10 @@ CALIBRATION_BATCH = 8
 _MOST_READ = 16
 
 
-class Images(Protocol):
-    """What a network takes, float32 `[number, size, size, channels]`."""
-
-    def training(self, number: int) -> np.ndarray:
-        """So many training images, or all, evenly from the split."""
-
-    def test(self, number: int) -> np.ndarray:
-        """The first test images."""
-
-
 class ClassImages:
     """A dataset of classes beside a network.
+
+    What it gives is what the network takes, `[number, size, size, channels]`.
 
     Args:
         trained: the network.
@@ -57,6 +49,7 @@ class ClassImages:
             yield from batches_for(self.trained, self.dataset, split, batch_size)
 
     def training(self, number: int) -> np.ndarray:
+        """So many training images, or all, evenly from the split."""
         split = self.dataset.train_split
         # Of a large data set only the beginning is read.
         step = min(max(self.dataset.splits[split] // number, 1), _MOST_READ)
@@ -68,12 +61,13 @@ class ClassImages:
         return np.stack(images)
 
     def test(self, number: int) -> np.ndarray:
+        """The first test images."""
         images, _ = next(self.batches(self.split, number))
         return np.asarray(images, np.float32)
 
 
 class HeadImages:
-    """Photos with boxes or masks, or composed images, beside a head.
+    """Photos with boxes or masks, or composed images, beside a head; as `ClassImages`.
 
     Args:
         trained: the head.
@@ -94,14 +88,16 @@ class HeadImages:
             )
 
     def training(self, number: int) -> np.ndarray:
-        if self._dataset is None:
-            return self._composed("train", number)
-        return self._photos(self._dataset, self._dataset.train_split, number)
+        return self._images("train", number)
 
     def test(self, number: int) -> np.ndarray:
+        return self._images("test", number)
+
+    def _images(self, split: str, number: int) -> np.ndarray:
         if self._dataset is None:
-            return self._composed("test", number)
-        return self._photos(self._dataset, self._dataset.test_split, number)
+            return self._composed(split, number)
+        own = {"train": self._dataset.train_split, "test": self._dataset.test_split}
+        return self._photos(self._dataset.source(own[split]), number)
 
     def _composed(self, split: str, number: int) -> np.ndarray:
         composition = composed.Composition(image_size=self._trained.image_size)
@@ -109,8 +105,8 @@ class HeadImages:
         images, _ = next(iter(batches))
         return images.numpy()
 
-    def _photos(self, dataset: Any, split: str, number: int) -> np.ndarray:
-        trained, source = self._trained, dataset.source(split)
+    def _photos(self, source: Any, number: int) -> np.ndarray:
+        trained = self._trained
         recipe = get_preprocessing(trained.preprocessing).letterboxed()
         chosen = np.linspace(0, source.number, min(number, source.number), False)
         images = []

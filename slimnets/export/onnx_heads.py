@@ -8,13 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.export.graph import NodeDef
+from slimnets.export.onnx_moves import axes_of
 from slimnets.export.onnx_writer import Unsupported, Writer
 
 
 def _tile(writer: Writer, node: NodeDef) -> None:
-    times = writer.value(node, 1)
-    if times is None:
-        raise Unsupported("how often it repeats is not known; give all sizes")
+    times = writer.known(node, 1, "number of repetitions is")
     places = writer.integers(f"{node.name}/times", times.tolist())
     writer.emit("Tile", [writer.get(node), places], node.name)
 
@@ -26,9 +25,7 @@ def _zeros_like(writer: Writer, node: NodeDef) -> None:
 
 
 def _resize(writer: Writer, node: NodeDef) -> None:
-    size = writer.value(node, 1)
-    if size is None:
-        raise Unsupported("its size is not known; give all sizes but the batch's")
+    size = writer.known(node, 1, "size is")
     aligned = node.attr["align_corners"].b
     if not aligned and not node.attr["half_pixel_centers"].b:
         raise Unsupported("its pixels' centres are not where tf.image.resize has them")
@@ -50,7 +47,7 @@ def _resize(writer: Writer, node: NodeDef) -> None:
 
 
 def _argmax(writer: Writer, node: NodeDef) -> None:
-    axis = int(writer.value(node, 1)) % writer.rank(node)
+    (axis,) = axes_of(writer, node, 1, writer.rank(node))
     place = f"{node.name}/place"
     writer.emit("ArgMax", [writer.get(node)], place, axis=axis, keepdims=0)
     writer.emit("Cast", [place], node.name, to=writer.element_type(tf.int32))
@@ -63,7 +60,9 @@ def _suppression(writer: Writer, node: NodeDef) -> None:
     shape, (_, anchors, classes) = writer.shape(node), writer.shape(node, 1)
     if shape[2] != 1 or None in (anchors, classes) or node.attr["clip_boxes"].b:
         raise Unsupported("its boxes are one for each class, clipped, or any number")
-    per_class, total = (int(writer.value(node, i)) for i in (2, 3))
+    per_class, total, overlap, least = (
+        writer.known(node, i, "limits are").item() for i in (2, 3, 4, 5)
+    )
 
     def emit(op: str, inputs: list[str], output: str, **attributes) -> str:
         writer.emit(op, inputs, f"{name}/{output}", **attributes)
@@ -77,8 +76,7 @@ def _suppression(writer: Writer, node: NodeDef) -> None:
 
     boxes = emit("Squeeze", [writer.get(node), integers("two", 2)], "each")
     scores = emit("Transpose", [writer.get(node, 1)], "by_class", perm=[0, 2, 1])
-    limits = [scalar("overlap", writer.value(node, 4)),
-              scalar("least_score", writer.value(node, 5))]  # fmt: skip
+    limits = [scalar("overlap", overlap), scalar("least_score", least)]
     chosen = emit(
         "NonMaxSuppression",
         [boxes, scores, integers("per_class", per_class), *limits],

@@ -18,9 +18,7 @@ def axes_of(writer: Writer, node: NodeDef, index: int, rank: int) -> list[int]:
     Raises:
         Unsupported: if they are not constants.
     """
-    value = writer.value(node, index)
-    if value is None:
-        raise Unsupported("its axes are not constants")
+    value = writer.known(node, index, "axes are")
     return sorted(int(axis) % rank for axis in value.ravel())
 
 
@@ -46,15 +44,13 @@ def _expand(writer: Writer, node: NodeDef) -> None:
 
 
 def _reshape(writer: Writer, node: NodeDef) -> None:
-    size = writer.value(node, 1)
-    if size is None:
-        raise Unsupported("its size is not known; give all sizes but the batch's")
+    size = writer.known(node, 1, "size is")
     places = writer.integers(f"{node.name}/size", size.tolist())
     writer.emit("Reshape", [writer.get(node), places], node.name)
 
 
 def _transpose(writer: Writer, node: NodeDef) -> None:
-    permutation = writer.value(node, 1).tolist()
+    permutation = writer.known(node, 1, "order of axes is").tolist()
     writer.emit("Transpose", [writer.get(node)], node.name, perm=permutation)
 
 
@@ -69,22 +65,20 @@ def _concat(writer: Writer, node: NodeDef) -> None:
 
 
 def _pad(writer: Writer, node: NodeDef) -> None:
-    widths, first = writer.value(node, 1), writer.is_first(node)
-    if widths is None:
-        raise Unsupported("its widths are not constants")
+    widths, first = writer.known(node, 1, "widths are"), writer.is_first(node)
     if node.op == "MirrorPad" and node.attr["mode"].s != b"REFLECT":
         raise Unsupported("its mode is not REFLECT")
     if first:
         widths = widths[list(TO_FIRST)]
     places = writer.integers(f"{node.name}/widths", widths.T.ravel().tolist())
-    inputs = [writer.get(node, first=first), places]
+    inputs = [writer.as_is(node), places]
     if node.op == "PadV2":
         inputs.append(writer.get(node, 2))
         if _before_max_pool(writer, node):
-            _pad_negated(writer, node, inputs, first)
+            _pad_negated(writer, node, inputs)
             return
     mode = "reflect" if node.op == "MirrorPad" else "constant"
-    writer.emit("Pad", inputs, node.name, first=first, mode=mode)
+    writer.emit_alike("Pad", inputs, node.name, mode=mode)
 
 
 def _before_max_pool(writer: Writer, node: NodeDef) -> bool:
@@ -97,11 +91,11 @@ def _before_max_pool(writer: Writer, node: NodeDef) -> bool:
     return pooled and not writer.value(node, 2).any()
 
 
-def _pad_negated(writer: Writer, node: NodeDef, inputs: list[str], first: bool) -> None:
+def _pad_negated(writer: Writer, node: NodeDef, inputs: list[str]) -> None:
     turned, padded = f"{node.name}/negated", f"{node.name}/padded"
-    writer.emit("Neg", inputs[:1], turned, first=first)
-    writer.emit("Pad", [turned, *inputs[1:]], padded, first=first)
-    writer.emit("Neg", [padded], node.name, first=first)
+    writer.emit_alike("Neg", inputs[:1], turned)
+    writer.emit_alike("Pad", [turned, *inputs[1:]], padded)
+    writer.emit_alike("Neg", [padded], node.name)
 
 
 def _gather(writer: Writer, node: NodeDef) -> None:
@@ -117,13 +111,13 @@ def _gather(writer: Writer, node: NodeDef) -> None:
 
 
 def _slice(writer: Writer, node: NodeDef) -> None:
-    bounds = [writer.value(node, index) for index in (1, 2, 3)]
+    bounds = [writer.known(node, index, "bounds are") for index in (1, 2, 3)]
     masks = {
         key: node.attr[f"{key}_mask"].i
         for key in ("begin", "end", "shrink_axis", "ellipsis", "new_axis")
     }
-    if any(b is None for b in bounds) or masks["new_axis"]:
-        raise Unsupported("its bounds are not constants, or it adds dimensions")
+    if masks["new_axis"]:
+        raise Unsupported("it adds dimensions")
     first = writer.is_first(node) and not masks["shrink_axis"]
     starts, ends, axes, steps, gone = [], [], [], [], []
     skipped = 0

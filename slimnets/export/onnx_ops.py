@@ -55,9 +55,7 @@ def _window(writer: Writer, node: NodeDef, kernel: list[int]) -> dict:
 
 
 def _conv(writer: Writer, node: NodeDef) -> None:
-    weights = writer.value(node, 1)
-    if weights is None:
-        raise Unsupported("its weights are not constants")
+    weights = writer.known(node, 1, "weights are")
     height, width, depth, outputs = weights.shape
     if node.op == "DepthwiseConv2dNative":
         groups = depth
@@ -102,7 +100,7 @@ def _elementwise(op: str, *, squared: bool = False) -> Callable:
         output = f"{node.name}/difference" if squared else node.name
         writer.emit(op, inputs, output, first=first)
         if squared:
-            writer.emit("Mul", [output, output], node.name, first=first)
+            writer.emit_alike("Mul", [output, output], node.name)
 
     return write
 
@@ -113,34 +111,30 @@ def _relu6(writer: Writer, node: NodeDef) -> None:
         writer.constant(f"relu6/{np.dtype(dtype)}/{limit}", np.array(limit, dtype))
         for limit in (0, 6)
     ]
-    first = writer.is_first(node)
-    inputs = [writer.get(node, first=first), *bounds]
-    writer.emit("Clip", inputs, node.name, first=first)
+    writer.emit_alike("Clip", [writer.as_is(node), *bounds], node.name)
 
 
 def _rsqrt(writer: Writer, node: NodeDef) -> None:
-    first, root = writer.is_first(node), f"{node.name}/root"
-    writer.emit("Sqrt", [writer.get(node, first=first)], root, first=first)
-    writer.emit("Reciprocal", [root], node.name, first=first)
+    root = f"{node.name}/root"
+    writer.emit_alike("Sqrt", [writer.as_is(node)], root)
+    writer.emit_alike("Reciprocal", [root], node.name)
 
 
 def _square(writer: Writer, node: NodeDef) -> None:
-    first = writer.is_first(node)
-    writer.emit("Mul", [writer.get(node, first=first)] * 2, node.name, first=first)
+    writer.emit_alike("Mul", [writer.as_is(node)] * 2, node.name)
 
 
 def _erfc(writer: Writer, node: NodeDef) -> None:
-    first, error = writer.is_first(node), f"{node.name}/erf"
+    error = f"{node.name}/erf"
     dtype = tf.as_dtype(node.attr["T"].type).as_numpy_dtype
     one = writer.constant(f"erfc/{np.dtype(dtype)}/one", np.array(1, dtype))
-    writer.emit("Erf", [writer.get(node, first=first)], error, first=first)
-    writer.emit("Sub", [one, error], node.name, first=first)
+    writer.emit_alike("Erf", [writer.as_is(node)], error)
+    writer.emit_alike("Sub", [one, error], node.name)
 
 
 def _leaky_relu(writer: Writer, node: NodeDef) -> None:
-    first = writer.is_first(node)
-    inputs = [writer.get(node, first=first)]
-    writer.emit("LeakyRelu", inputs, node.name, first=first, alpha=node.attr["alpha"].f)
+    alpha = node.attr["alpha"].f
+    writer.emit_alike("LeakyRelu", [writer.as_is(node)], node.name, alpha=alpha)
 
 
 def _softmax(writer: Writer, node: NodeDef) -> None:
@@ -153,10 +147,8 @@ def _identity(writer: Writer, node: NodeDef) -> None:
 
 
 def _cast(writer: Writer, node: NodeDef) -> None:
-    first = writer.is_first(node)
     to = writer.element_type(tf.as_dtype(node.attr["DstT"].type))
-    inputs = [writer.get(node, first=first)]
-    writer.emit("Cast", inputs, node.name, first=first, to=to)
+    writer.emit_alike("Cast", [writer.as_is(node)], node.name, to=to)
 
 
 def _reduce(op: str) -> Callable[[Writer, NodeDef], None]:
@@ -191,7 +183,8 @@ def _matmul(writer: Writer, node: NodeDef) -> None:
         writer.emit("MatMul", [writer.get(node), rounded], node.name)
         return
     names = []
-    keys = ("adj_x", "adj_y") if node.op.startswith("Batch") else _TRANSPOSES
+    batched = node.op.startswith("Batch")
+    keys = ("adj_x", "adj_y") if batched else ("transpose_a", "transpose_b")
     for index, key in enumerate(keys):
         name = writer.get(node, index)
         if node.attr[key].b:
@@ -202,9 +195,6 @@ def _matmul(writer: Writer, node: NodeDef) -> None:
             name = turned
         names.append(name)
     writer.emit("MatMul", names, node.name)
-
-
-_TRANSPOSES = ("transpose_a", "transpose_b")
 
 
 def _local_response(writer: Writer, node: NodeDef) -> None:

@@ -16,15 +16,13 @@ from slimnets.export.quantized import RANGE, affine_of, scales_of
 def rounded_in_range(writer: Writer, node: NodeDef) -> None:
     """Writes activations that are rounded in a range, as uint8."""
     scale, zero = affine_of(writer.graph, node)
-    first = writer.is_first(node)
     affine = [
         writer.constant(f"{node.name}/scale", scale),
         writer.constant(f"{node.name}/zero", zero),
     ]
     steps = f"{node.name}/steps"
-    inputs = writer.get(node, first=first)
-    writer.emit("QuantizeLinear", [inputs, *affine], steps, first=first)
-    writer.emit("DequantizeLinear", [steps, *affine], node.name, first=first)
+    writer.emit_alike("QuantizeLinear", [writer.as_is(node), *affine], steps)
+    writer.emit_alike("DequantizeLinear", [steps, *affine], node.name)
 
 
 def weights_as(

@@ -21,7 +21,7 @@ from slimnets.export.frozen import Frozen
 from slimnets.export.graph import NodeDef, NodeGraph, node_of
 from slimnets.export.padding import dilations_into_convolutions
 from slimnets.export.refusals import refusals_of
-from slimnets.export.weights import CONVOLUTIONS
+from slimnets.units.views import CONVOLUTIONS
 from slimnets.version import __version__
 
 OPSET, IR_VERSION = 17, 8
@@ -111,6 +111,14 @@ class Writer:
         """Returns the constant that is an input of a node; None if it varies."""
         return self.graph.value(node.input[index])
 
+    def known(self, node: NodeDef, index: int, what: str) -> np.ndarray:
+        """Returns the constant that is an input of a node. Raises Unsupported if it
+        varies; `what` is what it is called there, with its verb."""
+        value = self.value(node, index)
+        if value is None:
+            raise Unsupported(f"its {what} not known")
+        return value
+
     def is_first(self, node: NodeDef, index: int = 0) -> bool:
         """Whether an input has its channels second."""
         return node.input[index] in self.first
@@ -136,6 +144,10 @@ class Writer:
             permutation = TO_FIRST if first else TO_LAST
             self.emit("Transpose", [name], copy, perm=permutation)
         return copy
+
+    def as_is(self, node: NodeDef) -> str:
+        """Returns the name of a node's first input, in whatever layout it is."""
+        return self.get(node, first=self.is_first(node))
 
     def constant(self, name: str, value: np.ndarray, first: bool = False) -> str:
         """Stores a constant once; `first` for what meets tensors of that layout."""
@@ -163,6 +175,13 @@ class Writer:
         )
         if first:
             self.first.add(output)
+
+    def emit_alike(
+        self, op: str, inputs: Sequence[str], output: str, **attributes: Any
+    ) -> None:
+        """Adds an operator that leaves values where they are, in its inputs' layout."""
+        first = not self.first.isdisjoint(inputs)
+        self.emit(op, inputs, output, first=first, **attributes)
 
     def element_type(self, dtype: tf.DType) -> int:
         """Returns ONNX's number of a type."""

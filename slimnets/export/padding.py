@@ -22,7 +22,7 @@ _ANY_SIZE = 64
 
 def pads_into_convolutions(graph: NodeGraph) -> None:
     """Lets convolutions pad their images themselves, where a node does it for them."""
-    for node in [n for n in graph.nodes.values() if n.op == "Conv2D"]:
+    for node in graph.of("Conv2D"):
         pad = graph.source(node)
         widths = graph.value(pad.input[1]) if pad.op == "Pad" else None
         if widths is not None and _is_plain(node):
@@ -44,7 +44,7 @@ def dilations_into_convolutions(
         graph: the nodes.
         kinds: the operations that are replaced.
     """
-    for last in [n for n in graph.nodes.values() if n.op == "BatchToSpaceND"]:
+    for last in graph.of("BatchToSpaceND"):
         node = end = graph.source(last)
         if end.op == "BiasAdd" and graph.is_private(end.name):
             node = graph.source(end)
@@ -78,7 +78,7 @@ def biases_behind_dilations(graph: NodeGraph) -> None:
     TFLite's converter makes a dilated convolution of the three, and forgets that the
     bias has other sizes then (TensorFlow 2.21).
     """
-    for last in [n for n in graph.nodes.values() if n.op == "BatchToSpaceND"]:
+    for last in graph.of("BatchToSpaceND"):
         bias = graph.source(last)
         if bias.op != "BiasAdd" or not graph.is_private(bias.name):
             continue

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from slimnets.export.graph import GraphDef, NodeDef, NodeGraph, node_of
-from slimnets.export.weights import set_weights, times_inputs, weights_of
+from slimnets.export.graph import NodeDef, NodeGraph, node_of
+from slimnets.export.weights import times_inputs, weights_of
 
 SUMS = ("AddV2", "Add", "BiasAdd")
 # These give for x + c, c of one value a channel, what they give for x, and c.
@@ -30,7 +30,7 @@ def scales_behind_relus(graph: NodeGraph) -> None:
     Where scales are negative too, or other nodes follow, only the order changes:
     `relu(scale * (x + shift / scale))`.
     """
-    for relu in [n for n in graph.nodes.values() if n.op == "Relu"]:
+    for relu in graph.of("Relu"):
         total = graph.source(relu)
         product = graph.source(total)
         if not (_is_sum(graph, total) and product.op == "Mul"):
@@ -45,13 +45,12 @@ def scales_behind_relus(graph: NodeGraph) -> None:
         readers = [graph.nodes[name] for name in graph.consumers[relu.name]]
         weights = [weights_of(graph, reader) for reader in readers]
         passes = scale.min() > 0 and relu.name not in graph.outputs
+        graph.set_value(total, offset)
         if passes and all(w is not None for w in weights):
             for reader, old in zip(readers, weights, strict=True):
-                set_weights(graph, reader, times_inputs(reader, old, scale))
-            _set_constant(graph, total, offset)
+                graph.set_value(reader, times_inputs(reader, old, scale))
             graph.bypass(product.name, product.input[0])
         else:
-            _set_constant(graph, total, offset)
             graph.set_input(total, 0, product.input[0])
             graph.set_input(relu, 0, product.name)
             graph.set_input(product, 0, total.name)
@@ -60,7 +59,7 @@ def scales_behind_relus(graph: NodeGraph) -> None:
 
 def shifts_before_sums(graph: NodeGraph) -> None:
     """Lets biases before a sum with a constant, and beside it, make it superfluous."""
-    for shift in list(graph.nodes.values()):
+    for shift in graph.of(*SUMS):
         if not _is_sum(graph, shift) or shift.name in graph.outputs:
             continue
         offset, shifted = graph.value(shift.input[1]), shift.input[0]
@@ -71,26 +70,21 @@ def shifts_before_sums(graph: NodeGraph) -> None:
         beside = [_biases_beside(graph, graph.nodes[o], shifted) for o in others]
         if before is None or shift is before or any(b is None for b in beside):
             continue
-        _set_constant(graph, before, graph.value(before.input[1]) + offset)
+        graph.set_value(before, graph.value(before.input[1]) + offset)
         for node in [each for biases in beside for each in biases]:
-            _set_constant(graph, node, graph.value(node.input[1]) - offset)
+            graph.set_value(node, graph.value(node.input[1]) - offset)
         graph.bypass(shift.name, shifted)
     graph.prune()
 
 
-def activations_apart(graph_def: GraphDef, outputs: Sequence[str]) -> GraphDef:
-    """Returns the graph with `max(x, 0)` for `relu(x)` where others read the sum x too.
+def activations_apart(graph: NodeGraph) -> None:
+    """Puts `max(x, 0)` in the place of `relu(x)` where others read the sum x too.
 
     TensorFlow's own optimizer (2.16 to 2.21) would make one operation of convolution,
     bias, sum and such a relu, find the sum missing for the others ("Mutation::Apply
     error"), and then leave the whole graph as it was.
-
-    Args:
-        graph_def: a folded graph.
-        outputs: names of the nodes that are asked for.
     """
-    graph = NodeGraph(graph_def, outputs)
-    for relu in [n for n in graph.nodes.values() if n.op == "Relu"]:
+    for relu in graph.of("Relu"):
         total = graph.source(relu)
         shared = total.op in SUMS and not graph.is_private(total.name)
         if shared and not _is_sum(graph, total) and relu.name not in graph.outputs:
@@ -98,7 +92,6 @@ def activations_apart(graph_def: GraphDef, outputs: Sequence[str]) -> GraphDef:
             zero = np.zeros([], dtype.as_numpy_dtype)
             apart = graph.with_constant("Maximum", name, relu.input[0], zero, dtype)
             graph.bypass(relu.name, apart)
-    return graph.to_graph_def()
 
 
 def _is_sum(graph: NodeGraph, node: NodeDef) -> bool:
@@ -155,10 +148,3 @@ def _biases_beside(
         return None
     bias = _bias_within(graph, others[0])
     return None if bias is None else [bias]
-
-
-def _set_constant(graph: NodeGraph, node: NodeDef, value: np.ndarray) -> None:
-    """Gives a sum another constant."""
-    dtype = graph.dtype(node).as_numpy_dtype
-    name = graph.constant(f"{node.name}/offset", np.asarray(value, dtype))
-    graph.set_input(node, 1, name)

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.export.graph import GraphDef, NodeGraph, node_of, type_attribute
+from slimnets.units.views import CONVOLUTIONS
 
 PRECISIONS = {
     "float32": tf.float32,
@@ -21,7 +22,7 @@ PRECISIONS = {
     "float16": tf.float16,
 }
 # These begin to compute in the low type,
-_LAYERS = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
+_LAYERS = (*CONVOLUTIONS, "MatMul")
 # and these go on in it, if what they are given is.
 _FOLLOWERS = (
     "AddV2", "AvgPool", "BiasAdd", "ConcatV2", "ExpandDims", "GatherV2", "MaxPool",

@@ -12,7 +12,12 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 
-from slimnets.export.graph import GraphDef, NodeDef, NodeGraph, type_attribute
+from slimnets.export.graph import (
+    AttrValue,
+    NodeDef,
+    NodeGraph,
+    type_attribute,
+)
 from slimnets.export.weights import weights_of
 
 RANGE = "FakeQuantWithMinMaxVars"
@@ -23,6 +28,12 @@ STEPS = 127
 _KEEP_VALUES = ("Identity", "MaxPool", "Pad", "Reshape", "Squeeze")
 # By how much of a step folding in float32 moves a weight.
 _OFF = 2e-2
+# Of a convolution of 1x1.
+_OF_ONE_PIXEL = {
+    "strides": AttrValue(list=AttrValue.ListValue(i=[1, 1, 1, 1])),
+    "padding": AttrValue(s=b"VALID"),
+    "data_format": AttrValue(s=b"NHWC"),
+}
 
 
 def is_quantized(nodes: Iterable[NodeDef]) -> bool:
@@ -32,7 +43,7 @@ def is_quantized(nodes: Iterable[NodeDef]) -> bool:
 
 def choices_made(graph: NodeGraph) -> None:
     """Takes away selections whose condition is known: of a delay that is over."""
-    for node in [n for n in graph.nodes.values() if n.op == "SelectV2"]:
+    for node in graph.of("SelectV2"):
         condition = graph.value(node.input[0])
         if condition is not None and condition.ndim == 0:
             graph.bypass(node.name, node.input[1 if condition else 2])
@@ -45,7 +56,7 @@ def norms_to_layers(graph: NodeGraph) -> None:
     Their weights, one for each output, are whole multiples of a scale of their own.
     """
     shapes = graph.shapes()
-    for product in [n for n in graph.nodes.values() if n.op == "Mul"]:
+    for product in graph.of("Mul"):
         source, scale = graph.source(product), graph.value(product.input[1])
         while source.op == "MaxPool":
             source = graph.source(source)
@@ -60,8 +71,8 @@ def norms_to_layers(graph: NodeGraph) -> None:
             product.input[0],
             scale.reshape(1, 1, -1, 1),
             dtype,
+            **_OF_ONE_PIXEL,
         )
-        _of_one_pixel(graph.nodes[layer])
         graph.bypass(product.name, layer)
         for reader in [graph.nodes[each] for each in graph.consumers[layer]]:
             shift = graph.value(reader.input[1]) if reader.op == "AddV2" else None
@@ -117,14 +128,13 @@ def affine_of(graph: NodeGraph, node: NodeDef) -> tuple[np.float32, np.uint8]:
     return scale, np.uint8(zero)
 
 
-def with_rounded_biases(graph_def: GraphDef, outputs: tuple[str, ...]) -> GraphDef:
-    """Returns the graph with biases as int8 runtimes have them: whole multiples of the
-    scale of what a layer takes times those of its weights.
+def with_rounded_biases(graph: NodeGraph) -> None:
+    """Rounds biases as int8 runtimes have them, to whole multiples of the scale of what
+    a layer takes times those of its weights.
 
     That is all by which they differ from the network that was trained, so that the
     graph gives what they give, but where a sum lies between two steps.
     """
-    graph = NodeGraph(graph_def, outputs)
     for node in list(graph.nodes.values()):
         scales = scales_of(graph, node)
         if scales is None:
@@ -138,20 +148,16 @@ def with_rounded_biases(graph_def: GraphDef, outputs: tuple[str, ...]) -> GraphD
         for reader in [graph.nodes[name] for name in graph.consumers[node.name]]:
             bias = graph.value(reader.input[-1])
             if reader.op in ("BiasAdd", "AddV2") and bias is not None:
-                rounded = np.float32(np.round(bias / steps) * steps)
-                name = graph.constant(f"{reader.name}/rounded", rounded)
-                graph.set_input(reader, 1, name)
+                graph.set_value(reader, np.round(bias / steps) * steps)
     graph.prune()
-    return graph.to_graph_def()
 
 
-def for_tflite(graph_def: GraphDef, outputs: tuple[str, ...]) -> GraphDef:
-    """Returns the graph as TFLite's converter takes it.
+def for_tflite(graph: NodeGraph) -> None:
+    """Makes of the graph what TFLite's converter takes.
 
     The ranges of weights are nodes. Dense layers are convolutions of 1x1, which alone
     it can have with a scale for each output.
     """
-    graph = NodeGraph(graph_def, outputs)
     _means_of_whole_images(graph)
     _ranges_before_concats(graph)
     for node in list(graph.nodes.values()):
@@ -170,21 +176,20 @@ def for_tflite(graph_def: GraphDef, outputs: tuple[str, ...]) -> GraphDef:
                 graph.constant(f"{node.name}/weights/min", -STEPS * scales),
                 graph.constant(f"{node.name}/weights/max", STEPS * scales),
             ],
-            num_bits=tf.compat.v1.AttrValue(i=8),
-            narrow_range=tf.compat.v1.AttrValue(b=True),
+            num_bits=AttrValue(i=8),
+            narrow_range=AttrValue(b=True),
         )
         if flat.shape != weights.shape:
             rounded = _reshaped(graph, rounded, weights.shape, tf.float32)
         graph.set_input(node, 1, rounded)
     graph.prune()
-    return graph.to_graph_def()
 
 
 def _means_of_whole_images(graph: NodeGraph) -> None:
     """Replaces pools of whole images, whose range TFLite would have be that of what
     comes in, by means."""
     shapes = graph.shapes()
-    for pool in [n for n in graph.nodes.values() if n.op == "AvgPool"]:
+    for pool in graph.of("AvgPool"):
         window = list(pool.attr["ksize"].list.i)[1:3]
         whole = window == shapes[pool.input[0]].as_list()[1:3]
         if not whole or shapes[pool.name].as_list()[1:3] != [1, 1]:
@@ -196,7 +201,7 @@ def _means_of_whole_images(graph: NodeGraph) -> None:
             (pool.input[0], axes),
             T=pool.attr["T"],
             Tidx=type_attribute(tf.int32),
-            keep_dims=tf.compat.v1.AttrValue(b=True),
+            keep_dims=AttrValue(b=True),
         )
         graph.bypass(pool.name, mean)
 
@@ -209,7 +214,7 @@ def _ranges_before_concats(graph: NodeGraph) -> None:
     ones stands between.
     """
     shapes = graph.shapes()
-    for end in [n for n in graph.nodes.values() if n.op == RANGE]:
+    for end in graph.of(RANGE):
         concat = graph.source(end)
         if concat.op != "ConcatV2":
             continue
@@ -218,12 +223,15 @@ def _ranges_before_concats(graph: NodeGraph) -> None:
                 continue
             ones = np.ones([1, 1, shapes[name][-1], 1], np.float32)
             layer = graph.with_constant(
-                "DepthwiseConv2dNative", f"{name}/as_part", name, ones, tf.float32
+                "DepthwiseConv2dNative",
+                f"{name}/as_part",
+                name,
+                ones,
+                tf.float32,
+                **_OF_ONE_PIXEL,
             )
-            _of_one_pixel(graph.nodes[layer])
-            attributes = {key: end.attr[key] for key in end.attr}
-            part = graph.add(RANGE, f"{layer}/range", [layer, *end.input[1:]],
-                             **attributes)  # fmt: skip
+            inputs = [layer, *end.input[1:]]
+            part = graph.add(RANGE, f"{layer}/range", inputs, **end.attr)
             graph.set_input(concat, index, part)
 
 
@@ -238,8 +246,8 @@ def _as_convolution(graph: NodeGraph, dense: NodeDef) -> NodeDef:
         images,
         weights.reshape(1, 1, inputs, outputs),
         dtype,
+        **_OF_ONE_PIXEL,
     )
-    _of_one_pixel(graph.nodes[layer])
     # What follows reads rows again, behind the bias and the range if there are any.
     end, last = dense, layer
     while end.name not in graph.outputs and graph.is_private(end.name):
@@ -252,7 +260,7 @@ def _as_convolution(graph: NodeGraph, dense: NodeDef) -> NodeDef:
             follower.op,
             f"{follower.name}/of_images",
             [last, *follower.input[1:]],
-            **{key: follower.attr[key] for key in follower.attr},
+            **follower.attr,
         )
         end = follower
     rows = _reshaped(graph, last, (-1, outputs), dtype)
@@ -269,9 +277,3 @@ def _reshaped(graph: NodeGraph, name: str, shape, dtype: tf.DType) -> str:
         T=type_attribute(dtype),
         Tshape=type_attribute(tf.int32),
     )
-
-
-def _of_one_pixel(node: NodeDef) -> None:
-    node.attr["strides"].list.i[:] = [1, 1, 1, 1]
-    node.attr["padding"].s = b"VALID"
-    node.attr["data_format"].s = b"NHWC"

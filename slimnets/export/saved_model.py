@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from slimnets.data.pixel_limit import decode_image
 from slimnets.data.preprocessing import Preprocessing
-from slimnets.export.frozen import IMAGES, Frozen
+from slimnets.export.frozen import IMAGES, LOGITS, PROBABILITIES, Frozen, outputs_of
 from slimnets.export.graph import GraphDef
 from slimnets.export.refusals import refusals_of
 from slimnets.export.split_batches import Run, in_halves
@@ -89,8 +90,7 @@ def load_saved_model(path: str) -> tuple[Run, list[str]]:
     def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         # A signature does not keep alive what it was loaded from.
         assert loaded is not None
-        outputs = signature(**{k: tf.constant(v) for k, v in inputs.items()})
-        return {name: value.numpy() for name, value in outputs.items()}
+        return outputs_of(signature, inputs)
 
     specs = signature.structured_input_signature[1]
     return in_halves(run, specs.values()), list(specs)
@@ -140,7 +140,7 @@ def load_frozen_graph(path: str, outputs: tuple[str, ...]) -> tuple[Run, list[st
     """
     graph_def = frozen_graph(path)
     nodes = {node.name: node for node in graph_def.node}
-    found = outputs or tuple(n for n in nodes if n in ("logits", "probabilities"))
+    found = outputs or tuple(n for n in nodes if n in (LOGITS, PROBABILITIES))
     missing = [name for name in found if name not in nodes]
     if missing or not found:
         raise ValueError(
@@ -156,10 +156,5 @@ def load_frozen_graph(path: str, outputs: tuple[str, ...]) -> tuple[Run, list[st
         for name, node in nodes.items()
         if node.op == "Placeholder"
     }
-    function = Frozen(graph_def, specs, found).function()
-
-    def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        values = function(**{k: tf.constant(v) for k, v in inputs.items()})
-        return {name: value.numpy() for name, value in values.items()}
-
+    run = functools.partial(outputs_of, Frozen(graph_def, specs, found).function())
     return in_halves(run, specs.values()), list(specs)

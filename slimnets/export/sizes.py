@@ -48,7 +48,7 @@ def _part_of_shape(
 def with_free_batch(graph: NodeGraph) -> None:
     """Gives reshapes constant sizes, with -1 for the one that is not known."""
     shapes = graph.shapes()
-    for node in [n for n in graph.nodes.values() if n.op == "Reshape"]:
+    for node in graph.of("Reshape"):
         shape = shapes[node.name]
         if graph.value(node.input[1]) is not None or not shape.rank:
             continue

@@ -20,11 +20,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from slimnets.export.agreement import largest_difference, sample_inputs
 from slimnets.export.channels import Channels, Layer, Network
-from slimnets.export.frozen import as_function, freeze
+from slimnets.export.frozen import as_function, freeze, outputs_of
 from slimnets.model import Model
 
 
@@ -116,18 +115,17 @@ def slimmed(
             "as many outputs as inputs now: give another share."
         )
     samples = sample_inputs(own.inputs)
-    outputs = [
-        {n: v.numpy() for n, v in as_function(each, input_shape, levels=[])(
-            **{n: tf.constant(v) for n, v in samples.items()}).items()}
+    found, wanted = (
+        outputs_of(as_function(each, input_shape, levels=[]), samples)
         for each in (small, model)
-    ]  # fmt: skip
+    )
     everything = {each: np.ones(each.size, bool) for each in network.sets}
     return Slimmed(
         small,
         rules,
         (_multiply_adds(network, everything), _multiply_adds(network, kept)),
         tuple(sum(m.sum() for m in masks.values()) for masks in (everything, kept)),
-        largest_difference(outputs[0], outputs[1]),
+        largest_difference(found, wanted),
     )
 
 
@@ -153,13 +151,13 @@ def _chosen(
     if multiply_adds is None:
         return without(min(most, int((worth[order] <= threshold).sum())))
     whole = _multiply_adds(network, without(0))
-    low, high = 0, most
-    if _multiply_adds(network, without(most)) > multiply_adds * whole:
-        least = _multiply_adds(network, without(most)) / whole
+    least = _multiply_adds(network, without(most)) / whole
+    if least > multiply_adds:
         raise ValueError(
             f"multiply_adds={multiply_adds} cannot be reached: with one channel of "
             f"each set that may be cut, {least:.3f} are left."
         )
+    low, high = 0, most
     while low < high:
         middle = (low + high) // 2
         if _multiply_adds(network, without(middle)) <= multiply_adds * whole:

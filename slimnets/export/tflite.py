@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import pathlib
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,15 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets import extras
-from slimnets.export.frozen import Frozen
+from slimnets.export.frozen import Frozen, changed
 from slimnets.export.graph import NodeGraph, is_channels_last
 from slimnets.export.padding import biases_behind_dilations
 from slimnets.export.quantized import for_tflite
 from slimnets.export.refusals import refusals_of
 from slimnets.export.saved_model import SERVING, Run, write_saved_model
-
-# The file that libraries in C++ write to.
-_STDERR = 2
+from slimnets.quiet import standard_error_in
 
 
 def write_tflite(
@@ -43,13 +39,13 @@ def write_tflite(
         calibration: for int8, inputs by name, a few images at a time; none for a
             network that was trained for it.
     """
-    frozen = _with_biases_behind_dilations(frozen)
     trained = frozen.quantized
-    if trained and precision == "int8":
-        graph_def = for_tflite(frozen.graph_def, frozen.outputs)
-        frozen = dataclasses.replace(frozen, graph_def=graph_def)
+    changes = [biases_behind_dilations]
     if precision != "int8":  # There a convolution would round.
-        frozen = subsampled_by_convolutions(frozen)
+        changes.append(subsampled_by_convolutions)
+    elif trained:
+        changes.append(for_tflite)
+    frozen = changed(frozen, *changes)
     with tempfile.TemporaryDirectory() as directory:
         write_saved_model(frozen, directory, None)
         converter = tf.lite.TFLiteConverter.from_saved_model(
@@ -70,32 +66,26 @@ def write_tflite(
         pathlib.Path(path).write_bytes(content)
 
 
-def _with_biases_behind_dilations(frozen: Frozen) -> Frozen:
-    graph = NodeGraph(frozen.graph_def, frozen.outputs)
-    biases_behind_dilations(graph)
-    return dataclasses.replace(frozen, graph_def=graph.to_graph_def())
-
-
-def subsampled_by_convolutions(frozen: Frozen) -> Frozen:
-    """Returns it with depthwise convolutions with one for max pools of one pixel.
+def subsampled_by_convolutions(graph: NodeGraph) -> None:
+    """Puts depthwise convolutions with one in the place of max pools of one pixel.
 
     XNNPACK, which computes TFLite's operations, has no such pools: the network would
     fall into parts, and other kernels would have to compute what is between.
     """
-    graph = NodeGraph(frozen.graph_def, frozen.outputs)
     shapes = graph.shapes()
-    for pool in [node for node in graph.nodes.values() if node.op == "MaxPool"]:
+    for pool in graph.of("MaxPool"):
         of_pixels = list(pool.attr["ksize"].list.i) == [1, 1, 1, 1]
         if of_pixels and is_channels_last(pool):
-            ones = np.ones([1, 1, shapes[pool.name][-1], 1])
-            name, dtype = f"{pool.name}/one", graph.dtype(pool)
             taken = graph.with_constant(
-                "DepthwiseConv2dNative", name, pool.input[0], ones, dtype
+                "DepthwiseConv2dNative",
+                f"{pool.name}/one",
+                pool.input[0],
+                np.ones([1, 1, shapes[pool.name][-1], 1]),
+                graph.dtype(pool),
+                strides=pool.attr["strides"],
+                padding=pool.attr["padding"],
             )
-            for key in ("strides", "padding"):
-                graph.nodes[taken].attr[key].CopyFrom(pool.attr[key])
             graph.bypass(pool.name, taken)
-    return dataclasses.replace(frozen, graph_def=graph.to_graph_def())
 
 
 def _examples(
@@ -147,13 +137,10 @@ def _quietly() -> Iterator[None]:
     What goes wrong is raised. TensorFlow 2.21 warns that a later one has no
     interpreter; it uses it too.
     """
-    sys.stderr.flush()
-    kept = os.dup(_STDERR)
-    with open(os.devnull, "w") as nowhere, warnings.catch_warnings():
+    with (
+        open(os.devnull, "wb") as nowhere,
+        standard_error_in(nowhere),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", UserWarning)
-        os.dup2(nowhere.fileno(), _STDERR)
-        try:
-            yield
-        finally:
-            os.dup2(kept, _STDERR)
-            os.close(kept)
+        yield

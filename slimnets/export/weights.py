@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from slimnets.export.graph import NodeDef, NodeGraph, is_channels_last, type_attribute
-
-CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
+from slimnets.units.views import CONVOLUTIONS
 
 
 def weights_of(graph: NodeGraph, node: NodeDef) -> np.ndarray | None:
@@ -16,13 +15,6 @@ def weights_of(graph: NodeGraph, node: NodeDef) -> np.ndarray | None:
     if node.op == "MatMul" and not node.attr["transpose_a"].b:
         return graph.value(node.input[1])
     return None
-
-
-def set_weights(graph: NodeGraph, node: NodeDef, weights: np.ndarray) -> None:
-    """Gives a layer other weights, in the type of those that it has."""
-    dtype = graph.value(node.input[1]).dtype
-    name = graph.constant(f"{node.name}/folded_weights", weights.astype(dtype))
-    graph.set_input(node, 1, name)
 
 
 def times_outputs(node: NodeDef, weights: np.ndarray, scale: np.ndarray) -> np.ndarray:
@@ -70,10 +62,7 @@ def add_bias(graph: NodeGraph, node: NodeDef, bias: np.ndarray) -> None:
     if graph.is_private(node.name) and readers[0].op == "BiasAdd":
         old = graph.value(readers[0].input[1])
         if old is not None:
-            name = graph.constant(
-                f"{readers[0].name}/folded", (old + bias).astype(old.dtype)
-            )
-            graph.set_input(readers[0], 1, name)
+            graph.set_value(readers[0], old + bias)
             return
     dtype = graph.dtype(node)
     value = bias.astype(dtype.as_numpy_dtype)

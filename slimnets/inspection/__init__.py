@@ -7,10 +7,10 @@ from slimnets.lazy_names import lazily
 _HOMES = {
     "Diagnosis": "diagnosis",
     "Difference": "differences",
-    "Finding": "lint",
+    "Finding": "findings",
     "Layer": "layer_tables",
     "Region": "fields",
-    "Report": "lint",
+    "Report": "findings",
     "Summary": "summary",
     "class_map": "class_maps",
     "count_multiply_adds": "counts",

@@ -133,11 +133,12 @@ def _of_activation(weigh: Callable) -> Callable:
                     f"{model.network_name} has no levels: give at=END_POINT, or "
                     "method='occlusion', which looks at none."
                 )
-            values = end_points[at or max(end_points.levels, key=_number)]
+            name = at or max(end_points.levels, key=lambda level: int(level[1:]))
+            values = end_points[name]
             if values.shape.rank != 4:
                 raise ValueError(
-                    f"{at} of {model.network_name} has the shape {values.shape}; class "
-                    "maps are of `[batch, height, width, channels]`."
+                    f"{name} of {model.network_name} has the shape {values.shape}; "
+                    "class maps are of `[batch, height, width, channels]`."
                 )
             return values, _gradient(tf.gather(logits, classes, batch_dims=1), values)
 
@@ -153,17 +154,12 @@ def _of_activation(weigh: Callable) -> Callable:
 
 def _gradient(scores: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """The gradient of scores; of an output of a graph, that of what it is a copy of."""
-    (gradient,), source = tf.gradients(scores, values), values.op
-    while gradient is None and source.type in _COPIES:
-        (gradient,), source = (
-            tf.gradients(scores, source.inputs[0]),
-            source.inputs[0].op,
-        )
+    source = values
+    (gradient,) = tf.gradients(scores, source)
+    while gradient is None and source.op.type in _COPIES:
+        source = source.op.inputs[0]
+        (gradient,) = tf.gradients(scores, source)
     return tf.zeros_like(values) if gradient is None else gradient
-
-
-def _number(level: str) -> int:
-    return int(level[1:])
 
 
 @_of_activation
@@ -306,7 +302,7 @@ def explain_image(
         ValueError, KeyError: as `class_map`; for another file ending.
         ImportError: without matplotlib.
     """
-    path = checked_path(path, (".png",))
+    path = checked_path(path)
     inputs = trained.prepare(image)
     shares = tf.nn.softmax(trained.model(inputs))[0].numpy()
     index = int(shares.argmax()) if index is None else index

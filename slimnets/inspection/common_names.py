@@ -18,6 +18,9 @@ from slimnets.checkpoints.networks import name_of, network_of
 from slimnets.checkpoints.targets import OF_TRAINING
 from slimnets.inspection.subjects import Subject
 
+# Kinds of types that are no numbers, but texts, such as a graph's.
+TEXTS = "OSU"
+
 
 def with_common_names(a: Subject, b: Subject) -> tuple[Subject, Subject, str]:
     """Returns A and B with the same names for the same variables, and how it was done.
@@ -93,7 +96,7 @@ def _by_values(a: Subject, b: Subject) -> dict[str, str]:
 
 def _content(value: np.ndarray) -> tuple[int, bytes]:
     """The same for all arrangements of the same values."""
-    if value.dtype.kind in "OSU":  # Texts, such as a graph's.
+    if value.dtype.kind in TEXTS:
         return value.size, b""
     ordered = np.sort(np.asarray(value).astype(np.float64), axis=None)
     return ordered.size, hashlib.sha256(ordered.tobytes()).digest()

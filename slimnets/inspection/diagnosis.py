@@ -10,7 +10,6 @@ that are always zero, and gradients beside the weights that they change.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -18,12 +17,13 @@ import numpy as np
 import tensorflow as tf
 
 from slimnets.inspection import symptoms
+from slimnets.inspection.observe import unit_of
 from slimnets.inspection.symptoms import Activation, Norm
 from slimnets.layers import recomputing
+from slimnets.listing import table
 from slimnets.model import Model
 
 _MEAN, _VARIANCE = "moving_mean", "moving_variance"
-_UNIT = re.compile(r".*?\bunit_\d+(?=/)")
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -54,22 +54,19 @@ class Diagnosis:
 
     def table(self) -> str:
         """Every activation and norm, one line each."""
-        names = [row.name for row in self.activations]
-        width = max(map(len, [*names, *(row.name for row in self.norms)]))
-        lines = [f"{'activation':{width}}      mean  deviation  dead  saturated"]
-        lines += [
-            f"{row.name:{width}}  {row.mean:8.2g}  {row.deviation:9.2g}  "
-            f"{row.dead:4.0%}  {row.saturated:9.0%}"
-            for row in self.activations
-        ]
-        lines += ["", f"{'batch norm':{width}}     shift     factor"]
-        lines += [
-            f"{row.name:{width}}  {row.shift:8.2g}  {row.factor:9.2g}"
-            + (", frozen" if row.frozen else "")
-            + (", never updated" if row.fresh else "")
-            for row in self.norms
-        ]
-        return "\n".join(lines)
+        activations = [("activation", "mean", "deviation", "dead", "saturated")]
+        for row in self.activations:
+            values = f"{row.mean:.2g}", f"{row.deviation:.2g}"
+            activations.append(
+                (row.name, *values, f"{row.dead:.0%}", f"{row.saturated:.0%}")
+            )
+        norms = [("batch norm", "shift", "factor", "")]
+        for norm in self.norms:
+            said = ["frozen"] * norm.frozen + ["never updated"] * norm.fresh
+            values = f"{norm.shift:.2g}", f"{norm.factor:.2g}"
+            norms.append((norm.name, *values, ", ".join(said)))
+        tables = table(activations, activations[0][1:]), table(norms, norms[0][1:3])
+        return "\n\n".join(tables)
 
 
 def diagnose(
@@ -196,16 +193,12 @@ def _measure(
 def _behind_zeros(weights: Mapping, steps: Mapping[str, float]) -> dict[str, float]:
     """Leaves out units whose last gamma is 0, as some begin: nothing reaches them."""
     closed = {
-        match[0]
+        unit_of(name)
         for name, value in weights.items()
         if name.endswith("/gamma") and not value.any()
-        if (match := _UNIT.match(name))
     }
-    return {
-        name: step
-        for name, step in steps.items()
-        if not ((match := _UNIT.match(name)) and match[0] in closed)
-    }
+    closed.discard("")
+    return {name: step for name, step in steps.items() if unit_of(name) not in closed}
 
 
 def _activation(name: str, batches: list[np.ndarray]) -> Activation:

@@ -22,7 +22,7 @@ def plot_diagnosis(found: Diagnosis, path: str | os.PathLike) -> None:
         ValueError: for another file ending.
         ImportError: without matplotlib.
     """
-    path = checked_path(path, (".png",))
+    path = checked_path(path)
     activations, norms = found.activations, found.norms
     # Title, values, and the ends of the axis that are shown whatever the values.
     panels = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -9,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from slimnets.inspection.common_names import with_common_names
+from slimnets.inspection.common_names import TEXTS, with_common_names
 from slimnets.inspection.layer_tables import Layer
-from slimnets.inspection.subjects import Opening, Subject, common_scope, subject_of
+from slimnets.inspection.subjects import Opening, Subject, subject_of
+from slimnets.listing import common_scope, with_scopes
 
 FORMATS = ("text", "json")
 _ASPECTS = ("kind", "shape", "stride", "inputs")
@@ -238,7 +240,7 @@ def _value_changes(
 
 def _value_change(name: str, a: np.ndarray, b: np.ndarray) -> ValueChange | None:
     a, b = np.asarray(a), np.asarray(b)
-    if a.dtype.kind not in "fiub" or b.dtype.kind not in "fiub":
+    if a.dtype.kind in TEXTS or b.dtype.kind in TEXTS:
         return None if np.array_equal(a, b) else ValueChange(name, np.nan, np.nan)
     a, b = a.astype(np.float64), b.astype(np.float64)
     differs = ~((a == b) | (np.isnan(a) & np.isnan(b)))
@@ -266,17 +268,11 @@ def _part_lines(title: str, part: Part) -> list[str]:
 
 def _gathered(names: Iterable[str], elsewhere: set[str]) -> list[str]:
     """The names, or the outermost scopes that the other side lacks, with counts."""
-    known = {
-        "/".join(parts[:end])
-        for parts in (name.split("/") for name in elsewhere)
-        for end in range(1, len(parts) + 1)
-    }
-    counts: dict[str, int] = {}
-    for name in names:
-        parts = name.split("/")
-        scopes = ("/".join(parts[:end]) for end in range(1, len(parts) + 1))
-        outermost = next((scope for scope in scopes if scope not in known), name)
-        counts[outermost] = counts.get(outermost, 0) + 1
+    known = {scope for name in elsewhere for scope in with_scopes(name)}
+    counts = collections.Counter(
+        next((scope for scope in with_scopes(name) if scope not in known), name)
+        for name in names
+    )
     whole = set(names)
     return [
         name if name in whole and count == 1 else f"{name}/ ({count})"

@@ -16,7 +16,7 @@ import tensorflow as tf
 from slimnets.inspection.counts import count_multiply_adds
 from slimnets.inspection.layer_tables import Layer
 from slimnets.inspection.nodes import VARIABLES, is_gradient, without_branch
-from slimnets.units.views import WHOLE, View, is_over_space, view_of
+from slimnets.units.views import NORMS, WHOLE, View, is_over_space, view_of
 
 # What operations are called in a table; those that are not here belong to the layer
 # whose output they take.
@@ -26,9 +26,7 @@ KINDS = {
     "Conv2DBackpropInput": "ConvTranspose",
     "MatMul": "Dense",
     "BatchMatMulV2": "MatMul",
-    "FusedBatchNorm": "BatchNorm",
-    "FusedBatchNormV2": "BatchNorm",
-    "FusedBatchNormV3": "BatchNorm",
+    **dict.fromkeys(NORMS, "BatchNorm"),
     "LRN": "LocalResponseNorm",
     "MaxPool": "MaxPool",
     "AvgPool": "AvgPool",
@@ -42,9 +40,8 @@ _REDUCTIONS = ("Max", "Mean")
 _BRANCHES = ("If", "StatelessIf")
 # What reads a size, or writes a variable, passes no activations on.
 _PASSES_NOTHING = (
-    *("Shape", "ShapeN", "Size", "Rank"),
-    *("Assign", "AssignAdd", "AssignSub"),
-)
+    "Shape", "ShapeN", "Size", "Rank", "Assign", "AssignAdd", "AssignSub",
+)  # fmt: skip
 _DROPS = ("Identity", "SelectV2", "Select")
 
 

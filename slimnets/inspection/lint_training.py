@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from slimnets.inspection.findings import Finding
 from slimnets.inspection.nodes import (
     ASSIGNS,
-    NORMS,
     READS,
     Node,
     Nodes,
     constant_value,
     is_initial,
 )
+from slimnets.units.views import NORMS
 
 
 def _is_training_step(node: Node) -> bool:
@@ -60,7 +60,7 @@ def lost_regularizers(nodes: Nodes) -> Iterator[Finding]:
         if any("/Regularizer/" in reader.name for reader in successors):
             continue  # Not yet the loss itself.
         if differentiated:
-            lost = not differentiated & _reached(node, nodes)
+            lost = not differentiated & {node.name, *nodes.reached([node.name])}
         else:
             lost = not successors
         if lost:
@@ -81,17 +81,6 @@ def _differentiated(nodes: Nodes) -> set[str]:
             found.add(scope)
             scope = scope.partition("/")[2]
     return found
-
-
-def _reached(node: Node, nodes: Nodes) -> set[str]:
-    """The names of a node and of all that reads it, directly or not."""
-    waiting, seen = [node.name], {node.name}
-    while waiting:
-        for reader in nodes.readers[waiting.pop()]:
-            if reader.name not in seen:
-                seen.add(reader.name)
-                waiting.append(reader.name)
-    return seen
 
 
 def training_mode(nodes: Nodes) -> Iterator[Finding]:

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Sequence
 from slimnets.inspection.findings import Finding
 from slimnets.inspection.nodes import (
     ASSIGNS,
-    NORMS,
     READS,
     Node,
     Nodes,
     is_initial,
 )
 from slimnets.listing import listed
+from slimnets.units.views import CONVOLUTIONS, NORMS
 
-_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative", "MatMul")
-_LAYERS = (*NORMS, *_CONVOLUTIONS)
+_PRODUCTS = (*CONVOLUTIONS, "MatMul")
+_LAYERS = (*NORMS, *_PRODUCTS)
 _BOOKKEEPING = ("VarIsInitializedOp", "IsVariableInitialized", "SaveV2", "RestoreV2")
 
 
@@ -125,18 +125,22 @@ def _listed(layers: Sequence[str]) -> str:
 
 def _goes_on(node: Node, home: str, nodes: Nodes, layer) -> bool:
     """Whether the layer computes from this tensor what it gives to others."""
-    waiting, after, outside = [node.name], set(), []
-    while waiting:
-        for reader in nodes.readers[waiting.pop()]:
-            if reader.name in after or reader.is_gradient or reader.op == "Shape":
-                continue
-            inside = layer[reader.name]
-            if inside is None or not _nested(inside, home):
-                outside.append(reader)
-            elif reader.op not in ASSIGNS:
-                after.add(reader.name)
-                waiting.append(reader.name)
-    return any(not after.isdisjoint(reader.inputs) for reader in outside)
+
+    def computes(reader: Node) -> bool:
+        return not (reader.is_gradient or reader.op == "Shape")
+
+    def is_inside(reader: Node) -> bool:
+        scope = layer[reader.name]
+        return scope is not None and _nested(scope, home)
+
+    after = nodes.reached(
+        [node.name],
+        lambda reader: (
+            computes(reader) and is_inside(reader) and reader.op not in ASSIGNS
+        ),
+    )
+    readers = [reader for name in after for reader in nodes.readers[name]]
+    return any(computes(reader) and not is_inside(reader) for reader in readers)
 
 
 def unused_variables(nodes: Nodes) -> Iterator[Finding]:
@@ -170,9 +174,7 @@ def duplicates(nodes: Nodes) -> Iterator[Finding]:
     """Convolutions and products of the same inputs and the same variable."""
     first: dict[tuple, Node] = {}
     for node in nodes:
-        if node.op not in _CONVOLUTIONS:
-            continue
-        if node.is_gradient:
+        if node.op not in _PRODUCTS or node.is_gradient:
             continue
         attributes = tuple(
             (key, node.attributes[key].SerializeToString())

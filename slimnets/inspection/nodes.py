@@ -11,7 +11,7 @@ import os
 import pathlib
 import re
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ import tensorflow as tf
 from google.protobuf import text_format
 
 VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
-NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 READS = ("ReadVariableOp", "Identity")
 ASSIGNS = ("AssignVariableOp", "AssignSubVariableOp", "AssignAddVariableOp")
 ASSIGNS += ("Assign", "AssignSub", "AssignAdd")
@@ -155,11 +154,20 @@ class Nodes:
         """Names of the nodes that depend on placeholders or on arguments."""
         arguments = self.readers.keys() - self.by_name.keys()
         placeholders = {n.name for n in self if n.op.startswith("Placeholder")}
-        waiting, found = [*arguments, *placeholders], set()
+        # In functions, variables are arguments too.
+        return self.reached(
+            arguments | placeholders, lambda node: node.op != "ReadVariableOp"
+        )
+
+    def reached(
+        self, names: Iterable[str], passes: Callable[[Node], bool] = lambda node: True
+    ) -> set[str]:
+        """Names of the nodes that read these, directly or by way of one another, as far
+        as they pass."""
+        waiting, found = list(names), set()
         while waiting:
-            for reader in self.readers.get(waiting.pop(), ()):
-                # In functions, variables are arguments too.
-                if reader.name not in found and reader.op != "ReadVariableOp":
+            for reader in self.readers[waiting.pop()]:
+                if reader.name not in found and passes(reader):
                     found.add(reader.name)
                     waiting.append(reader.name)
         return found

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 
 import numpy as np
 
 from slimnets.data.image_files import ImageFile
 from slimnets.end_points import EndPoints
 from slimnets.trained import Trained
+
+_UNIT = re.compile(r".*?\bunit_\d+(?=/)")
+
+
+def unit_of(name: str) -> str:
+    """Returns the scope of the unit that a name lies in; empty outside of units."""
+    match = _UNIT.match(name)
+    return match[0] if match else ""
 
 
 def weights_of(trained: Trained) -> dict[str, np.ndarray]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,13 +12,13 @@ import tensorflow as tf
 
 from slimnets import factory
 from slimnets.inspection.fields import Region, field_of
+from slimnets.inspection.observe import unit_of
 from slimnets.inspection.plot import checked_path, figure_class, save
+from slimnets.listing import common_scope
 
-PNG = (".png",)
 _MOST = 64
 _TEXT = 7.0
 _HEAD = 9.0
-_UNIT = re.compile(r".*?\bunit_\d+(?=/)")
 
 
 def plot_filters(name: str, weights: np.ndarray, path: str | os.PathLike) -> None:
@@ -37,7 +36,7 @@ def plot_filters(name: str, weights: np.ndarray, path: str | os.PathLike) -> Non
         ValueError: for weights of another rank, or another file ending.
         ImportError: without matplotlib.
     """
-    path = checked_path(path, PNG)
+    path = checked_path(path)
     if weights.ndim != 4:
         raise ValueError(
             f"{name} has the shape {weights.shape}; filters are of [height, width, "
@@ -67,7 +66,7 @@ def plot_feature_maps(
         ValueError: for values of another rank, or another file ending.
         ImportError: without matplotlib.
     """
-    path = checked_path(path, PNG)
+    path = checked_path(path)
     if values.ndim != 3:
         raise ValueError(
             f"{name} has the shape {values.shape}; feature maps are of [height, width, "
@@ -96,14 +95,16 @@ def _grid(
     # Each pixel a square of whole screen pixels, each tile about half an inch.
     zoom = max(1, round(56 / max(height, width)))
     edge = max(1, round(4 / zoom))
-    blank = np.full((rows * columns, height + edge, width + edge), np.nan)
-    blank = np.repeat(blank[..., None], 3, -1) if tiles.ndim == 4 else blank
-    blank[:count, :height, :width] = tiles
-    picture = blank.reshape(rows, columns, *blank.shape[1:])
-    picture = picture.swapaxes(1, 2).reshape(
-        rows * (height + edge), columns * (width + edge), *blank.shape[3:]
+    colours_of_pixels = tiles.shape[3:]
+    framed = np.full(
+        (rows * columns, height + edge, width + edge, *colours_of_pixels),
+        1.0 if colours_of_pixels else np.nan,  # Both are drawn white.
     )
-    picture = np.where(np.isnan(picture), 1.0, picture) if tiles.ndim == 4 else picture
+    framed[:count, :height, :width] = tiles
+    picture = framed.reshape(rows, columns, *framed.shape[1:]).swapaxes(1, 2)
+    picture = picture.reshape(
+        rows * (height + edge), columns * (width + edge), *colours_of_pixels
+    )
     figure, axes = _page(title, note, picture.shape[1] * zoom, picture.shape[0] * zoom)
     axes.imshow(
         picture, cmap=colours, vmin=limits[0], vmax=limits[1], interpolation="nearest"
@@ -142,7 +143,7 @@ def plot_histograms(
         ValueError: without any arrays, or for another file ending.
         ImportError: without matplotlib.
     """
-    path = checked_path(path, PNG)
+    path = checked_path(path)
     groups = {title: dict(arrays) for title, arrays in groups.items() if arrays}
     if not groups:
         raise ValueError("There are no arrays to draw histograms of.")
@@ -220,7 +221,7 @@ def plot_receptive_field(
         KeyError: for a level that the network does not have.
         ImportError: without matplotlib.
     """
-    path = checked_path(path, PNG)
+    path = checked_path(path)
     size = image_size or factory.network_info(network).default_image_size
     with tf.Graph().as_default():
         shape = [1, size, size, image.shape[-1]]
@@ -275,9 +276,7 @@ def by_unit(weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Returns the kernels of each unit, or layer outside of units, as one array."""
     found: dict[str, list[np.ndarray]] = {}
     for name, values in weights.items():
-        match = _UNIT.match(name)
-        scope = match.group() if match else name
-        found.setdefault(scope, []).append(values.ravel())
+        found.setdefault(unit_of(name) or name, []).append(values.ravel())
     return _shortened({scope: np.concatenate(parts) for scope, parts in found.items()})
 
 
@@ -285,14 +284,13 @@ def outside_units(end_points: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]
     """Returns the end points that are not inside of a unit: its end is its output."""
     found = {}
     for name in end_points:
-        match = _UNIT.match(name)
-        if match is None or name.count("/") == match.group().count("/") + 1:
-            found[match.group() if match else name] = end_points[name]
+        unit = unit_of(name)
+        if not unit or name.count("/") == unit.count("/") + 1:
+            found[unit or name] = end_points[name]
     return _shortened(found)
 
 
 def _shortened(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Leaves out the scope that all names but those without any begin with."""
-    scopes = {name.partition("/")[0] for name in arrays if "/" in name}
-    prefix = f"{scopes.pop()}/" if len(scopes) == 1 else ""
-    return {name.removeprefix(prefix): values for name, values in arrays.items()}
+    scope = common_scope(arrays)
+    return {name.removeprefix(scope): values for name, values in arrays.items()}

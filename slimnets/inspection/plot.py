@@ -14,7 +14,9 @@ _DPI = 120
 FONTS = ["DejaVu Sans", "Verdana", "Geneva"]
 
 
-def checked_path(path: str | os.PathLike, endings: Sequence[str]) -> pathlib.Path:
+def checked_path(
+    path: str | os.PathLike, endings: Sequence[str] = (".png",)
+) -> pathlib.Path:
     """Returns the path of a picture. Raises ValueError for another ending."""
     path = pathlib.Path(path)
     if path.suffix.lower() not in endings:

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -15,16 +14,18 @@ import tensorflow as tf
 
 from slimnets import factory
 from slimnets.checkpoints import WeightsReader
+from slimnets.checkpoints.matching import Chosen, Renaming
 from slimnets.inspection.graphs import graph_of
 from slimnets.inspection.layer_tables import Layer
 from slimnets.inspection.layers import KINDS, layers_of
 from slimnets.inspection.nodes import (
+    VARIABLES,
     Nodes,
     constant_shape,
     constant_value,
     read_nodes,
 )
-from slimnets.listing import nearest
+from slimnets.listing import common_scope, nearest
 from slimnets.model import Model
 from slimnets.trained import open_weights
 
@@ -80,12 +81,6 @@ class Subject:
         )
 
 
-def common_scope(names: Iterable[str]) -> str:
-    """The first scope of all names that have one, with its slash; or nothing."""
-    scopes = {name.partition("/")[0] for name in names if "/" in name}
-    return f"{scopes.pop()}/" if len(scopes) == 1 else ""
-
-
 @dataclasses.dataclass
 class Opening:
     """How files of weights are opened; see `diff`."""
@@ -96,33 +91,30 @@ class Opening:
     tell: Callable[[str], None] = lambda line: None
 
     def __post_init__(self) -> None:
-        self._unused = {*self.exclude, *(pattern for pattern, _ in self.rename)}
+        self._chosen = Chosen(self.exclude, None)
+        self._renaming = Renaming(self.rename)
+        self._seen: list[str] = []
 
     @property
     def changes_names(self) -> bool:
         """Whether `names` does anything."""
         return bool(self.rename or self.exclude)
 
-    def names(self, tensors: Iterable[str]) -> dict[str, str]:
-        """Maps names as they are compared to a file's own."""
-        found = {}
-        for tensor in tensors:
-            if any(self._fits(pattern, tensor) for pattern in self.exclude):
-                continue
-            rule = next((r for r in self.rename if self._fits(r[0], tensor)), None)
-            found[re.sub(*rule, tensor, count=1) if rule else tensor] = tensor
-        return found
+    def names(self, weights: WeightsReader) -> dict[str, str]:
+        """Maps names as they are compared to a file's own.
+
+        Raises:
+            ValueError: if two tensors would have one name.
+        """
+        known = [name for name in weights if name not in weights.bookkeeping]
+        self._seen += known
+        kept = [name for name in known if name in self._chosen]
+        return self._renaming.names(weights, kept)
 
     def check_used(self) -> None:
         """Raises ValueError for a pattern that no name on either side matched."""
-        for pattern in sorted(self._unused):
-            raise ValueError(f"The pattern {pattern!r} matches no whole name.")
-
-    def _fits(self, pattern: str, name: str) -> bool:
-        fits = re.fullmatch(pattern, name) is not None
-        if fits:
-            self._unused.discard(pattern)
-        return fits
+        self._chosen.check_used(self._seen)
+        self._renaming.check_used("either of the two")
 
 
 def subject_of(
@@ -184,7 +176,7 @@ def _of_weights(path: str | WeightsReader, name: str, opening: Opening) -> Subje
     """What only training needs is left out, as far as the file tells."""
     weights = open_weights(path, opening.averages)
     opening.tell(weights.source)
-    names = opening.names(n for n in weights if n not in weights.bookkeeping)
+    names = opening.names(weights)
     shapes = {name: weights.shapes[tensor] for name, tensor in names.items()}
     known = weights.metadata.get("model_name")
     # Of a head, the name and its options are not of one function.
@@ -225,7 +217,7 @@ def _of_graph(graph: tf.Graph, name: str) -> Subject:
     shapes = {
         op.name: _variable_shape(op.node_def)
         for op in graph.get_operations()
-        if op.type in ("VarHandleOp", "VariableV2", "Variable")
+        if op.type in VARIABLES
     }
     if shapes:
         return Subject(name, layers, shapes)

@@ -22,7 +22,7 @@ from slimnets.inspection.layer_tables import (
     short_count,
     text_table,
 )
-from slimnets.listing import html_table, table
+from slimnets.listing import common_scope, html_table, table
 
 FORMATS = ("text", "markdown", "csv", "json")
 
@@ -54,7 +54,7 @@ class Summary:
     @property
     def common_scope(self) -> str:
         """The first scope of all layers but the inputs, with its slash; or nothing."""
-        return _common_scope([layer.name for layer in self.layers])
+        return common_scope(layer.name for layer in self.layers)
 
     def folded(self, depth: int) -> Summary:
         """Returns the summary with everything below `depth` scopes added up.
@@ -78,18 +78,13 @@ class Summary:
     def text(self, width: int | None = None) -> str:
         """Returns a table for a terminal `width` characters wide, or as wide as need
         be: what matters least is left out; see `slimnets.inspection.layer_tables`."""
-        table = text_table(self.layers, self.common_scope, width)
-        return "\n".join([table, *self._end()])
-
-    def _end(self) -> list[str]:
         counts = self.multiply_adds
-        flops = "unknown" if counts is None else f"{counts:,}"
-        return [
-            "",
+        return (
+            f"{text_table(self.layers, self.common_scope, width)}\n\n"
             f"parameters {self.parameters:,}, trainable {self.trainable:,}, "
-            f"not {self.parameters - self.trainable:,}",
-            f"multiply-adds {flops}",
-        ]
+            f"not {self.parameters - self.trainable:,}\n"
+            f"multiply-adds {'unknown' if counts is None else f'{counts:,}'}"
+        )
 
     def __str__(self) -> str:
         return self.text()
@@ -189,9 +184,3 @@ def _together(name: str, group: Sequence[Layer], depth: int) -> Layer:
         last.receptive_field,
         tuple(dict.fromkeys(_cut(n, depth) for n in outside)),
     )
-
-
-def _common_scope(names: Sequence[str]) -> str:
-    """The first scope of all names but those of inputs, with its slash."""
-    scopes = {name.partition("/")[0] for name in names if "/" in name}
-    return scopes.pop() + "/" if len(scopes) == 1 else ""

@@ -15,6 +15,7 @@ import tensorflow as tf
 WHOLE = math.inf
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 POOLS = ("MaxPool", "AvgPool")
+NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 _BLOCKS = ("SpaceToBatchND", "BatchToSpaceND")
 
 

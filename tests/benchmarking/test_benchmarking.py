@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import subprocess
 
 import numpy as np
 import pytest
@@ -18,8 +19,9 @@ from slimnets.benchmarking.comparison_table import (
     write,
 )
 from slimnets.benchmarking.measuring import measure
-from slimnets.benchmarking.peers import NotAvailable, subject
+from slimnets.benchmarking.peers import NotAvailable, step_of
 from slimnets.benchmarking.prepare import as_trained
+from slimnets.benchmarking.turns import in_turns
 from slimnets.benchmarking.workload import FORMS, MODEL, Work, file_of
 from slimnets.cli.main import BAD_USAGE, OK, main
 
@@ -40,7 +42,7 @@ def results():
     return [
         result_of("slimnets", WORK, ABOUT, OWN, OWN, 10**6, 10**9),
         result_of("keras", WORK, ABOUT, PEER, OWN, 10**6, 10**9),
-        result_of("torch", WORK, {"error": "not installed"}, [], OWN, None, None),
+        Result("torch", WORK, error="not installed"),
     ]
 
 
@@ -185,6 +187,29 @@ def test_wrong_flags_are_refused(flags, capsys):
     assert name in error or "must end" in error or "allowed are" in error
 
 
+def test_a_process_that_dies_is_an_error_and_the_others_go_on(tmp_path, monkeypatch):
+    program = """
+import json, sys
+print(json.dumps({"build_seconds": 1.0, "first_call_seconds": 0.1}), flush=True)
+for number, line in enumerate(sys.stdin):
+    if number == 1 and sys.argv[2] == "torch":
+        sys.exit("out of memory")
+    said = {"seconds": [1.0], "cpu_seconds": 0.5, "peak_memory_mb": 7}
+    print(json.dumps(said), flush=True)
+"""
+    popen = subprocess.Popen
+
+    def started(arguments, **options):
+        return popen([arguments[0], "-c", program, *arguments[2:]], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    subjects = {name: (name, WORK, str(tmp_path)) for name in ("slimnets", "torch")}
+    children = in_turns(subjects, 4)
+    assert not children["slimnets"].error and len(children["slimnets"].turns) == 4
+    assert children["slimnets"].about["peak_memory_mb"] == 7
+    assert children["torch"].error == "the process ended: out of memory"
+
+
 @pytest.mark.slow
 def test_a_real_comparison(tmp_path, capsys):
     """Both modes, in processes; a peer without the network says so."""
@@ -237,4 +262,4 @@ def test_heads_are_timed_in_any_form(tmp_path):
         with pytest.raises(ValueError, match=message):
             dataclasses.replace(work, **change)
     with pytest.raises(NotAvailable, match="torch has no detection on resnet_v1_cifar"):
-        subject("torch")(work, str(tmp_path))
+        step_of("torch", work, str(tmp_path))

@@ -1,11 +1,12 @@
 """The fastest form: who wins, who is as fast, who may not, and one real choice."""
 
+import dataclasses
 import json
 
 import pytest
 
 import slimnets
-from slimnets.benchmarking import fastest
+from slimnets.benchmarking import fastest, turns
 from slimnets.benchmarking.fastest import Form, export_fastest
 from slimnets.benchmarking.workload import Work
 from slimnets.cli.main import BAD_USAGE, main
@@ -26,7 +27,7 @@ class Turns:
     """Takes turns as told."""
 
     def __init__(self, subject, work, directory):
-        self.about = {"error": "no such runtime"} if work.form == "openvino" else {}
+        self.error = "no such runtime" if work.form == "openvino" else ""
         self._left = TURNS.get(f"{work.form} {work.precision}")
         self.turns = []
 
@@ -41,7 +42,7 @@ class Turns:
 
 
 def timed(monkeypatch, *forms):
-    monkeypatch.setattr(fastest, "Child", Turns)
+    monkeypatch.setattr(turns, "Child", Turns)
     return fastest._timed([Form(*form.split()) for form in forms], WORK, 4)
 
 
@@ -100,16 +101,18 @@ def test_the_fastest_form_is_exported_with_how_it_was_chosen(tmp_path, monkeypat
         return as_function(*args, **kwargs)
 
     monkeypatch.setattr(checkpoint_exports, "as_function", counted)
-    path, race = export_fastest(trained, str(tmp_path / "fast"), turns=1)
+    fast = tmp_path / "new" / "fast"
+    path, race = export_fastest(trained, str(fast), turns=1)
     assert len(made) == 1  # The network itself classifies the test images once.
-    assert path == str(tmp_path / "fast") + {"tflite": ".tflite"}.get(
-        race.best.format, ""
-    )
+    assert path == str(fast) + {"tflite": ".tflite"}.get(race.best.format, "")
     told = json.loads((tmp_path / f"{path}.json").read_text())["fastest"]
     assert [form["format"] for form in told["forms"]] == [f.format for f in race.forms]
     assert race.best.accuracies.same == 1.0
     assert load(path).metadata["model_name"] == "lenet"
-    assert not list(tmp_path.glob(".fastest-*"))
+    assert not list(fast.parent.glob(".*"))
+    head = dataclasses.replace(trained, metadata={"task": "detection"})
+    with pytest.raises(ValueError, match="is of a run of detection"):
+        export_fastest(head, str(fast))
 
 
 def test_flags_of_no_effect_are_refused(capsys):

@@ -11,7 +11,8 @@ from slimnets.export.agreement import TOGETHER, largest_difference
 from slimnets.export.bias_correction import rounded_weights, with_corrected_biases
 from slimnets.export.graph import NodeGraph
 from slimnets.export.rounding import Rounding
-from slimnets.export.weights import CONVOLUTIONS, set_weights, weights_of
+from slimnets.export.weights import weights_of
+from slimnets.units.views import CONVOLUTIONS
 
 VALID = {"padding": "VALID", "normalizer_fn": None, "activation_fn": None}
 LAYERS = {
@@ -28,7 +29,7 @@ def in_int8(frozen):
     """A graph with rounded weights, in float32."""
     graph = NodeGraph(frozen.graph_def, frozen.outputs)
     for node in [n for n in graph.nodes.values() if n.op in CONVOLUTIONS]:
-        set_weights(graph, node, rounded_weights(node, weights_of(graph, node)))
+        graph.set_value(node, rounded_weights(node, weights_of(graph, node)))
     return type(frozen)(graph.to_graph_def(), frozen.inputs, frozen.outputs)
 
 

@@ -10,9 +10,10 @@ import slimnets
 from slimnets import layers, subsample
 from slimnets.export import fold, freeze
 from slimnets.export.agreement import largest_difference, sample_inputs
-from slimnets.export.fold import NORMS
+from slimnets.export.frozen import changed
 from slimnets.export.onnx_ops import OPERATORS
 from slimnets.export.tflite import subsampled_by_convolutions
+from slimnets.units.views import NORMS
 from tests.export.networks import QUICK, families, randomize, small_model
 from tests.helpers import of_each_kind
 
@@ -216,7 +217,7 @@ def test_tflite_subsamples_by_convolutions():
 
     model = single_layer(network)
     frozen = freeze(model, [None, 9, 9, 8]).folded(explicit_padding=False)
-    other = subsampled_by_convolutions(frozen)
+    other = changed(frozen, subsampled_by_convolutions)
     found = operations(other.graph_def)
     assert (found["MaxPool"], found["DepthwiseConv2dNative"]) == (1, 1)
     inputs = sample_inputs(frozen.inputs)

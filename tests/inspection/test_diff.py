@@ -63,6 +63,29 @@ def test_values_are_compared_by_largest_difference(tmp_path):
     assert found.layers is None and not found.variables
 
 
+def test_values_of_bfloat16_are_compared_as_numbers(tmp_path):
+    low = np.array([1.0, -4.0], tf.bfloat16.as_numpy_dtype)
+    a = write_arrays(tmp_path / "a.safetensors", {"w": low})
+    b = write_arrays(tmp_path / "b.safetensors", {"w": np.float32([1.5, -4.0])})
+    (change,) = diff(a, b).values
+    assert (change.max, change.relative) == (0.5, 0.125)
+    assert not diff(a, b, tolerance=0.25).values
+
+
+def test_names_are_changed_as_in_loading(tmp_path):
+    a = checkpoint(tmp_path / "a", **{"conv": [1.0], "new": [2.0]})
+    b = checkpoint(tmp_path / "b", **{"conv1": [1.0], "new": [3.0]})
+    # All of a name is replaced, though a part of it fits too.
+    assert not diff(a, b, rename=[("conv|conv1", "x")], exclude=["new"])
+    with pytest.raises(ValueError, match="'conv' and 'new' one name, 'x'"):
+        diff(a, b, rename=[("conv|new", "x")])
+    with pytest.raises(ValueError, match="is not a regular expression"):
+        diff(a, b, rename=[("(", "x")])
+    for useless in ({"rename": [("fc", "x")]}, {"exclude": ["fc"]}):
+        with pytest.raises(ValueError, match="'fc' matches no whole name"):
+            diff(a, b, **useless)
+
+
 def test_scopes_that_differ_do_not_count(tmp_path):
     a = checkpoint(
         tmp_path / "a", **{"one/conv/weights": [1.0], "one/fc/biases": [2.0]}

@@ -7,7 +7,7 @@ import tensorflow as tf
 import slimnets
 from slimnets import layers
 from slimnets.cli import main
-from slimnets.inspection import Region, field_of, layers_of
+from slimnets.inspection import Region, field_of, layers_of, observe
 from tests.helpers import run_graph, v1, write_png
 
 pytest.importorskip("matplotlib")
@@ -141,6 +141,14 @@ def test_the_command_draws(checkpoint, monkeypatch, capfd, picture):
     assert (code, capfd.readouterr().out) == (0, f"written to pictures/{picture}.png\n")
     pixels = tf.io.decode_png((checkpoint / f"pictures/{picture}.png").read_bytes())
     assert min(pixels.shape[:2]) > 100 and np.std(pixels.numpy()[..., :3]) > 5
+
+
+def test_filters_are_of_convolutions(checkpoint, monkeypatch, capfd):
+    monkeypatch.chdir(checkpoint)
+    monkeypatch.setattr(observe, "weights_of", lambda trained: {"fc": np.ones([2, 3])})
+    arguments = ["--checkpoint_path=model.ckpt", "--filters", "--output=x.png"]
+    assert main.main(["plot", *arguments]) == 2
+    assert "convolutions of images" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

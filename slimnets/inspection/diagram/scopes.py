@@ -6,6 +6,8 @@ import collections
 import dataclasses
 from collections.abc import Sequence
 
+from slimnets.listing import with_scopes
+
 # Frames around a box at most.
 _LEVELS = 2
 
@@ -31,9 +33,8 @@ def scopes_of(names: Sequence[str]) -> list[Scope]:
     """Returns the scopes that hold several of the names but not all, outer first."""
     members: dict[str, list[str]] = collections.defaultdict(list)
     for name in names:
-        parts = name.split("/")
-        for end in range(1, len(parts) + 1):
-            members["/".join(parts[:end])].append(name)
+        for scope in with_scopes(name):
+            members[scope].append(name)
     # Of scopes with the same members the inner one stays.
     inner = {tuple(found): path for path, found in sorted(members.items())}
     scopes: list[Scope] = []
