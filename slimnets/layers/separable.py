@@ -91,12 +91,7 @@ def separable_conv2d(
     with tf.compat.v1.variable_scope(
         scope, "SeparableConv2d", [inputs], reuse=reuse
     ) as sc:
-        inputs = tf.convert_to_tensor(inputs)
-        if inputs.shape.rank != 4:
-            raise ValueError(
-                f"{sc.name}: a separable convolution takes inputs of rank 4; got shape "
-                f"{inputs.shape}."
-            )
+        inputs = building.of_rank(inputs, 4, f"{sc.name}: a separable convolution")
         if num_outputs is not None:
             num_outputs = building.whole(num_outputs, "num_outputs")
         depth_multiplier = building.whole(depth_multiplier, "depth_multiplier")
@@ -113,8 +108,7 @@ def separable_conv2d(
         depthwise = weights("depthwise_weights", shape, initializer=weights_initializer)
         kernel = building.weights_of(depthwise, dtype, weight_transform, "depthwise")
         # TensorFlow has no depthwise kernel with channels second on CPUs.
-        if channels_first:
-            inputs = tf.transpose(inputs, [0, 2, 3, 1])
+        inputs = building.channels_last(inputs, channels_first)
         outputs = _depthwise(inputs, kernel, strides, rates, padding)
         depth = channels * depth_multiplier
         if num_outputs is not None:
@@ -135,8 +129,7 @@ def separable_conv2d(
                 trainable,
                 variables_collections,
             )
-        if channels_first:
-            outputs = tf.transpose(outputs, [0, 3, 1, 2])
+        outputs = building.channels_second(outputs, channels_first)
         return building.finish(
             outputs,
             normalizer_fn,

@@ -66,15 +66,10 @@ def conv2d_transpose(
     padding = building.padding_of(padding)
     name = "Conv2d_transpose"
     with tf.compat.v1.variable_scope(scope, name, [inputs], reuse=reuse) as sc:
-        inputs = tf.convert_to_tensor(inputs)
-        if inputs.shape.rank != 4:
-            raise ValueError(
-                f"{sc.name}: a transposed convolution takes inputs of rank 4; got "
-                f"shape {inputs.shape}."
-            )
+        inputs = building.of_rank(inputs, 4, f"{sc.name}: a transposed convolution")
         num_outputs = building.whole(num_outputs, "num_outputs")
-        if channels_first:  # Which has no kernel on a CPU.
-            inputs = tf.transpose(inputs, [0, 2, 3, 1])
+        # With channels second there is no kernel on a CPU.
+        inputs = building.channels_last(inputs, channels_first)
         size = building.tuple_of(kernel_size, 2, "kernel_size")
         steps = building.tuple_of(stride, 2, "stride")
         dtype = inputs.dtype.base_dtype
@@ -98,8 +93,7 @@ def conv2d_transpose(
                 trainable,
                 variables_collections,
             )
-        if channels_first:
-            outputs = tf.transpose(outputs, [0, 3, 1, 2])
+        outputs = building.channels_second(outputs, channels_first)
         return building.finish(
             outputs,
             normalizer_fn,

@@ -194,7 +194,9 @@ def inception_arg_scope(
         return scope
 
 
-def biased_arg_scope(weight_decay: float, biases: Callable | None = None) -> Scope:
+def biased_arg_scope(
+    weight_decay: float = 0.0005, biases: Callable | None = None
+) -> Scope:
     """Returns TF-Slim's arg scope for networks without norms: VGG, AlexNet, OverFeat.
 
     Args:
@@ -213,8 +215,3 @@ def biased_arg_scope(weight_decay: float, biases: Callable | None = None) -> Sco
         arg_scope([layers.max_pool2d], padding="VALID") as scope,
     ):
         return scope
-
-
-def small_suffix(depth_multiplier: float) -> str:
-    """Returns what a name ends in for a width: `_050` for a half."""
-    return "" if depth_multiplier == 1 else f"_{round(100 * depth_multiplier):03}"

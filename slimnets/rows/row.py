@@ -14,6 +14,7 @@ from slimnets.rows.arguments import signature_of
 from slimnets.rows.heads import Auxiliary, Head
 from slimnets.rows.stage import Depths, Scale, Stage, block_of, with_drop_path
 from slimnets.scopes import Scope, current_arg_scope
+from slimnets.units import Conv
 
 Pairs = tuple[tuple[str, Any], ...]
 # Arguments of units that take statistics over the whole image.
@@ -62,8 +63,6 @@ class Row:
         weights: whose weights load into it.
         names: for each kind of file the rules of names that it may have: `mapping`'s
             keys, or for `torch` pairs of a pattern and a template.
-        first_variable: relative to its scope.
-        logits: its logits' last variable, whose size is the number of classes.
     """
 
     name: str
@@ -96,12 +95,18 @@ class Row:
     preprocessing: str = ""
     weights: str = ""
     names: tuple[tuple[str, tuple[Any, ...]], ...] = ()
-    first_variable: str = ""
-    logits: str = "logits/biases"
 
     @property
     def scope_name(self) -> str:
         return self.name if self.scope is None else self.scope
+
+    @property
+    def first_variable(self) -> str:
+        """The name in its scope; empty where no convolution comes first."""
+        first = self.root[0] if self.root else None
+        if not isinstance(first, Conv):
+            return ""
+        return f"{first.name}/{'depthwise_' if first.multiplier else ''}weights"
 
     @functools.cached_property
     def signature(self) -> inspect.Signature:
