@@ -41,22 +41,14 @@ def group_norm(
 ) -> tf.Tensor:
     """Normalizes groups of channels over the spatial dimensions.
 
+    Other arguments as of `batch_norm`.
+
     Args:
         inputs: `[batch, ..., channels]`.
         groups: number of groups; divides the channels. None is the most up to 32 that
             do.
         channels_axis: the channels' dimension; the last one.
         reduction_axes: dimensions to normalize over besides a group's channels.
-        center: whether to add `beta`.
-        scale: whether to multiply by `gamma`.
-        epsilon: added to the variance.
-        activation_fn: applied last; None for none.
-        param_initializers: initializers of `beta` and `gamma`.
-        reuse: as in `tf.compat.v1.variable_scope`.
-        variables_collections: further collections for the variables.
-        outputs_collections: collections for the outputs.
-        trainable: whether optimizers find the variables.
-        scope: name of the variable scope.
         mean_close_to_zero: accepted for old code; the variance is always computed
             about the mean.
 
@@ -119,7 +111,7 @@ def instance_norm(
 ) -> tf.Tensor:
     """Normalizes each channel of each example over its spatial dimensions.
 
-    Other arguments, and the result, as of `group_norm`.
+    Other arguments, and the result, as of `batch_norm`.
 
     Args:
         inputs: `[batch, ..., channels]`, or channels second for `NCHW`.
@@ -176,7 +168,7 @@ def layer_norm(
 ) -> tf.Tensor:
     """Normalizes over the last dimensions.
 
-    Other arguments, and the result, as of `group_norm`.
+    Other arguments, and the result, as of `batch_norm`.
 
     Args:
         inputs: `[batch, ...]`.

@@ -45,6 +45,8 @@ def separable_conv2d(
 ) -> tf.Tensor:
     """Convolves each channel by itself, and mixes the results by a 1x1 convolution.
 
+    Other arguments as of `conv2d`.
+
     Args:
         inputs: `[batch, height, width, channels]`, or channels second for `NCHW`.
         num_outputs: of the 1x1 convolution; None for the depthwise one alone.
@@ -54,22 +56,11 @@ def separable_conv2d(
         padding: `SAME` or `VALID`.
         data_format: `NHWC` or `NCHW`.
         rate: dilation of the depthwise kernel; with stride 1 only.
-        activation_fn: applied last; None for none.
-        normalizer_fn: used instead of biases, `batch_norm` for example.
-        normalizer_params: keyword arguments for normalizer_fn.
         weights_initializer: of `depthwise_weights`, `[height, width, channels,
             depth_multiplier]`.
         pointwise_initializer: of `pointwise_weights`, `[1, 1, channels *
             depth_multiplier, num_outputs]`; None for weights_initializer.
         weights_regularizer: gives a scalar loss of either of them.
-        biases_initializer: None for no biases.
-        biases_regularizer: gives a scalar loss of the biases.
-        reuse: as in `tf.compat.v1.variable_scope`.
-        variables_collections: further collections for the variables, as a list or
-            as a dict `{"weights": [...], "biases": [...]}`.
-        outputs_collections: collections for the outputs.
-        trainable: whether optimizers find the variables.
-        scope: name of the variable scope.
         weight_transform: of both of the weights, as of `conv2d`.
 
     Returns:

@@ -39,6 +39,8 @@ def conv2d_transpose(
 ) -> tf.Tensor:
     """Spreads each value over a kernel, `stride` apart; then as `conv2d`.
 
+    Other arguments as of that.
+
     Args:
         inputs: `[batch, height, width, channels]`, or channels second for `NCHW`.
         num_outputs: number of output channels.
@@ -46,14 +48,7 @@ def conv2d_transpose(
         stride: ratio of the outputs' size to the inputs'.
         padding: `SAME`, or `VALID` to keep what lies outside of that ratio.
         data_format: `NHWC` or `NCHW`.
-        activation_fn, normalizer_fn, normalizer_params: as of `conv2d`.
         weights_initializer: of `weights`, `[height, width, num_outputs, channels]`.
-        weights_regularizer: gives a scalar loss of the weights.
-        biases_initializer: None for no biases.
-        biases_regularizer: gives a scalar loss of the biases.
-        reuse, variables_collections, outputs_collections, trainable, scope: as of
-            `conv2d`.
-        weight_transform: as of `conv2d`.
 
     Returns:
         `[batch, height * stride, width * stride, num_outputs]`, with what a kernel

@@ -13,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets import layers
+from slimnets.rows.arg_scopes import extended
 from slimnets.rows.changes import explicitly_padded
 from slimnets.rows.head_layers import Dropout, GlobalPool, Logits, Predictions, Squeeze
 from slimnets.rows.heads import Head
@@ -64,11 +65,8 @@ class ConvDefs:
 
 
 def _default_scope(activation_fn: Callable) -> Scope:
-    with (
-        arg_scope(training_scope(is_training=None)),
-        arg_scope(_CONVOLUTIONS, activation_fn=activation_fn) as scope,
-    ):
-        return scope
+    scope = training_scope(is_training=None)
+    return extended(scope, _CONVOLUTIONS, activation_fn=activation_fn)
 
 
 def _inner_scope(activation_fn: Callable) -> Scope:

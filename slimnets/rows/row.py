@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from slimnets.blocks import Block, takes
-from slimnets.rows.arg_scopes import resnet_arg_scope, with_units
+from slimnets.rows.arg_scopes import extended, resnet_arg_scope
 from slimnets.rows.arguments import signature_of
 from slimnets.rows.heads import Auxiliary, Head
 from slimnets.rows.stage import Depths, Scale, Stage, block_of, with_drop_path
@@ -53,7 +53,6 @@ class Row:
         normalized: whether it has norms.
         preactivation: whether units begin with norms, so that the last one is the
             head's `postnorm`.
-        cannot: what it cannot do: names of arguments, and why.
         image_size: the side of the images it is made for, in pixels.
         fixed_size: whether its dense layers need the size of the images.
         default_training: is_training where the caller leaves it to arg scopes.
@@ -87,7 +86,6 @@ class Row:
     exact: bool = False
     normalized: bool = True
     preactivation: bool = False
-    cannot: Pairs = ()
     image_size: int = 224
     fixed_size: bool = False
     default_training: Callable[[], Any] | None = None
@@ -200,7 +198,7 @@ class Row:
         scope = make()
         if not self.unit_options:
             return scope
-        return with_units(scope, self.unit_functions, **dict(self.unit_options))
+        return extended(scope, self.unit_functions, **dict(self.unit_options))
 
     def thin(self) -> Row:
         """Returns a row of the same kinds of layers with at most two units a stage."""
