@@ -89,7 +89,7 @@ ROOT = (
 
 def inception_row(name: str, **fields: Any) -> Row:
     """Returns the row of a network of that name; `fields` are of `Row`."""
-    own = {
+    own: dict[str, Any] = {
         "scope": name.title().replace("_", ""),
         "arg_scope": inception_arg_scope,
         "bare_keys": True,
