@@ -40,8 +40,9 @@ def of_rank(inputs: Any, rank: int, layer: str) -> tf.Tensor:
     return inputs
 
 
-def channels_last(values: tf.Tensor, are_second: bool = True) -> tf.Tensor:
+def channels_last(values: Any, are_second: bool = True) -> tf.Tensor:
     """Moves the channels behind the spatial dimensions, if they are second."""
+    values = tf.convert_to_tensor(values)
     if not are_second:
         return values
     return tf.transpose(values, [0, *range(2, values.shape.rank), 1])
