@@ -56,26 +56,17 @@ def conv2d_same(
     Returns:
         `[batch, ceil(height / stride), ceil(width / stride), num_outputs]`.
     """
-    if stride == 1:
-        return layers.conv2d(
-            inputs,
-            num_outputs,
-            kernel_size,
-            stride=1,
-            rate=rate,
-            padding="SAME",
-            scope=scope,
-            **kwargs,
-        )
-    sides = even_sides(kernel_size, rate)
-    inputs = tf.pad(inputs, [[0, 0], sides, sides, [0, 0]])
+    padding = "SAME"
+    if stride > 1:
+        sides = even_sides(kernel_size, rate)
+        inputs, padding = tf.pad(inputs, [[0, 0], sides, sides, [0, 0]]), "VALID"
     return layers.conv2d(
         inputs,
         num_outputs,
         kernel_size,
         stride=stride,
         rate=rate,
-        padding="VALID",
+        padding=padding,
         scope=scope,
         **kwargs,
     )

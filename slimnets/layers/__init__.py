@@ -3,18 +3,21 @@
 from slimnets.layers.attention import squeeze_excite
 from slimnets.layers.conv import conv1d, conv2d, conv3d
 from slimnets.layers.dense import flatten, fully_connected, softmax
+from slimnets.layers.example_norms import (
+    global_response_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+)
 from slimnets.layers.fake_quantization import (
     fake_quantized,
     fake_quantized_activations,
 )
-from slimnets.layers.group_norm import group_norm
 from slimnets.layers.initializers import (
     truncated_normal_initializer,
     variance_scaling_initializer,
     xavier_initializer,
 )
-from slimnets.layers.instance_norm import instance_norm
-from slimnets.layers.layer_norm import layer_norm
 from slimnets.layers.layer_scale import layer_scale
 from slimnets.layers.noise import drop_path, dropout
 from slimnets.layers.norm import batch_norm
@@ -27,7 +30,6 @@ from slimnets.layers.pool import (
     max_pool3d,
 )
 from slimnets.layers.regularizers import l1_regularizer, l2_regularizer
-from slimnets.layers.response_norm import global_response_norm
 from slimnets.layers.separable import separable_conv2d
 from slimnets.layers.transposed import conv2d_transpose
 from slimnets.layers.weight_transforms import (

@@ -30,6 +30,32 @@ def channels_of(inputs: tf.Tensor, channel_axis: int = -1) -> int:
     return channels
 
 
+def of_rank(inputs: Any, rank: int, layer: str) -> tf.Tensor:
+    """Returns `inputs` as a tensor, or raises ValueError if it has another rank."""
+    inputs = tf.convert_to_tensor(inputs)
+    if inputs.shape.rank != rank:
+        raise ValueError(
+            f"{layer} takes inputs of rank {rank}; got shape {inputs.shape}."
+        )
+    return inputs
+
+
+def channels_last(values: Any, are_second: bool = True) -> tf.Tensor:
+    """Moves the channels behind the spatial dimensions, if they are second."""
+    values = tf.convert_to_tensor(values)
+    if not are_second:
+        return values
+    return tf.transpose(values, [0, *range(2, values.shape.rank), 1])
+
+
+def channels_second(values: tf.Tensor, wanted: bool = True) -> tf.Tensor:
+    """Moves the channels from the end before the spatial dimensions, if wanted."""
+    if not wanted:
+        return values
+    last = values.shape.rank - 1
+    return tf.transpose(values, [0, last, *range(1, last)])
+
+
 def whole(value: float, name: str) -> int:
     """Returns a whole number as an int: old code has `depth / 2`, which is a float, and
     dimensions of shapes.
@@ -270,6 +296,33 @@ def is_channels_first(data_format: str, dimensions: int = 2) -> bool:
             f"{allowed[1]!r}."
         )
     return data_format == allowed[1]
+
+
+def norm_parameters(
+    shape: Sequence[int],
+    dtype: tf.DType,
+    wanted: dict[str, bool],
+    inits: dict[str, Callable] | None,
+    trainable: bool,
+    collections: Any,
+) -> tuple[tf.Variable | None, ...]:
+    """Makes a norm's variables, None for what is not wanted.
+
+    Args:
+        shape: of them.
+        dtype: of them.
+        wanted: whether there are `beta` and `gamma`, which are made in this order.
+        inits: their initializers; zeros and ones by default.
+        trainable: whether optimizers find them.
+        collections: further collections for them.
+    """
+    first = {"beta": initializers.zeros, "gamma": initializers.ones, **(inits or {})}
+    return tuple(
+        make_variable(name, shape, dtype, first[name], None, trainable, collections)
+        if there
+        else None
+        for name, there in wanted.items()
+    )
 
 
 def finish_norm(

@@ -88,12 +88,8 @@ def _convolution(
     )
     padding = building.padding_of(padding)
     with tf.compat.v1.variable_scope(scope, "Conv", [inputs], reuse=reuse) as sc:
-        inputs = tf.convert_to_tensor(inputs)
-        if inputs.shape.rank != dims + 2:
-            raise ValueError(
-                f"{sc.name}: a {dims}-D convolution takes inputs of rank {dims + 2}; "
-                f"got shape {inputs.shape}."
-            )
+        layer = f"{sc.name}: a {dims}-D convolution"
+        inputs = building.of_rank(inputs, dims + 2, layer)
         num_outputs = building.whole(num_outputs, "num_outputs")
         channels = building.channels_of(inputs, 1 if channels_first else -1)
         if groups < 1 or channels % groups or num_outputs % groups:

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
+from slimnets.layers import building
+
 _local = threading.local()
 
 
@@ -98,8 +100,7 @@ def convolve(
 
 def _by_space_to_batch(inputs, weights, stride, rate, padding, channels_first):
     """A dilated convolution as dense ones over interleaved pixels, then strided."""
-    if channels_first:
-        inputs = tf.transpose(inputs, [0, 2, 3, 1])
+    inputs = building.channels_last(inputs, channels_first)
     height, width, *_ = weights.shape
     sides = (((height - 1) * rate[0], stride[0]), ((width - 1) * rate[1], stride[1]))
     before = [(0, 0) if padding == "VALID" else None for _ in sides]
@@ -119,15 +120,14 @@ def _by_space_to_batch(inputs, weights, stride, rate, padding, channels_first):
     outputs = tf.nn.conv2d(outputs, weights, strides=1, padding="VALID")
     outputs = tf.batch_to_space(outputs, list(rate), tf.stack(crops))
     outputs = outputs[:, :: stride[0], :: stride[1]]
-    return tf.transpose(outputs, [0, 3, 1, 2]) if channels_first else outputs
+    return building.channels_second(outputs, channels_first)
 
 
 def _over_frames(inputs, weights, stride, rate, padding, channels_first):
     """A convolution over three dimensions; on a CPU TensorFlow has channels last."""
-    if channels_first:
-        inputs = tf.transpose(inputs, [0, 2, 3, 4, 1])
+    inputs = building.channels_last(inputs, channels_first)
     outputs = tf.nn.convolution(inputs, weights, stride, padding, dilations=rate)
-    return tf.transpose(outputs, [0, 4, 1, 2, 3]) if channels_first else outputs
+    return building.channels_second(outputs, channels_first)
 
 
 def check_compiled(graph: tf.Graph) -> None:

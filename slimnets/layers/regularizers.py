@@ -13,15 +13,7 @@ def l2_regularizer(scale: float, scope: str | None = None) -> Callable:
     Raises:
         ValueError: if `scale` is negative or not a number.
     """
-    _check(scale)
-    if scale == 0:
-        return lambda _: None
-
-    def l2(weights: tf.Variable) -> tf.Tensor:
-        with tf.name_scope(scope or "l2_regularizer"):
-            return tf.multiply(tf.nn.l2_loss(weights), scale)
-
-    return l2
+    return _scaled(tf.nn.l2_loss, scale, scope or "l2_regularizer")
 
 
 def l1_regularizer(scale: float, scope: str | None = None) -> Callable:
@@ -30,17 +22,17 @@ def l1_regularizer(scale: float, scope: str | None = None) -> Callable:
     Raises:
         ValueError: if `scale` is negative or not a number.
     """
-    _check(scale)
-    if scale == 0:
-        return lambda _: None
-
-    def l1(weights: tf.Variable) -> tf.Tensor:
-        with tf.name_scope(scope or "l1_regularizer"):
-            return tf.multiply(tf.reduce_sum(tf.abs(weights)), scale)
-
-    return l1
+    return _scaled(lambda w: tf.reduce_sum(tf.abs(w)), scale, scope or "l1_regularizer")
 
 
-def _check(scale: float) -> None:
+def _scaled(loss: Callable, scale: float, scope: str) -> Callable:
     if not isinstance(scale, (int, float)) or isinstance(scale, bool) or not scale >= 0:
         raise ValueError(f"scale={scale!r}; allowed is a number of 0 or more.")
+
+    def regularizer(weights: tf.Variable) -> tf.Tensor | None:
+        if scale == 0:
+            return None
+        with tf.name_scope(scope):
+            return tf.multiply(loss(weights), scale)
+
+    return regularizer

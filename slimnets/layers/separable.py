@@ -45,6 +45,8 @@ def separable_conv2d(
 ) -> tf.Tensor:
     """Convolves each channel by itself, and mixes the results by a 1x1 convolution.
 
+    Other arguments as of `conv2d`.
+
     Args:
         inputs: `[batch, height, width, channels]`, or channels second for `NCHW`.
         num_outputs: of the 1x1 convolution; None for the depthwise one alone.
@@ -54,22 +56,11 @@ def separable_conv2d(
         padding: `SAME` or `VALID`.
         data_format: `NHWC` or `NCHW`.
         rate: dilation of the depthwise kernel; with stride 1 only.
-        activation_fn: applied last; None for none.
-        normalizer_fn: used instead of biases, `batch_norm` for example.
-        normalizer_params: keyword arguments for normalizer_fn.
         weights_initializer: of `depthwise_weights`, `[height, width, channels,
             depth_multiplier]`.
         pointwise_initializer: of `pointwise_weights`, `[1, 1, channels *
             depth_multiplier, num_outputs]`; None for weights_initializer.
         weights_regularizer: gives a scalar loss of either of them.
-        biases_initializer: None for no biases.
-        biases_regularizer: gives a scalar loss of the biases.
-        reuse: as in `tf.compat.v1.variable_scope`.
-        variables_collections: further collections for the variables, as a list or
-            as a dict `{"weights": [...], "biases": [...]}`.
-        outputs_collections: collections for the outputs.
-        trainable: whether optimizers find the variables.
-        scope: name of the variable scope.
         weight_transform: of both of the weights, as of `conv2d`.
 
     Returns:
@@ -91,12 +82,7 @@ def separable_conv2d(
     with tf.compat.v1.variable_scope(
         scope, "SeparableConv2d", [inputs], reuse=reuse
     ) as sc:
-        inputs = tf.convert_to_tensor(inputs)
-        if inputs.shape.rank != 4:
-            raise ValueError(
-                f"{sc.name}: a separable convolution takes inputs of rank 4; got shape "
-                f"{inputs.shape}."
-            )
+        inputs = building.of_rank(inputs, 4, f"{sc.name}: a separable convolution")
         if num_outputs is not None:
             num_outputs = building.whole(num_outputs, "num_outputs")
         depth_multiplier = building.whole(depth_multiplier, "depth_multiplier")
@@ -113,8 +99,7 @@ def separable_conv2d(
         depthwise = weights("depthwise_weights", shape, initializer=weights_initializer)
         kernel = building.weights_of(depthwise, dtype, weight_transform, "depthwise")
         # TensorFlow has no depthwise kernel with channels second on CPUs.
-        if channels_first:
-            inputs = tf.transpose(inputs, [0, 2, 3, 1])
+        inputs = building.channels_last(inputs, channels_first)
         outputs = _depthwise(inputs, kernel, strides, rates, padding)
         depth = channels * depth_multiplier
         if num_outputs is not None:
@@ -135,8 +120,7 @@ def separable_conv2d(
                 trainable,
                 variables_collections,
             )
-        if channels_first:
-            outputs = tf.transpose(outputs, [0, 3, 1, 2])
+        outputs = building.channels_second(outputs, channels_first)
         return building.finish(
             outputs,
             normalizer_fn,

@@ -39,6 +39,8 @@ def conv2d_transpose(
 ) -> tf.Tensor:
     """Spreads each value over a kernel, `stride` apart; then as `conv2d`.
 
+    Other arguments as of that.
+
     Args:
         inputs: `[batch, height, width, channels]`, or channels second for `NCHW`.
         num_outputs: number of output channels.
@@ -46,14 +48,7 @@ def conv2d_transpose(
         stride: ratio of the outputs' size to the inputs'.
         padding: `SAME`, or `VALID` to keep what lies outside of that ratio.
         data_format: `NHWC` or `NCHW`.
-        activation_fn, normalizer_fn, normalizer_params: as of `conv2d`.
         weights_initializer: of `weights`, `[height, width, num_outputs, channels]`.
-        weights_regularizer: gives a scalar loss of the weights.
-        biases_initializer: None for no biases.
-        biases_regularizer: gives a scalar loss of the biases.
-        reuse, variables_collections, outputs_collections, trainable, scope: as of
-            `conv2d`.
-        weight_transform: as of `conv2d`.
 
     Returns:
         `[batch, height * stride, width * stride, num_outputs]`, with what a kernel
@@ -66,15 +61,10 @@ def conv2d_transpose(
     padding = building.padding_of(padding)
     name = "Conv2d_transpose"
     with tf.compat.v1.variable_scope(scope, name, [inputs], reuse=reuse) as sc:
-        inputs = tf.convert_to_tensor(inputs)
-        if inputs.shape.rank != 4:
-            raise ValueError(
-                f"{sc.name}: a transposed convolution takes inputs of rank 4; got "
-                f"shape {inputs.shape}."
-            )
+        inputs = building.of_rank(inputs, 4, f"{sc.name}: a transposed convolution")
         num_outputs = building.whole(num_outputs, "num_outputs")
-        if channels_first:  # Which has no kernel on a CPU.
-            inputs = tf.transpose(inputs, [0, 2, 3, 1])
+        # With channels second there is no kernel on a CPU.
+        inputs = building.channels_last(inputs, channels_first)
         size = building.tuple_of(kernel_size, 2, "kernel_size")
         steps = building.tuple_of(stride, 2, "stride")
         dtype = inputs.dtype.base_dtype
@@ -98,8 +88,7 @@ def conv2d_transpose(
                 trainable,
                 variables_collections,
             )
-        if channels_first:
-            outputs = tf.transpose(outputs, [0, 3, 1, 2])
+        outputs = building.channels_second(outputs, channels_first)
         return building.finish(
             outputs,
             normalizer_fn,

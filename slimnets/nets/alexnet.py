@@ -56,8 +56,6 @@ def row_of(
         normalized=False,
         preprocessing="vgg",
         weights="tf-slim",
-        first_variable="conv1/weights",
-        logits="fc8/biases",
         **fields,
     )
 

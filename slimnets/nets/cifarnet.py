@@ -96,8 +96,6 @@ NETWORKS = (cifarnet,) = (
             summary="CifarNet of TF-Slim.",
             preprocessing="cifar",
             weights="tf-slim",
-            first_variable="conv1/weights",
-            logits="logits/biases",
         )
     ),
 )

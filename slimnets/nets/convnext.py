@@ -11,7 +11,6 @@ import dataclasses
 
 from slimnets.rows.arg_scopes import layer_norm_arg_scope
 from slimnets.rows.builder import network_of
-from slimnets.rows.head_layers import Norm as HeadNorm
 from slimnets.rows.residual import HEAD, residual_row
 from slimnets.rows.stage import Stage
 from slimnets.units import Conv, Norm, convnext
@@ -38,7 +37,7 @@ ROWS = (
     ("convnextv2_base", 128, _LARGE, _TORCH),
     ("convnextv2_large", 192, _LARGE, _TORCH),
 )
-_HEAD = dataclasses.replace(HEAD, features=(*HEAD.features, HeadNorm("head_norm")))
+_HEAD = dataclasses.replace(HEAD, features=(*HEAD.features, Norm("head_norm")))
 _V2 = (("initial_scale", None), ("normalizes_response", True))
 
 NETWORKS = tuple(

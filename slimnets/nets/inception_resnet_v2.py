@@ -16,11 +16,22 @@ import tensorflow as tf
 from slimnets import layers
 from slimnets.rows.arg_scopes import inception_arg_scope
 from slimnets.rows.builder import base_of, network_of
-from slimnets.rows.inception import dense_auxiliary, dense_head
+from slimnets.rows.inception import (
+    ROOT,
+    chain,
+    conv,
+    dense_auxiliary,
+    dense_head,
+    inception_row,
+    max_pooled,
+    mixed,
+    pooled,
+    strided,
+)
 from slimnets.rows.row import Row
 from slimnets.rows.stage import Depths, Stage
 from slimnets.scopes import Scope, arg_scope
-from slimnets.units import Conv, Mixed, Pool, mixed_residual
+from slimnets.units import Conv, mixed_residual
 from slimnets.units.mixed_residual import mixed_sum
 
 
@@ -61,77 +72,36 @@ def inception_resnet_v2_arg_scope(
 # Figures 16, 17 and 19 of [1].
 _BLOCK35 = (
     (Conv("Conv2d_1x1", 32, 1),),
-    (Conv("Conv2d_0a_1x1", 32, 1), Conv("Conv2d_0b_3x3", 32)),
-    (
-        Conv("Conv2d_0a_1x1", 32, 1),
-        Conv("Conv2d_0b_3x3", 48),
-        Conv("Conv2d_0c_3x3", 64),
-    ),
+    chain((32, 1), (32, 3)),
+    chain((32, 1), (48, 3), (64, 3)),
 )
 _BLOCK17 = (
     (Conv("Conv2d_1x1", 192, 1),),
-    (
-        Conv("Conv2d_0a_1x1", 128, 1),
-        Conv("Conv2d_0b_1x7", 160, (1, 7)),
-        Conv("Conv2d_0c_7x1", 192, (7, 1)),
-    ),
+    chain((128, 1), (160, (1, 7)), (192, (7, 1))),
 )
 _BLOCK8 = (
     (Conv("Conv2d_1x1", 192, 1),),
-    (
-        Conv("Conv2d_0a_1x1", 192, 1),
-        Conv("Conv2d_0b_1x3", 224, (1, 3)),
-        Conv("Conv2d_0c_3x1", 256, (3, 1)),
-    ),
+    chain((192, 1), (224, (1, 3)), (256, (3, 1))),
 )
-
-
-ROOT = (
-    Conv("Conv2d_1a_3x3", 32, 3, 2, "VALID"),
-    Conv("Conv2d_2a_3x3", 32, 3, 1, "VALID"),
-    Conv("Conv2d_2b_3x3", 64),
-    Pool("MaxPool_3a_3x3", padding="VALID"),
-    Conv("Conv2d_3b_1x1", 80, 1, 1, "VALID"),
-    Conv("Conv2d_4a_3x3", 192, 3, 1, "VALID"),
-    Pool("MaxPool_5a_3x3", padding="VALID"),
-)
-_MIXED_5B = Mixed(
+_MIXED_5B = mixed(
     "Mixed_5b",
-    (
-        (Conv("Conv2d_1x1", 96, 1),),
-        (Conv("Conv2d_0a_1x1", 48, 1), Conv("Conv2d_0b_5x5", 64, 5)),
-        (
-            Conv("Conv2d_0a_1x1", 64, 1),
-            Conv("Conv2d_0b_3x3", 96),
-            Conv("Conv2d_0c_3x3", 96),
-        ),
-        (Pool("AvgPool_0a_3x3", stride=1, kind="avg"), Conv("Conv2d_0b_1x1", 64, 1)),
-    ),
+    (Conv("Conv2d_1x1", 96, 1),),
+    chain((48, 1), (64, 5)),
+    chain((64, 1), (96, 3), (96, 3)),
+    pooled(64),
 )
-_MIXED_6A = Mixed(
+_MIXED_6A = mixed(
     "Mixed_6a",
-    (
-        (Conv("Conv2d_1a_3x3", 384, 3, 2, "VALID"),),
-        (
-            Conv("Conv2d_0a_1x1", 256, 1),
-            Conv("Conv2d_0b_3x3", 256),
-            Conv("Conv2d_1a_3x3", 384, 3, 2, "VALID"),
-        ),
-        (Pool("MaxPool_1a_3x3", padding="VALID"),),
-    ),
+    (strided(384),),
+    (*chain((256, 1), (256, 3)), strided(384)),
+    max_pooled(),
 )
-_MIXED_7A = Mixed(
+_MIXED_7A = mixed(
     "Mixed_7a",
-    (
-        (Conv("Conv2d_0a_1x1", 256, 1), Conv("Conv2d_1a_3x3", 384, 3, 2, "VALID")),
-        (Conv("Conv2d_0a_1x1", 256, 1), Conv("Conv2d_1a_3x3", 288, 3, 2, "VALID")),
-        (
-            Conv("Conv2d_0a_1x1", 256, 1),
-            Conv("Conv2d_0b_3x3", 288),
-            Conv("Conv2d_1a_3x3", 320, 3, 2, "VALID"),
-        ),
-        (Pool("MaxPool_1a_3x3", padding="VALID"),),
-    ),
+    (*chain((256, 1)), strided(384)),
+    (*chain((256, 1)), strided(288)),
+    (*chain((256, 1), (288, 3)), strided(320)),
+    max_pooled(),
 )
 
 
@@ -153,7 +123,7 @@ def _stages(repeats: tuple[int, int, int]) -> tuple[Stage | tuple, ...]:
         (_MIXED_7A,),
         _residuals("Repeat_2", "block8", _BLOCK8, 0.20, repeats[2]),
         Stage("", mixed_residual, options=last, each=((("scope", "Block8"),),)),
-        (Conv("Conv2d_7b_1x1", 1536, 1),),
+        (conv("7b", 1536, 1),),
     )
 
 
@@ -170,7 +140,7 @@ def _activated(row: Row, options: dict[str, Any]) -> Row:
     return dataclasses.replace(row, unit_options=own)
 
 
-ROW = Row(
+ROW = inception_row(
     "inception_resnet_v2",
     root=ROOT,
     stages=_stages((10, 20, 9)),
@@ -178,7 +148,6 @@ ROW = Row(
     auxiliary=dense_auxiliary(
         "PreAuxLogits", "Conv2d_1a_3x3", "Conv2d_2a_5x5", "Logits"
     ),
-    scope="InceptionResnetV2",
     arg_scope=inception_resnet_v2_arg_scope,
     arguments=(
         *(("inputs", None), ("num_classes", 1001), ("is_training", True)),
@@ -189,15 +158,9 @@ ROW = Row(
     texts=(("repeats", "number of blocks of each of the three kinds."),),
     vary=_vary,
     depths=Depths(least=1),
-    bare_keys=True,
-    reopens=True,
     image_size=299,
     summary="Inception-ResNet v2 of TF-Slim and Keras.",
-    preprocessing="inception",
-    weights="tf-slim",
     names=(("keras", ("keras_inception_resnet_v2",)),),
-    first_variable="Conv2d_1a_3x3/weights",
-    logits="Logits/Logits/biases",
 )
 
 

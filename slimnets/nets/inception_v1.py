@@ -9,49 +9,44 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from slimnets import layers
 from slimnets.rows.arg_scopes import inception_arg_scope
 from slimnets.rows.builder import base_of, network_of
-from slimnets.rows.inception import arguments, convolved_head
+from slimnets.rows.inception import (
+    arguments,
+    chain,
+    conv,
+    convolved_head,
+    inception_row,
+    initial,
+    mixed,
+)
 from slimnets.rows.row import Row
 from slimnets.rows.stage import Depths
-from slimnets.units import Conv, Mixed, Pool
+from slimnets.units import Mixed, Pool
 
-_INIT = (("weights_initializer", layers.truncated_normal_initializer(0.01)),)
+_INIT = initial(0.01)
 
 inception_v1_arg_scope = inception_arg_scope
-
-
-def _conv(name: str, depth: int, kernel: int, stride: int = 1) -> Conv:
-    return Conv(name, depth, kernel, stride, options=_INIT)
 
 
 def _mixed(
     name: str, one: int, three: tuple, five: tuple, pool: int, last: str = "0b"
 ) -> Mixed:
     """A row of table 1 [1]; what is 5x5 there is 3x3 here, as in all of TF-Slim."""
-    return Mixed(
+    return mixed(
         name,
-        (
-            (_conv("Conv2d_0a_1x1", one, 1),),
-            (
-                _conv("Conv2d_0a_1x1", three[0], 1),
-                _conv("Conv2d_0b_3x3", three[1], 3),
-            ),
-            (
-                _conv("Conv2d_0a_1x1", five[0], 1),
-                _conv(f"Conv2d_{last}_3x3", five[1], 3),
-            ),
-            (Pool("MaxPool_0a_3x3", stride=1), _conv("Conv2d_0b_1x1", pool, 1)),
-        ),
+        chain((one, 1), options=_INIT),
+        chain((three[0], 1), (three[1], 3), options=_INIT),
+        (*chain((five[0], 1), options=_INIT), conv(last, five[1], options=_INIT)),
+        (Pool("MaxPool_0a_3x3", stride=1), conv("0b", pool, 1, options=_INIT)),
     )
 
 
 ROOT = (
-    _conv("Conv2d_1a_7x7", 64, 7, 2),
+    conv("1a", 64, 7, 2, options=_INIT),
     Pool("MaxPool_2a_3x3"),
-    _conv("Conv2d_2b_1x1", 64, 1),
-    _conv("Conv2d_2c_3x3", 192, 3),
+    conv("2b", 64, 1, options=_INIT),
+    conv("2c", 192, options=_INIT),
     Pool("MaxPool_3a_3x3"),
 )
 STAGES = (
@@ -74,24 +69,16 @@ STAGES = (
         _mixed("Mixed_5c", 384, (192, 384), (48, 128), 128),
     ),
 )
-ROW = Row(
+ROW = inception_row(
     "inception_v1",
     root=ROOT,
     stages=STAGES,
     head=convolved_head(
         7, "AvgPool_0a_7x7", "Dropout_0b", "Conv2d_0c_1x1", inside=True
     ),
-    scope="InceptionV1",
-    arg_scope=inception_arg_scope,
     arguments=arguments(1000, "InceptionV1"),
     depths=Depths(least=8),
-    bare_keys=True,
-    reopens=True,
     summary="Inception v1 (GoogLeNet) of TF-Slim, with batch norms.",
-    preprocessing="inception",
-    weights="tf-slim",
-    first_variable="Conv2d_1a_7x7/weights",
-    logits="Logits/Conv2d_0c_1x1/biases",
 )
 
 

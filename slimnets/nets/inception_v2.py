@@ -9,59 +9,52 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from slimnets import layers
-from slimnets.layers.building import is_channels_first
+from slimnets.layers.building import channels_last, is_channels_first
 from slimnets.nets.inception_v1 import ROOT_TEXT
-from slimnets.rows import channels
 from slimnets.rows.arg_scopes import inception_arg_scope
 from slimnets.rows.builder import base_of, network_of
-from slimnets.rows.inception import arguments, convolved_head
+from slimnets.rows.inception import (
+    arguments,
+    chain,
+    conv,
+    convolved_head,
+    inception_row,
+    initial,
+    mixed,
+)
 from slimnets.rows.row import Row
 from slimnets.rows.stage import Depths
-from slimnets.units import Conv, Mixed, Pool
+from slimnets.units import Conv, Pool
 
 inception_v2_arg_scope = inception_arg_scope
 
 
-def _init(stddev: float) -> tuple[tuple[str, Any], ...]:
-    return (("weights_initializer", layers.truncated_normal_initializer(stddev)),)
-
-
 def _threes(*depths: int) -> tuple[Conv, ...]:
     """A 1x1 convolution and 3x3 ones behind it."""
-    return (
-        Conv("Conv2d_0a_1x1", depths[0], 1, options=_init(0.09)),
-        *(
-            Conv(f"Conv2d_0{letter}_3x3", depth, 3)
-            for letter, depth in zip("bc", depths[1:], strict=False)
-        ),
-    )
+    first, *others = chain((depths[0], 1), *((depth, 3) for depth in depths[1:]))
+    return (dataclasses.replace(first, options=initial(0.09)), *others)
 
 
 def _mixed(name: str, one: int, three: tuple, double: tuple, pool: int, kind="avg"):
     named = {"avg": "AvgPool_0a_3x3", "max": "MaxPool_0a_3x3"}[kind]
-    return Mixed(
+    return mixed(
         name,
+        chain((one, 1)),
+        _threes(*three),
+        _threes(*double, double[1]),
         (
-            (Conv("Conv2d_0a_1x1", one, 1),),
-            _threes(*three),
-            _threes(*double, double[1]),
-            (
-                Pool(named, stride=1, kind=kind),
-                Conv("Conv2d_0b_1x1", pool, 1, options=_init(0.1)),
-            ),
+            Pool(named, stride=1, kind=kind),
+            conv("0b", pool, 1, options=initial(0.1)),
         ),
     )
 
 
 def _reduction(name: str, three: tuple, double: tuple):
-    return Mixed(
+    return mixed(
         name,
-        (
-            (*_threes(three[0]), Conv("Conv2d_1a_3x3", three[1], 3, 2)),
-            (*_threes(*double), Conv("Conv2d_1a_3x3", double[1], 3, 2)),
-            (Pool("MaxPool_1a_3x3"),),
-        ),
+        (*_threes(three[0]), conv("1a", three[1], 3, 2)),
+        (*_threes(*double), conv("1a", double[1], 3, 2)),
+        (Pool("MaxPool_1a_3x3"),),
     )
 
 
@@ -70,13 +63,13 @@ def _root_multiplier(depth: int) -> int:
 
 
 ROOT = (
-    Conv("Conv2d_1a_7x7", 64, 7, 2, options=_init(1.0), multiplier=_root_multiplier),
+    conv("1a", 64, 7, 2, options=initial(1.0), multiplier=_root_multiplier),
     Pool("MaxPool_2a_3x3"),
-    Conv("Conv2d_2b_1x1", 64, 1, options=_init(0.1)),
-    Conv("Conv2d_2c_3x3", 192, 3),
+    conv("2b", 64, 1, options=initial(0.1)),
+    conv("2c", 192),
     Pool("MaxPool_3a_3x3"),
 )
-PLAIN_ROOT = (Conv("Conv2d_1a_7x7", 64, 7, 2, options=_init(1.0)), *ROOT[1:])
+PLAIN_ROOT = (dataclasses.replace(ROOT[0], multiplier=None), *ROOT[1:])
 STAGES = (
     (
         _mixed("Mixed_3b", 64, (64, 64), (64, 96), 32),
@@ -95,24 +88,16 @@ STAGES = (
         _mixed("Mixed_5c", 352, (192, 320), (192, 224), 128, "max"),
     ),
 )
-ROW = Row(
+ROW = inception_row(
     "inception_v2",
     root=ROOT,
     stages=STAGES,
     head=convolved_head(7, "AvgPool_1a_{}", "Dropout_1b", "Conv2d_1c_1x1", True),
-    scope="InceptionV2",
-    arg_scope=inception_arg_scope,
     arguments=arguments(
         1000, "InceptionV2", ("min_depth", 16), ("depth_multiplier", 1.0)
     ),
     depths=Depths(least=16),
-    bare_keys=True,
-    reopens=True,
     summary="Inception v2 (with batch norms) of TF-Slim.",
-    preprocessing="inception",
-    weights="tf-slim",
-    first_variable="Conv2d_1a_7x7/depthwise_weights",
-    logits="Logits/Conv2d_1c_1x1/biases",
 )
 
 
@@ -130,7 +115,7 @@ def _vary(
             "convolutions have channels last."
         )
     if options["channels_first"]:
-        options["inputs"] = channels.last(options["inputs"])
+        options["inputs"] = channels_last(options["inputs"])
     root = ROOT if use_separable_conv else PLAIN_ROOT
     return dataclasses.replace(row, root=root if include_root_block else ())
 

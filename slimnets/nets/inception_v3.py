@@ -7,119 +7,80 @@ research/slim. Keras Applications' network is the same one.
 
 from __future__ import annotations
 
-from typing import Any
-
-from slimnets import layers
 from slimnets.rows.arg_scopes import inception_arg_scope
 from slimnets.rows.builder import base_of, network_of
-from slimnets.rows.head_layers import AuxiliaryPool, Logits, Squeeze
-from slimnets.rows.head_layers import Conv as HeadConv
+from slimnets.rows.head_layers import AuxiliaryPool, Logits, Squeeze, WindowConv
 from slimnets.rows.heads import Auxiliary
-from slimnets.rows.inception import arguments, convolved_head
-from slimnets.rows.row import Row
+from slimnets.rows.inception import (
+    ROOT,
+    arguments,
+    chain,
+    conv,
+    convolved_head,
+    inception_row,
+    initial,
+    max_pooled,
+    mixed,
+    pooled,
+    strided,
+)
 from slimnets.rows.stage import Depths
-from slimnets.units import Conv, Mixed, Pool
+from slimnets.units import Conv, Mixed
 
 inception_v3_arg_scope = inception_arg_scope
 
 
-def pooled(depth: int) -> tuple[Any, ...]:
-    """The branch of an average pool and a 1x1 convolution."""
-    pool = Pool("AvgPool_0a_3x3", stride=1, kind="avg")
-    return (pool, Conv("Conv2d_0b_1x1", depth, 1))
-
-
 def _fives(name: str, pool: int, names=("Conv2d_0a_1x1", "Conv2d_0b_5x5")) -> Mixed:
     """Figure 5 of [1], with a 5x5 convolution for two 3x3 ones."""
-    return Mixed(
+    return mixed(
         name,
-        (
-            (Conv("Conv2d_0a_1x1", 64, 1),),
-            (Conv(names[0], 48, 1), Conv(names[1], 64, 5)),
-            (
-                Conv("Conv2d_0a_1x1", 64, 1),
-                Conv("Conv2d_0b_3x3", 96, 3),
-                Conv("Conv2d_0c_3x3", 96, 3),
-            ),
-            pooled(pool),
-        ),
+        chain((64, 1)),
+        (Conv(names[0], 48, 1), Conv(names[1], 64, 5)),
+        chain((64, 1), (96, 3), (96, 3)),
+        pooled(pool),
     )
 
 
 def _sevens(name: str, depth: int) -> Mixed:
     """Figure 6 of [1], n = 7."""
-    return Mixed(
+    row, column = (depth, (1, 7)), (depth, (7, 1))
+    return mixed(
         name,
-        (
-            (Conv("Conv2d_0a_1x1", 192, 1),),
-            (
-                Conv("Conv2d_0a_1x1", depth, 1),
-                Conv("Conv2d_0b_1x7", depth, (1, 7)),
-                Conv("Conv2d_0c_7x1", 192, (7, 1)),
-            ),
-            (
-                Conv("Conv2d_0a_1x1", depth, 1),
-                Conv("Conv2d_0b_7x1", depth, (7, 1)),
-                Conv("Conv2d_0c_1x7", depth, (1, 7)),
-                Conv("Conv2d_0d_7x1", depth, (7, 1)),
-                Conv("Conv2d_0e_1x7", 192, (1, 7)),
-            ),
-            pooled(192),
-        ),
+        chain((192, 1)),
+        chain((depth, 1), row, (192, (7, 1))),
+        chain((depth, 1), column, row, column, (192, (1, 7))),
+        pooled(192),
     )
 
 
 def _expanded(name: str, second: str) -> Mixed:
     """Figure 7 of [1]."""
-    return Mixed(
+    return mixed(
         name,
+        chain((320, 1)),
+        (*chain((384, 1)), (conv("0b", 384, (1, 3)), Conv(second, 384, (3, 1)))),
         (
-            (Conv("Conv2d_0a_1x1", 320, 1),),
-            (
-                Conv("Conv2d_0a_1x1", 384, 1),
-                (Conv("Conv2d_0b_1x3", 384, (1, 3)), Conv(second, 384, (3, 1))),
-            ),
-            (
-                Conv("Conv2d_0a_1x1", 448, 1),
-                Conv("Conv2d_0b_3x3", 384, 3),
-                (
-                    Conv("Conv2d_0c_1x3", 384, (1, 3)),
-                    Conv("Conv2d_0d_3x1", 384, (3, 1)),
-                ),
-            ),
-            pooled(192),
+            *chain((448, 1), (384, 3)),
+            (conv("0c", 384, (1, 3)), conv("0d", 384, (3, 1))),
         ),
+        pooled(192),
     )
 
 
-ROOT = (
-    Conv("Conv2d_1a_3x3", 32, 3, 2, "VALID"),
-    Conv("Conv2d_2a_3x3", 32, 3, 1, "VALID"),
-    Conv("Conv2d_2b_3x3", 64, 3),
-    Pool("MaxPool_3a_3x3", padding="VALID"),
-    Conv("Conv2d_3b_1x1", 80, 1, 1, "VALID"),
-    Conv("Conv2d_4a_3x3", 192, 3, 1, "VALID"),
-    Pool("MaxPool_5a_3x3", padding="VALID"),
-)
+# TF-Slim's checkpoints have slips in the names of Mixed_5c, Mixed_6a and Mixed_7b.
+_SLIP = "Conv2d_1a_1x1"
 STAGES = (
     (
         _fives("Mixed_5b", 32),
-        # TF-Slim's checkpoints have these slips in names, and that of Mixed_7b.
         _fives("Mixed_5c", 64, ("Conv2d_0b_1x1", "Conv_1_0c_5x5")),
         _fives("Mixed_5d", 64),
     ),
     (
-        Mixed(
+        mixed(
             "Mixed_6a",
-            (
-                (Conv("Conv2d_1a_1x1", 384, 3, 2, "VALID"),),
-                (
-                    Conv("Conv2d_0a_1x1", 64, 1),
-                    Conv("Conv2d_0b_3x3", 96, 3),
-                    Conv("Conv2d_1a_1x1", 96, 3, 2, "VALID"),
-                ),
-                (Pool("MaxPool_1a_3x3", padding="VALID"),),
-            ),
+            (Conv(_SLIP, 384, 3, 2, "VALID"),),
+            (*chain((64, 1), (96, 3)), Conv(_SLIP, 96, 3, 2, "VALID")),
+            max_pooled(),
         ),
         _sevens("Mixed_6b", 128),
         _sevens("Mixed_6c", 160),
@@ -127,33 +88,17 @@ STAGES = (
         _sevens("Mixed_6e", 192),
     ),
     (
-        Mixed(
+        mixed(
             "Mixed_7a",
-            (
-                (
-                    Conv("Conv2d_0a_1x1", 192, 1),
-                    Conv("Conv2d_1a_3x3", 320, 3, 2, "VALID"),
-                ),
-                (
-                    Conv("Conv2d_0a_1x1", 192, 1),
-                    Conv("Conv2d_0b_1x7", 192, (1, 7)),
-                    Conv("Conv2d_0c_7x1", 192, (7, 1)),
-                    Conv("Conv2d_1a_3x3", 192, 3, 2, "VALID"),
-                ),
-                (Pool("MaxPool_1a_3x3", padding="VALID"),),
-            ),
+            (*chain((192, 1)), strided(320)),
+            (*chain((192, 1), (192, (1, 7)), (192, (7, 1))), strided(192)),
+            max_pooled(),
         ),
         _expanded("Mixed_7b", "Conv2d_0b_3x1"),
         _expanded("Mixed_7c", "Conv2d_0c_3x1"),
     ),
 )
-
-
-def _init(stddev: float) -> tuple[tuple[str, Any], ...]:
-    return (("weights_initializer", layers.truncated_normal_initializer(stddev)),)
-
-
-ROW = Row(
+ROW = inception_row(
     "inception_v3",
     root=ROOT,
     stages=STAGES,
@@ -164,32 +109,24 @@ ROW = Row(
         "Mixed_6e",
         (
             AuxiliaryPool("AvgPool_1a_5x5"),
-            HeadConv(Conv("Conv2d_1b_1x1", 128, 1)),
-            HeadConv(
-                Conv("Conv2d_2a_{}", 768, padding="VALID", options=_init(0.01)),
+            conv("1b", 128, 1),
+            WindowConv(
+                Conv("Conv2d_2a_{}", 768, padding="VALID", options=initial(0.01)),
                 at_most=5,
             ),
-            Logits("Conv2d_2b_1x1", options=_init(0.001)),
+            Logits("Conv2d_2b_1x1", options=initial(0.001)),
         ),
         end=(Squeeze("AuxLogits/SpatialSqueeze"),),
         scaled=True,
     ),
-    scope="InceptionV3",
-    arg_scope=inception_arg_scope,
     arguments=arguments(
         *(1000, "InceptionV3", ("min_depth", 16), ("depth_multiplier", 1.0)),
         ("create_aux_logits", True),
     ),
     depths=Depths(least=16),
-    bare_keys=True,
-    reopens=True,
     image_size=299,
     summary="Inception v3 of TF-Slim and Keras.",
-    preprocessing="inception",
-    weights="tf-slim",
     names=(("keras", ("keras_inception_v3",)),),
-    first_variable="Conv2d_1a_3x3/weights",
-    logits="Logits/Conv2d_1c_1x1/biases",
 )
 NETWORKS = (inception_v3,) = (network_of(ROW),)
 inception_v3_base = base_of(

@@ -73,8 +73,6 @@ NETWORKS = (lenet,) = (
             summary="LeNet of TF-Slim.",
             preprocessing="plain",
             weights="tf-slim",
-            first_variable="conv1/weights",
-            logits="fc4/biases",
         )
     ),
 )

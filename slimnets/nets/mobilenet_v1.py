@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from slimnets import layers
-from slimnets.rows.arg_scopes import small_suffix
 from slimnets.rows.builder import base_of, network_of
 from slimnets.rows.changes import explicitly_padded
 from slimnets.rows.inception import convolved_head
+from slimnets.rows.mobilenet import width_suffix, width_text
 from slimnets.rows.row import Row
 from slimnets.rows.stage import Depths, by_stride
 from slimnets.scopes import Scope, arg_scope
@@ -136,7 +136,7 @@ def _vary(
 def _row(depth_multiplier: float = 1.0) -> Row:
     first, *others = _layers(MOBILENETV1_CONV_DEFS)
     return Row(
-        f"mobilenet_v1{small_suffix(depth_multiplier)}",
+        f"mobilenet_v1{width_suffix(depth_multiplier)}",
         root=(first,),
         stages=by_stride(others),
         head=convolved_head(7, "AvgPool_1a", "Dropout_1b", "Conv2d_1c_1x1"),
@@ -160,17 +160,11 @@ def _row(depth_multiplier: float = 1.0) -> Row:
         depths=Depths(least=8),
         bare_keys=True,
         reopens=True,
-        summary=f"MobileNet v1 of TF-Slim{_width(depth_multiplier)}.",
+        summary=f"MobileNet v1 of TF-Slim{width_text(depth_multiplier)}.",
         preprocessing="inception",
         weights="tf-slim",
         names=(("keras", ("keras_mobilenet",)),),
-        first_variable="Conv2d_0/weights",
-        logits="Logits/Conv2d_1c_1x1/biases",
     )  # fmt: skip
-
-
-def _width(depth_multiplier: float) -> str:
-    return "" if depth_multiplier == 1 else f", {depth_multiplier} as wide"
 
 
 ROWS = tuple(map(_row, (1.0, 0.75, 0.5, 0.25)))

@@ -11,27 +11,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
-from slimnets import layers
-from slimnets.rows.arg_scopes import small_suffix
 from slimnets.rows.builder import network_of
-from slimnets.rows.head_layers import Conv as HeadConv
 from slimnets.rows.head_layers import GlobalPool
 from slimnets.rows.heads import Head
 from slimnets.rows.mobilenet import (
     HEAD,
     ConvDefs,
-    conv_scope,
     inverted_stage,
     mobilenet_row,
-    training_scope,
+    width_suffix,
+    width_text,
 )
 from slimnets.rows.row import Row
-from slimnets.scopes import Scope, arg_scope
 from slimnets.units import Conv
 from slimnets.units.inverted import hard_swish
 
@@ -96,21 +91,6 @@ LAST = {"large": (960, 1280), "small": (576, 1024)}
 _SWISH = (("activation_fn", hard_swish),)
 
 
-def _default_scope() -> Scope:
-    with (
-        arg_scope(training_scope(is_training=None)),
-        arg_scope(
-            [layers.conv2d, layers.fully_connected, layers.separable_conv2d],
-            activation_fn=tf.nn.relu,
-        ) as scope,
-    ):
-        return scope
-
-
-def _inner_scope() -> Scope:
-    return conv_scope(tf.nn.relu)
-
-
 def _swish(kind: str) -> tuple[tuple[str, Any], ...]:
     return () if kind.endswith("_minimalistic") else _SWISH
 
@@ -151,62 +131,20 @@ def _edgetpu_stages(scaled: bool) -> tuple[Any, ...]:
 def _head(kind: str, scaled: bool) -> Head:
     number = len(UNITS[kind]) + 3
     plain = (*_swish(kind), ("normalizer_fn", None))
-    last = Conv("Conv_2", _last(kind)[1], 1, options=plain, scaled=scaled)
+    key = f"layer_{number + 1}"
+    last = Conv("Conv_2", _last(kind)[1], 1, options=plain, key=key, scaled=scaled)
     tail = (
         GlobalPool("AvgPool2D/AvgPool", key=f"layer_{number}", always=True),
-        HeadConv(last, key=f"layer_{number + 1}"),
+        last,
     )
     return dataclasses.replace(HEAD, tail=tail)
 
 
-def _row(
-    name: str,
-    of: Callable[[bool], dict[str, Any]],
-    depth_multiplier: float = 1.0,
-    **fields: Any,
-) -> Row:
-    """Returns a row.
-
-    Args:
-        name: of the network.
-        of: gives stages and head, told whether the last layer is scaled.
-        depth_multiplier: below 1, the last layer is not scaled by default.
-        **fields: further ones of `Row`.
-    """
-
-    def vary(
-        row: Row,
-        options: dict[str, Any],
-        finegrain_classification_mode: bool,
-        divisible_by: int,
-    ) -> Row:
-        depths = dataclasses.replace(
-            row.depths, divisor=divisible_by or row.depths.divisor
-        )
-        own = of(not finegrain_classification_mode)
-        return dataclasses.replace(row, depths=depths, **own)
-
-    thin = depth_multiplier < 1
-    behind = (
-        *(("finegrain_classification_mode", thin), ("min_depth", 8)),
-        ("divisible_by", 8),
-    )
-    return mobilenet_row(
-        name,
-        ((("depth_multiplier", depth_multiplier),), behind),
-        default_scope=_default_scope,
-        inner_scope=_inner_scope,
-        vary=vary,
-        **of(not thin),
-        **fields,
-    )
-
-
 def _v3(kind: str) -> Row:
     stages = _stages(kind)
-    return _row(
+    return mobilenet_row(
         f"mobilenet_v3_{kind}",
-        lambda scaled: {"stages": stages, "head": _head(kind, scaled)},
+        lambda fine: {"stages": stages, "head": _head(kind, not fine)},
         root=(Conv("Conv", 16, 3, 2, options=_swish(kind), key="layer_1"),),
         summary=f"MobileNet v3 {kind.replace('_', ', ')} of TF-Slim.",
         names=(("keras", ("keras_mobilenet_v3",)),),
@@ -214,14 +152,13 @@ def _v3(kind: str) -> Row:
 
 
 def _edgetpu(depth_multiplier: float) -> Row:
-    width = "" if depth_multiplier == 1 else f", {depth_multiplier} as wide"
-    return _row(
-        f"mobilenet_edgetpu{small_suffix(depth_multiplier)}",
-        lambda scaled: {"stages": _edgetpu_stages(scaled)},
+    return mobilenet_row(
+        f"mobilenet_edgetpu{width_suffix(depth_multiplier)}",
+        lambda fine: {"stages": _edgetpu_stages(not fine)},
         depth_multiplier,
         root=(Conv("Conv", 32, 3, 2, key="layer_1"),),
         scope="MobilenetEdgeTPU",
-        summary=f"MobileNet EdgeTPU of TF-Slim{width}.",
+        summary=f"MobileNet EdgeTPU of TF-Slim{width_text(depth_multiplier)}.",
     )
 
 

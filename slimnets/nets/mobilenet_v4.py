@@ -11,7 +11,6 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets.rows.builder import network_of
-from slimnets.rows.head_layers import Conv as HeadConv
 from slimnets.rows.inverted import TORCH, Inverted, inverted_row
 from slimnets.rows.residual import HEAD
 from slimnets.rows.stage import Stage
@@ -76,7 +75,7 @@ ROWS = (
         _LAST,
     )),
 )  # fmt: skip
-_HEAD = (*HEAD.features, HeadConv(Conv("conv_head", 1280, 1)))
+_HEAD = (*HEAD.features, Conv("conv_head", 1280, 1))
 
 NETWORKS = tuple(
     network_of(

@@ -89,35 +89,23 @@ def nasnet_large_arg_scope(
 
 
 _KERAS = (("keras", ("keras_nasnet",)),)
+# Name, what makes it, its arg scope, side of the images, summary, rules of names.
+ROWS = (
+    (
+        *("nasnet_cifar", cifar_config, nasnet_cifar_arg_scope, 32),
+        *("NASNet-A for CIFAR of TF-Slim.", ()),
+    ),
+    (
+        *("nasnet_mobile", mobile_imagenet_config, nasnet_mobile_arg_scope, 224),
+        *("NASNet-A (4 @ 1056) of TF-Slim.", _KERAS),
+    ),
+    (
+        *("nasnet_large", large_imagenet_config, nasnet_large_arg_scope, 331),
+        *("NASNet-A (6 @ 4032) of TF-Slim.", _KERAS),
+    ),
+)
 NETWORKS = (nasnet_cifar, nasnet_mobile, nasnet_large) = tuple(
-    map(
-        network_of,
-        (
-            row_of_cells(
-                "nasnet_cifar",
-                cifar_config,
-                arg_scope=nasnet_cifar_arg_scope,
-                image_size=32,
-                summary="NASNet-A for CIFAR of TF-Slim.",
-            ),
-            row_of_cells(
-                "nasnet_mobile",
-                mobile_imagenet_config,
-                arg_scope=nasnet_mobile_arg_scope,
-                image_size=224,
-                names=_KERAS,
-                summary="NASNet-A (4 @ 1056) of TF-Slim.",
-            ),
-            row_of_cells(
-                "nasnet_large",
-                large_imagenet_config,
-                arg_scope=nasnet_large_arg_scope,
-                image_size=331,
-                names=_KERAS,
-                summary="NASNet-A (6 @ 4032) of TF-Slim.",
-            ),
-        ),
-    )
+    network_of(row_of_cells(*row)) for row in ROWS
 )
 build_nasnet_cifar = nasnet_cifar
 build_nasnet_mobile = nasnet_mobile

@@ -11,12 +11,7 @@ from slimnets.rows.arg_scopes import biased_arg_scope
 from slimnets.rows.builder import network_of
 from slimnets.units import Conv, Pool
 
-
-def overfeat_arg_scope(weight_decay: float = 0.0005):
-    """Returns TF-Slim's arg scope for OverFeat, on top of what is open."""
-    return biased_arg_scope(weight_decay)
-
-
+overfeat_arg_scope = biased_arg_scope
 NETWORKS = (overfeat,) = (
     network_of(
         row_of(

@@ -6,10 +6,9 @@ layout of research/slim's nets/nasnet/pnasnet.py.
 
 from __future__ import annotations
 
-from slimnets.nets import nasnet
+from slimnets.nets.nasnet import nasnet_mobile_arg_scope
 from slimnets.rows.builder import network_of
 from slimnets.rows.cells import Config, row_of_cells
-from slimnets.scopes import Scope
 from slimnets.units.cells import PNASNET
 
 
@@ -23,47 +22,17 @@ def large_imagenet_config() -> Config:
     return Config(12, 216, 3.0, PNASNET, None, True, drop_path_keep_prob=0.6)
 
 
-def pnasnet_mobile_arg_scope(
-    weight_decay: float = 4e-5,
-    batch_norm_decay: float = 0.9997,
-    batch_norm_epsilon: float = 0.001,
-) -> Scope:
-    """Returns TF-Slim's arg scope for the mobile PNASNet, on top of what is open."""
-    return nasnet.nasnet_mobile_arg_scope(
-        weight_decay, batch_norm_decay, batch_norm_epsilon
-    )
-
-
-def pnasnet_large_arg_scope(
-    weight_decay: float = 4e-5,
-    batch_norm_decay: float = 0.9997,
-    batch_norm_epsilon: float = 0.001,
-) -> Scope:
-    """Returns TF-Slim's arg scope for the large PNASNet, on top of what is open."""
-    return nasnet.nasnet_large_arg_scope(
-        weight_decay, batch_norm_decay, batch_norm_epsilon
-    )
-
+# Both have the defaults of the mobile NASNet's.
+pnasnet_mobile_arg_scope = pnasnet_large_arg_scope = nasnet_mobile_arg_scope
 
 NETWORKS = (pnasnet_mobile, pnasnet_large) = tuple(
-    map(
-        network_of,
+    network_of(row_of_cells(name, config, nasnet_mobile_arg_scope, size, summary))
+    for name, config, size, summary in (
         (
-            row_of_cells(
-                "pnasnet_mobile",
-                mobile_imagenet_config,
-                arg_scope=pnasnet_mobile_arg_scope,
-                image_size=224,
-                summary="PNASNet-5 of TF-Slim, for mobile devices.",
-            ),
-            row_of_cells(
-                "pnasnet_large",
-                large_imagenet_config,
-                arg_scope=pnasnet_large_arg_scope,
-                image_size=331,
-                summary="PNASNet-5 of TF-Slim.",
-            ),
+            *("pnasnet_mobile", mobile_imagenet_config, 224),
+            "PNASNet-5 of TF-Slim, for mobile devices.",
         ),
+        ("pnasnet_large", large_imagenet_config, 331, "PNASNet-5 of TF-Slim."),
     )
 )
 build_pnasnet_mobile, build_pnasnet_large = pnasnet_mobile, pnasnet_large

@@ -25,10 +25,7 @@ CONVS = {
 }
 _DEPTHS = (64, 128, 256, 512, 512)
 
-
-def vgg_arg_scope(weight_decay: float = 0.0005):
-    """Returns TF-Slim's arg scope for VGG, on top of what is open."""
-    return biased_arg_scope(weight_decay)
+vgg_arg_scope = biased_arg_scope
 
 
 def _vary(row: Row, options: dict[str, Any], fc_conv_padding: str) -> Row:
@@ -71,8 +68,6 @@ def _row(name: str) -> Row:
         preprocessing="vgg",
         weights="tf-slim",
         names=() if name == "vgg_a" else (("keras", ("keras_vgg",)),),
-        first_variable="conv1/conv1_1/weights",
-        logits="fc8/biases",
     )  # fmt: skip
 
 

@@ -58,9 +58,9 @@ def resnet_arg_scope(
         return scope
 
 
-def with_units(scope: Scope, unit_fns: list[Callable], **options: Any) -> Scope:
-    """Returns `scope` with options of unit functions, groups for example."""
-    with arg_scope(scope), arg_scope(unit_fns, **options) as result:
+def extended(scope: Scope, functions: list[Callable], **options: Any) -> Scope:
+    """Returns `scope` with further arguments of functions."""
+    with arg_scope(scope), arg_scope(functions, **options) as result:
         return result
 
 
@@ -76,22 +76,14 @@ def torch_arg_scope() -> Scope:
 
 def keras_arg_scope() -> Scope:
     """Keras Applications' defaults: momentum 0.99, epsilon 1.001e-5, Glorot."""
-    with (
-        arg_scope(resnet_arg_scope(batch_norm_decay=0.99, batch_norm_epsilon=1.001e-5)),
-        arg_scope(
-            [layers.conv2d], weights_initializer=layers.xavier_initializer()
-        ) as scope,
-    ):
-        return scope
+    scope = resnet_arg_scope(batch_norm_decay=0.99, batch_norm_epsilon=1.001e-5)
+    glorot = layers.xavier_initializer()
+    return extended(scope, [layers.conv2d], weights_initializer=glorot)
 
 
 def keras_biased_arg_scope() -> Scope:
     """`keras_arg_scope` with biases before the norms too, as Keras's v1 networks."""
-    with (
-        arg_scope(keras_arg_scope()),
-        arg_scope([layers.conv2d], biases_before_norm=True) as scope,
-    ):
-        return scope
+    return extended(keras_arg_scope(), [layers.conv2d], biases_before_norm=True)
 
 
 def bit_arg_scope() -> Scope:
@@ -150,16 +142,13 @@ def depthwise_arg_scope(
     initializer = weights_initializer or layers.variance_scaling_initializer(
         mode="FAN_OUT"
     )
-    with (
-        arg_scope(resnet_arg_scope(weight_decay, batch_norm_decay, batch_norm_epsilon)),
-        arg_scope(
-            [layers.conv2d, layers.separable_conv2d],
-            weights_initializer=initializer,
-            activation_fn=activation_fn,
-            normalizer_fn=layers.batch_norm,
-        ) as scope,
-    ):
-        return scope
+    return extended(
+        resnet_arg_scope(weight_decay, batch_norm_decay, batch_norm_epsilon),
+        [layers.conv2d, layers.separable_conv2d],
+        weights_initializer=initializer,
+        activation_fn=activation_fn,
+        normalizer_fn=layers.batch_norm,
+    )
 
 
 def inception_arg_scope(
@@ -194,7 +183,9 @@ def inception_arg_scope(
         return scope
 
 
-def biased_arg_scope(weight_decay: float, biases: Callable | None = None) -> Scope:
+def biased_arg_scope(
+    weight_decay: float = 0.0005, biases: Callable | None = None
+) -> Scope:
     """Returns TF-Slim's arg scope for networks without norms: VGG, AlexNet, OverFeat.
 
     Args:
@@ -213,8 +204,3 @@ def biased_arg_scope(weight_decay: float, biases: Callable | None = None) -> Sco
         arg_scope([layers.max_pool2d], padding="VALID") as scope,
     ):
         return scope
-
-
-def small_suffix(depth_multiplier: float) -> str:
-    """Returns what a name ends in for a width: `_050` for a half."""
-    return "" if depth_multiplier == 1 else f"_{round(100 * depth_multiplier):03}"

@@ -146,6 +146,15 @@ Raises:
 """
 
 
+def not_taken(name: str, keyword: str, signature: inspect.Signature) -> TypeError:
+    """The error for a keyword that the network `name` does not have."""
+    hint = did_you_mean(keyword, signature.parameters)
+    return TypeError(
+        f"The network {name!r} does not take {keyword!r}.{hint} It takes: "
+        f"{', '.join(signature.parameters)}."
+    )
+
+
 def bound(
     name: str, signature: inspect.Signature, args: tuple, kwargs: dict[str, Any]
 ) -> dict[str, Any]:
@@ -163,11 +172,7 @@ def bound(
         kwargs[own] = value
     for keyword in kwargs:
         if keyword not in signature.parameters:
-            hint = did_you_mean(keyword, signature.parameters)
-            raise TypeError(
-                f"The network {name!r} does not take {keyword!r}.{hint} "
-                f"It takes: {', '.join(signature.parameters)}."
-            )
+            raise not_taken(name, keyword, signature)
     try:
         arguments = signature.bind(*args, **kwargs)
     except TypeError as error:

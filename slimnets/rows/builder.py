@@ -76,7 +76,7 @@ def base_of(row: Row, *fixed: tuple[str, Any], **defaults: Any) -> Callable:
 
 
 def _notes(row: Row) -> str:
-    notes = [f"It takes no {name}: {why}." for name, why in row.cannot]
+    notes = []
     if not row.dense_is_exact:
         notes.append(
             "At a smaller output stride the outputs are not exactly the nominal ones: "
@@ -132,9 +132,6 @@ def build_network(row: Row, arguments: dict[str, Any]) -> tuple[tf.Tensor, EndPo
 def asked(row: Row, arguments: dict[str, Any]) -> tuple[Row, dict[str, Any]]:
     """The row that the arguments ask for, and the arguments of the builder."""
     options = {key: arguments[key] for key in arguments if key in _KNOWN}
-    for name, why in row.cannot:
-        if options[name] is not row.default(name):
-            raise ValueError(f"{row.name}: {name}={options[name]!r}; {why}.")
     if not row.normalized and options["norm"] != "batch":
         raise ValueError(
             f"{row.name}: norm={options['norm']!r}; it has no norms: allowed is 'batch'"

@@ -18,20 +18,19 @@ from slimnets.layers.building import is_channels_first, static_bool
 from slimnets.rows.changes import with_activation
 from slimnets.rows.head_layers import (
     AuxiliaryPool,
-    Conv,
     Dropout,
     GlobalPool,
     Logits,
-    Norm,
     Predictions,
     Squeeze,
+    WindowConv,
 )
 from slimnets.rows.heads import Auxiliary, Head
 from slimnets.rows.row import Row
 from slimnets.rows.stage import Stage, check_drop_path
+from slimnets.scopes import Scope
+from slimnets.units import Conv, Norm
 from slimnets.units.cells import NASNET_NORMAL, NASNET_REDUCTION, Cell, cell_unit
-from slimnets.units.single import Conv as PlainConv
-from slimnets.units.single import Norm as PlainNorm
 
 
 @dataclasses.dataclass
@@ -106,11 +105,11 @@ class Config:
         """Returns the stem's convolution and norm."""
         if self.imagenet:
             depth = int(32 * self.stem_multiplier)
-            conv = PlainConv("conv0", depth, 3, 2, "VALID", further=True)
-            return (conv, PlainNorm("conv0_bn", further=True))
+            conv = Conv("conv0", depth, 3, 2, "VALID", further=True)
+            return (conv, Norm("conv0_bn", further=True))
         depth = int(self.num_conv_filters * self.stem_multiplier)
-        conv = PlainConv("l1_stem_3x3", depth, further=True)
-        return (conv, PlainNorm("l1_stem_bn", key="Stem"))
+        conv = Conv("l1_stem_3x3", depth, further=True)
+        return (conv, Norm("l1_stem_bn", key="Stem"))
 
     def stages(self, drop: Callable[[tf.Tensor, int], tf.Tensor]) -> tuple[Stage, ...]:
         """Returns the cells, a stage for each size of activations.
@@ -181,14 +180,14 @@ class Config:
             return None
         stride = 8 if self.imagenet else 1
         side = -(-image_size // (stride * 2 ** (len(self.reductions) - 1)))
-        whole = PlainConv("Conv", 768, padding="VALID")
+        whole = Conv("Conv", 768, padding="VALID")
         return Auxiliary(
             f"Cell_{cell}",
             (
                 AuxiliaryPool("AvgPool2D", tf.nn.relu),
-                Conv(PlainConv("proj", 128, 1)),
+                Conv("proj", 128, 1),
                 Norm("aux_bn0", tf.nn.relu),
-                Conv(whole, whole=(side - 5) // 3 + 1),
+                WindowConv(whole, whole=(side - 5) // 3 + 1),
                 Norm("aux_bn1", tf.nn.relu),
                 Squeeze(None, always=True),
                 Logits(None, dense=True, plain=False),
@@ -209,13 +208,20 @@ HEAD = Head(
 )
 
 
-def row_of_cells(name: str, make_config: Callable[[], Config], **fields: Any) -> Row:
+def row_of_cells(
+    name: str,
+    make_config: Callable[[], Config],
+    arg_scope: Callable[..., Scope],
+    image_size: int,
+    summary: str,
+    names: tuple = (),
+) -> Row:
     """Returns the row of a configuration.
 
     Args:
         name: of the network.
         make_config: gives the default of its argument `config`.
-        **fields: of `Row`.
+        arg_scope, image_size, summary, names: of `Row`.
     """
     config = make_config()
 
@@ -259,7 +265,7 @@ def row_of_cells(name: str, make_config: Callable[[], Config], **fields: Any) ->
         root=config.root(),
         stages=config.stages(_nothing_dropped),
         head=HEAD,
-        auxiliary=config.auxiliary(fields["image_size"]),
+        auxiliary=config.auxiliary(image_size),
         scope="",
         arguments=(
             *(("images", None), ("num_classes", 1001), ("is_training", True)),
@@ -272,9 +278,10 @@ def row_of_cells(name: str, make_config: Callable[[], Config], **fields: Any) ->
         bare_keys=True,
         preprocessing="inception",
         weights="tf-slim",
-        first_variable=f"{config.root()[0].name}/weights",
-        logits="final_layer/FC/biases",
-        **fields,
+        arg_scope=arg_scope,
+        image_size=image_size,
+        summary=summary,
+        names=names,
     )
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from slimnets.end_points import EndPoints
-
-
-def last(images: tf.Tensor) -> tf.Tensor:
-    """Returns images `[batch, channels, height, width]` with the channels last."""
-    return tf.transpose(images, [0, 2, 3, 1])
+from slimnets.layers import building
 
 
 def second(net: tf.Tensor, end_points: EndPoints) -> tuple[tf.Tensor, EndPoints]:
@@ -18,7 +14,7 @@ def second(net: tf.Tensor, end_points: EndPoints) -> tuple[tf.Tensor, EndPoints]
 
     def moved(value: tf.Tensor) -> tf.Tensor:
         if value.shape.rank == 4 and id(value) not in made:
-            made[id(value)] = tf.transpose(value, [0, 3, 1, 2])
+            made[id(value)] = building.channels_second(value)
         return made.get(id(value), value)
 
     values = {**end_points, **end_points.further}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from slimnets.rows.head_layers import (
-    Conv,
     Dropout,
     GlobalPool,
     Kept,
@@ -14,7 +13,7 @@ from slimnets.rows.head_layers import (
     Squeeze,
 )
 from slimnets.rows.heads import Head
-from slimnets.units.single import Conv as PlainConv
+from slimnets.units import Conv
 
 Options = tuple[tuple[str, Any], ...]
 
@@ -37,9 +36,9 @@ def convolved_dense_head(
     """
     return Head(
         features=(
-            Conv(PlainConv("fc6", depths[0], kernel, 1, padding, options), key="fc6"),
+            Conv("fc6", depths[0], kernel, 1, padding, options, key="fc6"),
             Dropout("dropout6"),
-            Conv(PlainConv("fc7", depths[1], 1, 1, None, options), key="fc7"),
+            Conv("fc7", depths[1], 1, 1, None, options, key="fc7"),
             GlobalPool(),
         ),
         logits=(

@@ -1,4 +1,4 @@
-"""What heads are made of, as data: pools, dropout, dense layers, logits."""
+"""What heads are made of beside `Conv` and `Norm`: pools, dropout, logits, as data."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import tensorflow as tf
 from slimnets import layers
 from slimnets.blocks import takes
 from slimnets.rows.heads import Call
-from slimnets.units.normalized import normalized
-from slimnets.units.single import Conv as PlainConv
+from slimnets.units import Conv
 
 Options = tuple[tuple[str, Any], ...]
 
@@ -122,34 +121,29 @@ class Dropout:
 
 
 @dataclasses.dataclass(frozen=True)
-class Conv:
-    """A convolution of the features.
+class WindowConv:
+    """A convolution whose kernel depends on the size of the image.
 
     Attributes:
         layer: the convolution; its kernel's size takes the place of `{}` in its name.
         whole: if given, its kernel is all of the image, or this where that is unknown.
-        at_most: if given, its kernel is of this size, and of a smaller image all.
-        key: of its end point; none if empty.
+        at_most: else its kernel is of this size, and of a smaller image all.
     """
 
-    layer: PlainConv
+    layer: Conv
     whole: int = 0
     at_most: int = 0
-    key: str = ""
 
     def build(self, net: tf.Tensor, call: Call) -> tf.Tensor:
         """Returns the outputs."""
-        layer = self.layer
-        if self.whole or self.at_most:
-            kernel = window(net, self.at_most)
-            if self.whole:
-                kernel = tuple(side or self.whole for side in net.shape.as_list()[1:3])
-            name = layer.name.format("{}x{}".format(*kernel))
-            layer = dataclasses.replace(layer, kernel=kernel, name=name)
-        net = layer.build(net, 1, 1, 1)
-        return call.record(self.key, net)
+        kernel = window(net, self.at_most)
+        if self.whole:
+            kernel = tuple(side or self.whole for side in net.shape.as_list()[1:3])
+        name = self.layer.name.format("{}x{}".format(*kernel))
+        layer = dataclasses.replace(self.layer, kernel=kernel, name=name)
+        return layer.build(net, 1, 1, 1)
 
-    def scaled_by(self, scale: Callable[[int], int]) -> Conv:
+    def scaled_by(self, scale: Callable[[int], int]) -> WindowConv:
         """Returns the same of another depth."""
         return dataclasses.replace(self, layer=self.layer.scaled_by(scale))
 
@@ -172,20 +166,6 @@ class Dense:
     def scaled_by(self, scale: Callable[[int], int]) -> Dense:
         """Returns the same of another depth."""
         return dataclasses.replace(self, depth=scale(self.depth))
-
-
-@dataclasses.dataclass(frozen=True)
-class Norm:
-    """A norm, with its activation if it has one."""
-
-    name: str
-    activation_fn: Callable | None = None
-    key: str = ""
-
-    def build(self, net: tf.Tensor, call: Call) -> tf.Tensor:
-        """Returns the normalized features."""
-        net = normalized(net, activation_fn=self.activation_fn, scope=self.name)
-        return call.record(self.key, net)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Heads, as data: what follows on a network's stages, up to predictions.
 
 What a head is made of is in `head_layers`. A layer there is told more than its input:
-`Head.build` hands it the network's arguments and end points.
+`Head.build` hands it the network's arguments and end points. `Conv` and `Norm` are
+those of stages; here they are end points if they have a key.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets.end_points import EndPoints, full_name
+from slimnets.units import Conv, Norm
+from slimnets.units.single import scaled
 
 
 class Reached(Exception):
@@ -100,8 +103,8 @@ class Head:
         """Returns the same head of other depths."""
         return dataclasses.replace(
             self,
-            features=_scaled(self.features, scale),
-            tail=_scaled(self.tail, scale),
+            features=scaled(self.features, scale),
+            tail=scaled(self.tail, scale),
         )
 
 
@@ -136,17 +139,14 @@ class Auxiliary:
         """Returns the same of other depths, if they are scaled."""
         if not self.scaled:
             return self
-        return dataclasses.replace(self, layers=_scaled(self.layers, scale))
-
-
-def _scaled(parts: tuple[Any, ...], scale: Callable[[int], int]) -> tuple[Any, ...]:
-    return tuple(
-        part.scaled_by(scale) if hasattr(part, "scaled_by") else part for part in parts
-    )
+        return dataclasses.replace(self, layers=scaled(self.layers, scale))
 
 
 def _along(parts: tuple[Any, ...], net: tf.Tensor, call: Call) -> tf.Tensor:
     for part in parts:
-        net = part.build(net, call)
+        if isinstance(part, (Conv, Norm)):
+            net = call.record(part.key, part.build(net, 1, 1, 1))
+        else:
+            net = part.build(net, call)
         call.stop_at_final()
     return net

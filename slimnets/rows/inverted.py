@@ -15,7 +15,6 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets.rows.arg_scopes import depthwise_arg_scope
-from slimnets.rows.head_layers import Conv as HeadConv
 from slimnets.rows.residual import HEAD, residual_row
 from slimnets.rows.row import Row
 from slimnets.rows.stage import Depths, Stage
@@ -134,4 +133,4 @@ def _arg_scope(activation_fn: Callable, decay: float, epsilon: float) -> Callabl
 
 def convolved(depth: int) -> tuple[Any, ...]:
     """Returns the head's layers: a 1x1 convolution of that depth before the pool."""
-    return (HeadConv(Conv("conv_head", depth, 1)), *HEAD.features)
+    return (Conv("conv_head", depth, 1), *HEAD.features)

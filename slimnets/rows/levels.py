@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from slimnets import layers
 from slimnets.blocks import Block, PlannedUnit, check_output_stride, plan_blocks
-from slimnets.rows.arguments import ALIASES
+from slimnets.rows.arguments import ALIASES, not_taken
 from slimnets.rows.builder import asked
 from slimnets.rows.row import Row
 from slimnets.rows.scoping import check_norm
@@ -85,19 +85,15 @@ def levels_of(row: Row, options: dict[str, Any]) -> Table:
 
 
 def _with_defaults(row: Row, options: dict[str, Any]) -> dict[str, Any]:
-    parameters = row.signature.parameters
     defaults = {
         ALIASES.get(name, name): parameter.default
-        for name, parameter in parameters.items()
+        for name, parameter in row.signature.parameters.items()
         if parameter.default is not inspect.Parameter.empty
     }
     given = {ALIASES.get(k, k): v for k, v in options.items() if v is not None}
     for name in given:
         if name not in defaults:
-            raise TypeError(
-                f"The network {row.name!r} does not take {name!r}. It takes: "
-                f"{', '.join(parameters)}."
-            )
+            raise not_taken(row.name, name, row.signature)
     return {**defaults, "is_training": False, **given, "inputs": None}
 
 

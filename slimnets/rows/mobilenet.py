@@ -13,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from slimnets import layers
+from slimnets.rows.arg_scopes import extended
 from slimnets.rows.changes import explicitly_padded
 from slimnets.rows.head_layers import Dropout, GlobalPool, Logits, Predictions, Squeeze
 from slimnets.rows.heads import Head
@@ -49,6 +50,7 @@ _OWN = (
     *(("conv_defs", None), ("use_explicit_padding", False)),
     *(("use_reduce_mean_for_pooling", False), ("use_groupnorm", False), ("groups", 8)),
 )
+_CONVOLUTIONS = [layers.conv2d, layers.fully_connected, layers.separable_conv2d]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +64,16 @@ class ConvDefs:
     row: Row
 
 
-def conv_scope(activation_fn: Callable) -> Scope:
-    """Returns the arg scope that TF-Slim's MobileNets v2 and v3 set for themselves."""
-    convolutions = [layers.conv2d, layers.fully_connected, layers.separable_conv2d]
+def _default_scope(activation_fn: Callable) -> Scope:
+    scope = training_scope(is_training=None)
+    return extended(scope, _CONVOLUTIONS, activation_fn=activation_fn)
+
+
+def _inner_scope(activation_fn: Callable) -> Scope:
+    """The arg scope that TF-Slim's MobileNets v2 and v3 set for themselves."""
     with (
         arg_scope(
-            convolutions, normalizer_fn=layers.batch_norm, activation_fn=activation_fn
+            _CONVOLUTIONS, normalizer_fn=layers.batch_norm, activation_fn=activation_fn
         ),
         arg_scope([layers.batch_norm], center=True, scale=True),
         arg_scope([inverted_residual], named_outputs=True) as scope,
@@ -83,9 +89,10 @@ def _vary(
     use_reduce_mean_for_pooling: bool,
     use_groupnorm: bool,
     groups: int,
+    finegrain_classification_mode: bool,
+    divisible_by: int | None,
     *,
-    vary: Callable[..., Row],
-    **own: Any,
+    of: Callable[[bool], dict[str, Any]],
 ) -> Row:
     if conv_defs is not None:
         if not isinstance(conv_defs, ConvDefs):
@@ -93,10 +100,12 @@ def _vary(
                 f"conv_defs={conv_defs!r}; allowed are None, mobilenet_v2.V2_DEF, "
                 "mobilenet_v3.V3_LARGE and others that are named like these."
             )
-        of = conv_defs.row
-        row = dataclasses.replace(row, root=of.root, stages=of.stages, head=of.head)
-        vary = of.vary.keywords["vary"]
-    row = vary(row, options, **own)
+        other = conv_defs.row
+        row = dataclasses.replace(row, root=other.root, head=other.head)
+        of = other.vary.keywords["of"]
+    depths = dataclasses.replace(row.depths, divisor=divisible_by or row.depths.divisor)
+    own = of(finegrain_classification_mode)
+    row = dataclasses.replace(row, depths=depths, **own)
     if use_reduce_mean_for_pooling:
         head = dataclasses.replace(row.head, features=(GlobalPool("ReduceMean"),))
         row = dataclasses.replace(row, head=head)
@@ -131,10 +140,9 @@ def training_scope(
     if stddev >= 0:
         initializer = layers.truncated_normal_initializer(stddev)
     training = {} if is_training is None else {"is_training": is_training}
-    convolutions = [layers.conv2d, layers.fully_connected, layers.separable_conv2d]
     with (
         arg_scope(
-            convolutions,
+            _CONVOLUTIONS,
             weights_initializer=initializer,
             normalizer_fn=layers.batch_norm,
         ),
@@ -149,53 +157,71 @@ def training_scope(
         return scope
 
 
-def inverted(number: int, **own: Any) -> dict[str, Any]:
-    """Returns the arguments of one unit: the scope and key of its number."""
-    scope = f"expanded_conv_{number}" if number else "expanded_conv"
-    return {"scope": scope, "key": f"layer_{number + 2}", **own}
-
-
 def inverted_stage(
     number: int, depth: int, stride: int, units: list[dict[str, Any]]
 ) -> Stage:
     """Returns a stage of units from `expanded_conv_number` on."""
-    each = tuple(
-        tuple(inverted(number + i, **own).items()) for i, own in enumerate(units)
-    )
-    return Stage("", inverted_residual, len(units), stride, depth, each=each)
+    each = []
+    for i, own in enumerate(units, start=number):
+        scope = f"expanded_conv_{i}" if i else "expanded_conv"
+        each.append((("scope", scope), ("key", f"layer_{i + 2}"), *own.items()))
+    return Stage("", inverted_residual, len(units), stride, depth, each=tuple(each))
 
 
-def mobilenet_row(name: str, fixed: tuple, **fields: Any) -> Row:
+def width_suffix(depth_multiplier: float) -> str:
+    """Returns what a name ends in for a width: `_050` for a half."""
+    return "" if depth_multiplier == 1 else f"_{round(100 * depth_multiplier):03}"
+
+
+def width_text(depth_multiplier: float) -> str:
+    """Returns what a summary ends in for a width."""
+    return "" if depth_multiplier == 1 else f", {depth_multiplier} as wide"
+
+
+def mobilenet_row(
+    name: str,
+    of: Callable[[bool], dict[str, Any]],
+    depth_multiplier: float = 1.0,
+    activation_fn: Callable = tf.nn.relu,
+    further: tuple[tuple[str, Any], ...] = (),
+    **fields: Any,
+) -> Row:
     """Returns a row.
 
     Args:
         name: of the network.
-        fixed: arguments behind the scope: names and defaults.
+        of: gives the stages, and perhaps the head, told whether the last layer is not
+            scaled down, as it is not by default in networks that are thinner.
+        depth_multiplier: its default.
+        activation_fn: of the convolutions.
+        further: arguments behind `divisible_by`: names and defaults.
         **fields: of `Row`.
     """
     scope = fields.pop("scope", f"MobilenetV{name[len('mobilenet_v')]}")
-    before, behind = fixed
+    thin = depth_multiplier < 1
     return Row(
         name,
-        head=fields.pop("head", HEAD),
+        **{"head": HEAD, **of(thin)},
         scope=scope,
         arg_scope=training_scope,
+        default_scope=functools.partial(_default_scope, activation_fn),
+        inner_scope=functools.partial(_inner_scope, activation_fn),
         arguments=(
-            *(("input_tensor", None), ("num_classes", 1001), *before),
-            *(("scope", scope), *behind, ("is_training", None)),
+            *(("input_tensor", None), ("num_classes", 1001)),
+            *(("depth_multiplier", depth_multiplier), ("scope", scope)),
+            *(("finegrain_classification_mode", thin), ("min_depth", 8)),
+            *(("divisible_by", 8), *further, ("is_training", None)),
             *(("prediction_fn", layers.softmax), ("reuse", None), ("base_only", False)),
             *(("final_endpoint", None), ("output_stride", None)),
         ),
         keywords=_OWN,
         texts=TEXTS,
-        vary=functools.partial(_vary, vary=fields.pop("vary")),
+        vary=functools.partial(_vary, of=of),
         depths=Depths(least=8, divisor=8),
         bare_keys=True,
         unit_keys="layer_",
         default_training=default_training,
         preprocessing="inception",
         weights="tf-slim",
-        first_variable="Conv/weights",
-        logits="Logits/Conv2d_1c_1x1/biases",
         **fields,
     )

@@ -154,7 +154,6 @@ def residual_row(
         **fields: of `Row`, where they are not what most have.
     """
     depths = Depths(least=8, multiple=fields.pop("depth_multiple", 1), capped=True)
-    first = fields["root"][0].name if fields.get("root") else "conv1"
     return Row(
         name,
         layers,
@@ -165,7 +164,6 @@ def residual_row(
             "keywords": KEYWORDS,
             "depths": depths,
             "collects_layers": True,
-            "first_variable": f"{first}/weights",
             **fields,
         },
     )

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from slimnets.blocks import Block, takes
-from slimnets.rows.arg_scopes import resnet_arg_scope, with_units
+from slimnets.rows.arg_scopes import extended, resnet_arg_scope
 from slimnets.rows.arguments import signature_of
 from slimnets.rows.heads import Auxiliary, Head
 from slimnets.rows.stage import Depths, Scale, Stage, block_of, with_drop_path
 from slimnets.scopes import Scope, current_arg_scope
+from slimnets.units import Conv
 
 Pairs = tuple[tuple[str, Any], ...]
 # Arguments of units that take statistics over the whole image.
@@ -52,7 +53,6 @@ class Row:
         normalized: whether it has norms.
         preactivation: whether units begin with norms, so that the last one is the
             head's `postnorm`.
-        cannot: what it cannot do: names of arguments, and why.
         image_size: the side of the images it is made for, in pixels.
         fixed_size: whether its dense layers need the size of the images.
         default_training: is_training where the caller leaves it to arg scopes.
@@ -62,8 +62,6 @@ class Row:
         weights: whose weights load into it.
         names: for each kind of file the rules of names that it may have: `mapping`'s
             keys, or for `torch` pairs of a pattern and a template.
-        first_variable: relative to its scope.
-        logits: its logits' last variable, whose size is the number of classes.
     """
 
     name: str
@@ -88,7 +86,6 @@ class Row:
     exact: bool = False
     normalized: bool = True
     preactivation: bool = False
-    cannot: Pairs = ()
     image_size: int = 224
     fixed_size: bool = False
     default_training: Callable[[], Any] | None = None
@@ -96,12 +93,18 @@ class Row:
     preprocessing: str = ""
     weights: str = ""
     names: tuple[tuple[str, tuple[Any, ...]], ...] = ()
-    first_variable: str = ""
-    logits: str = "logits/biases"
 
     @property
     def scope_name(self) -> str:
         return self.name if self.scope is None else self.scope
+
+    @property
+    def first_variable(self) -> str:
+        """The name in its scope; empty where no convolution comes first."""
+        first = self.root[0] if self.root else None
+        if not isinstance(first, Conv):
+            return ""
+        return f"{first.name}/{'depthwise_' if first.multiplier else ''}weights"
 
     @functools.cached_property
     def signature(self) -> inspect.Signature:
@@ -195,7 +198,7 @@ class Row:
         scope = make()
         if not self.unit_options:
             return scope
-        return with_units(scope, self.unit_functions, **dict(self.unit_options))
+        return extended(scope, self.unit_functions, **dict(self.unit_options))
 
     def thin(self) -> Row:
         """Returns a row of the same kinds of layers with at most two units a stage."""

@@ -20,21 +20,19 @@ def as_depth(depth: int) -> dict[str, int]:
 
 @dataclasses.dataclass(frozen=True)
 class Bottleneck:
-    """The arguments of a bottleneck unit of a base depth.
+    """The arguments of a bottleneck unit of a base depth, a quarter of the output's.
 
     Attributes:
         groups: of its 3x3 convolution.
         base_width: 64ths of the base depth that each group of these is wide.
-        expansion: of the base depth to that of the output.
     """
 
     groups: int = 1
     base_width: int = 64
-    expansion: int = 4
 
     def __call__(self, depth: int) -> dict[str, int]:
         width = max(1, depth * self.base_width // 64) * self.groups
-        return {"depth": self.expansion * depth, "depth_bottleneck": width}
+        return {"depth": 4 * depth, "depth_bottleneck": width}
 
 
 @dataclasses.dataclass(frozen=True)

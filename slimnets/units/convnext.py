@@ -56,19 +56,15 @@ def convnext(
 ) -> tf.Tensor:
     """Depthwise 7x7, norm, dense, activation, dense; scaled, and added to the input.
 
+    Other arguments as of `bottleneck_v1`.
+
     Args:
-        inputs: `[batch, height, width, channels]`.
         depth: channels of the output.
         stride: 1, or 2 for a norm and a 2x2 convolution that come first.
-        rate: of atrous convolution, up to the stride.
-        outputs_collections: collections for the output.
-        scope: name of the variable scope.
-        next_rate: of atrous convolution, after the stride; as `rate` by default.
         expansion: channels between the dense layers for each of the output.
         initial_scale: of the layer scale; None for none.
         normalizes_response: whether a global response norm stands between the dense
             layers, behind the activation [1].
-        drop_path_rate: probability of dropping the residual branch in training.
         activation_fn: between the dense layers.
         normalizer_fn: of each position's channels.
 

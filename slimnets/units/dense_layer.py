@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from slimnets import end_points, layers
 from slimnets.scopes import add_arg_scope
+from slimnets.units.normalized import preactivated
 from slimnets.units.traits import Traits, describes
 
 
@@ -42,13 +43,11 @@ def dense_layer(
 ) -> tf.Tensor:
     """Norm, activation, 1x1; norm, activation, 3x3; behind the inputs' channels.
 
+    Other arguments as of `bottleneck_v1`.
+
     Args:
-        inputs: `[batch, height, width, channels]`.
         depth: channels that it adds.
         stride: 1.
-        rate: of atrous convolution.
-        outputs_collections: collections for the output.
-        scope: name of the variable scope.
         bottleneck: channels of the 1x1 convolution for each that it adds.
         activation_fn: of the inputs, normalized.
         normalizer_fn: of the inputs.
@@ -62,8 +61,7 @@ def dense_layer(
     if stride != 1:
         raise ValueError(f"dense_layer: stride={stride!r}; allowed is 1.")
     with tf.compat.v1.variable_scope(scope, "dense_layer", [inputs]) as sc:
-        net = normalizer_fn(inputs, activation_fn=activation_fn, scope="preact")
-        net = layers.activations(net, scope="preact/outputs")
+        net = preactivated(inputs, normalizer_fn, activation_fn)
         net = layers.conv2d(net, bottleneck * depth, 1, scope="conv1")
         net = layers.conv2d(
             net,

@@ -92,14 +92,12 @@ def inverted_residual(
 ) -> tf.Tensor:
     """An inverted residual, with its shortcut where nothing changes size or depth.
 
+    Other arguments as of `bottleneck_v1`.
+
     Args:
-        inputs: `[batch, height, width, channels]`.
         depth: channels of the output.
         stride: of the last depthwise convolution.
-        rate: of atrous convolution, up to the stride.
         outputs_collections: collections for the output and the inner layers'.
-        scope: name of the variable scope.
-        next_rate: of atrous convolution, after the stride; as `rate` by default.
         expansion: channels of the depthwise convolution for one of the inputs.
         kernel: of the depthwise convolution; 0 for none.
         start_kernel: of another one, linear and before all else [4]; 0 for none.
@@ -113,7 +111,6 @@ def inverted_residual(
         squeeze_input: namely of the unit's input, as in [3], and not of the inner ones.
         gate_fn: of squeeze-and-excitation.
         squeeze_activation_fn: between its convolutions; None for its own.
-        drop_path_rate: probability of dropping the residual branch in training.
         activation_fn: of the inner layers; None for what the arg scopes say.
         key: of the end point; the scope's if empty. Inner layers have it before theirs.
         named_outputs: whether end points are operations of their own, under the names
@@ -206,18 +203,14 @@ def fused_inverted_residual(
 
     Where nothing is expanded, that one alone, activated.
 
+    Other arguments as of `bottleneck_v1`.
+
     Args:
-        inputs: `[batch, height, width, channels]`.
         depth: channels of the output.
         stride: of the first convolution.
-        rate: of atrous convolution, up to the stride.
-        outputs_collections: collections for the output.
-        scope: name of the variable scope.
-        next_rate: of atrous convolution, after the stride; as `rate` by default.
         expansion: channels between for one of the inputs.
         kernel: of the first convolution.
         padding: of it: `SAME`, or `EVEN` as `conv2d_same`.
-        drop_path_rate: probability of dropping the residual branch in training.
 
     Returns:
         `[batch, ceil(height / stride), ceil(width / stride), depth]`.

@@ -46,16 +46,13 @@ def mixed_residual(
 ) -> tf.Tensor:
     """One block of Inception-ResNet.
 
+    Other arguments as of `bottleneck_v1`.
+
     Args:
-        inputs: `[batch, height, width, channels]`.
         branches: as of `Mixed`.
         scale: of the 1x1 convolution of the branches, before it is added.
         stride: 1.
-        rate: of atrous convolution.
-        outputs_collections: collections for the output.
-        scope: name of the variable scope.
         activation_fn: of the sum; None for none.
-        drop_path_rate: probability of dropping the residual branch in training.
         key: of the end point. Without one it is a further end point, of its scope.
 
     Returns:

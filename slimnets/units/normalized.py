@@ -27,3 +27,11 @@ def normalized(
     """
     outputs = normalizer_fn(inputs, activation_fn=activation_fn, scope=scope)
     return layers.activations(outputs, scope=f"{scope or 'norm'}/outputs")
+
+
+def preactivated(
+    inputs: tf.Tensor, normalizer_fn: Callable, activation_fn: Callable
+) -> tf.Tensor:
+    """Normalizes and activates what a pre-activation unit begins with."""
+    outputs = normalizer_fn(inputs, activation_fn=activation_fn, scope="preact")
+    return layers.activations(outputs, scope="preact/outputs")

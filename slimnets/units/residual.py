@@ -22,6 +22,7 @@ from slimnets import end_points, layers
 from slimnets.blocks import conv2d_same, subsample
 from slimnets.layers import building, initializers
 from slimnets.scopes import add_arg_scope
+from slimnets.units.normalized import preactivated
 from slimnets.units.shortcuts import add, padded
 from slimnets.units.shortcuts import shortcut as shortcut_of
 from slimnets.units.traits import Path, Traits, describes
@@ -194,8 +195,7 @@ def bottleneck_v2(
     """
     plain = _plain(biases)
     with tf.compat.v1.variable_scope(scope, "bottleneck_v2", [inputs]) as sc:
-        preact = normalizer_fn(inputs, activation_fn=activation_fn, scope="preact")
-        preact = layers.activations(preact, scope="preact/outputs")
+        preact = preactivated(inputs, normalizer_fn, activation_fn)
         end_points.mark_normalized(
             outputs_collections, inputs, f"{sc.name}/preact", preact
         )
@@ -311,8 +311,7 @@ def basic_v2(
     """
     plain = _plain(biases)
     with tf.compat.v1.variable_scope(scope, "basic_v2", [inputs]) as sc:
-        preact = normalizer_fn(inputs, activation_fn=activation_fn, scope="preact")
-        preact = layers.activations(preact, scope="preact/outputs")
+        preact = preactivated(inputs, normalizer_fn, activation_fn)
         end_points.mark_normalized(
             outputs_collections, inputs, f"{sc.name}/preact", preact
         )

@@ -45,15 +45,11 @@ def separable_residual(
 
     Where the depth stays, no pool, and the input as the shortcut.
 
+    Other arguments as of `bottleneck_v1`.
+
     Args:
-        inputs: `[batch, height, width, channels]`.
         depths: channels of each convolution's output.
         stride: of the pool and the shortcut's convolution.
-        rate: of atrous convolution, up to the stride.
-        outputs_collections: collections for the output.
-        scope: name of the variable scope.
-        next_rate: of atrous convolution, after the stride; as `rate` by default.
-        drop_path_rate: probability of dropping the residual branch in training.
         activation_fn: before each convolution.
 
     Returns:

@@ -184,10 +184,6 @@ class Pool:
             key=self.key or self.name,
         )
 
-    def scaled_by(self, scale: Scale) -> Pool:
-        """Returns itself: a pool has the depth of its input."""
-        return self
-
 
 @dataclasses.dataclass(frozen=True)
 class BlurPool:
@@ -207,10 +203,6 @@ class BlurPool:
     def traits(self, channels: int, stride: int, rate: int, next_rate: int) -> Traits:
         """Returns what it does."""
         return Traits(channels, (((3, 1, rate), (3, stride, rate)),), key=self.name)
-
-    def scaled_by(self, scale: Scale) -> BlurPool:
-        """Returns itself."""
-        return self
 
 
 @dataclasses.dataclass(frozen=True)
@@ -232,16 +224,12 @@ class Norm:
         activated = self.activation_fn is not None
         return Traits(channels, activated=activated, key=self.key or self.name)
 
-    def scaled_by(self, scale: Scale) -> Norm:
-        """Returns itself."""
-        return self
-
 
 def scaled(value: Any, scale: Scale) -> Any:
-    """Returns a layer, or layers in tuples, with other depths."""
+    """Returns a layer, or layers in tuples, with other depths if they have any."""
     if isinstance(value, tuple):
         return tuple(scaled(part, scale) for part in value)
-    return value.scaled_by(scale)
+    return value.scaled_by(scale) if hasattr(value, "scaled_by") else value
 
 
 @describes(lambda channels, layer, **step: layer.traits(channels, **step))

@@ -62,13 +62,11 @@ def xception_module(
 ) -> tf.Tensor:
     """Three separable convolutions; a level's last activation is the second's.
 
+    Other arguments as of `bottleneck_v1`.
+
     Args:
-        inputs: `[batch, height, width, channels]`.
         depths: channels of the three.
         stride: of the last one, and of the shortcut.
-        rate: of atrous convolution.
-        outputs_collections: collections for the output.
-        scope: name of the variable scope.
         shortcut: `conv` for a 1x1 convolution, `sum` for the inputs, or `none`.
         activate_within: whether activations follow on each convolution, of the
             separable ones too, and not come before each separable one.
@@ -77,7 +75,6 @@ def xception_module(
             and not on their depthwise parts too.
         bounded: whether values stay between -6 and 6 (6 is the largest activation), and
             strided convolutions pad as `SAME`.
-        drop_path_rate: probability of dropping the residual branch in training.
         activation_fn: the activation; ReLU6 where `bounded`.
 
     Returns:

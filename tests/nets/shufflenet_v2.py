@@ -11,7 +11,6 @@ import tensorflow as tf
 import slimnets
 from slimnets.rows.arg_scopes import torch_arg_scope
 from slimnets.rows.builder import network_of
-from slimnets.rows.head_layers import Conv as HeadConv
 from slimnets.rows.residual import HEAD, residual_row, root
 from slimnets.rows.stage import Stage
 from slimnets.units import Conv, Traits, depthwise, describes
@@ -90,10 +89,7 @@ NETWORKS = tuple(
             root=root((24, 3, 2), pool="lowest"),
             head=dataclasses.replace(
                 HEAD,
-                features=(
-                    HeadConv(Conv("conv5", last, 1, key="conv5")),
-                    *HEAD.features,
-                ),
+                features=(Conv("conv5", last, 1), *HEAD.features),
             ),
             arg_scope=torch_arg_scope,
             weights="torch",

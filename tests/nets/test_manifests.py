@@ -7,6 +7,7 @@ import pytest
 
 import slimnets
 from slimnets.inspection.summary import committed
+from slimnets.rows.row import Row
 from tests.helpers import KINDS, of_each_kind
 from tests.make_manifests import COUNTS, MANIFEST, describe
 
@@ -31,6 +32,14 @@ def test_variables_counts_and_layers_are_the_committed_ones(name):
 
 def test_every_registered_network_has_a_manifest():
     assert list(WANTED) == list(COUNTED) == slimnets.list_networks()
+
+
+def test_a_row_knows_the_first_variable_of_its_network():
+    for name, variables in WANTED.items():
+        row = getattr(slimnets.network_info(name).network, "row", None)
+        if isinstance(row, Row):
+            path = [row.scope_name, row.first_variable]
+            assert "/".join(filter(None, path)) == next(iter(variables)), name
 
 
 # Counted from timm 1.0.31, 1000 classes, 224x224: trainable, all, multiply-adds.
