@@ -13,7 +13,7 @@ from absl import flags
 
 from slimnets.cli import weights_flags
 from slimnets.cli.command import Flag, UsageError, refuse, require
-from slimnets.files import CALIBRATION_METHODS, EXPORT_ENDINGS
+from slimnets.files import CALIBRATION_METHODS, EXPORT_ENDINGS, EXPORT_PRECISIONS
 from slimnets.quiet import start_tensorflow
 
 _OF_FASTEST = ("max_difference", "threads")

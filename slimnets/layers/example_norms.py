@@ -132,7 +132,11 @@ def instance_norm(
         dtype = building.statistics_dtype(inputs.dtype)
         wanted = {"beta": center, "gamma": scale}
         parameters = building.norm_parameters(
-            *((channels,), dtype, wanted, param_initializers, trainable),
+            (channels,),
+            dtype,
+            wanted,
+            param_initializers,
+            trainable,
             variables_collections,
         )
         axes = [axis for axis in range(1, rank) if axis != channel_axis]
@@ -243,9 +247,12 @@ def global_response_norm(
         energy = tf.reduce_sum(tf.square(values), [1, 2], keepdims=True)
         norms = tf.sqrt(tf.maximum(energy, _LEAST))
         norms /= tf.reduce_mean(norms, 3, keepdims=True) + epsilon
-        inits = {"gamma": initializers.zeros}
         beta, gamma = building.norm_parameters(
-            *((building.channels_of(inputs),), dtype, {"beta": True, "gamma": True}),
-            *(inits, trainable, None),
+            (building.channels_of(inputs),),
+            dtype,
+            {"beta": True, "gamma": True},
+            {"gamma": initializers.zeros},
+            trainable,
+            None,
         )
         return inputs + tf.cast(beta + gamma * (values * norms), inputs.dtype)
