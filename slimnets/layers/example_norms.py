@@ -84,7 +84,11 @@ def group_norm(
         outputs = tf.reshape(values, size)
         wanted = {"gamma": scale, "beta": center}
         gamma, beta = building.norm_parameters(
-            *((channels,), dtype, wanted, param_initializers, trainable),
+            (channels,),
+            dtype,
+            wanted,
+            param_initializers,
+            trainable,
             variables_collections,
         )
         outputs = outputs if gamma is None else outputs * gamma

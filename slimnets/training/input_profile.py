@@ -37,7 +37,10 @@ class Waits:
         with tf.control_dependencies(parts):
             after = tf.timestamp()
         self._seconds.assign_add(after - before)
-        return batch
+        # On one thread the clock would else be read when the step is done.
+        return tf.nest.map_structure(
+            lambda part: _behind(after, part), batch, expand_composites=True
+        )
 
     def verdict(self, seconds: float) -> str:
         """What steps that took so long all together have waited for."""
@@ -47,6 +50,12 @@ class Waits:
             f"steps waited {100 * share:.0f} % of their time for the input: the "
             f"{limit} is what limits their speed"
         )
+
+
+def _behind(moment: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
+    """Returns a part of a batch, where it is, once a moment is over."""
+    with tf.control_dependencies([moment]), tf.compat.v1.colocate_with(part):
+        return tf.identity(part)
 
 
 def counted_waits() -> Waits | None:

@@ -123,3 +123,21 @@ def test_waits_are_counted_where_the_input_is_slow(tmp_path):
             f"the {limit} is what limits their speed"
         ), waits.verdict(seconds)
     assert float(Waits()._seconds) == 0
+
+
+def test_the_clock_is_read_before_a_step_begins():
+    """On one thread it would be read when the step is done, and count as waiting."""
+    waits = Waits()
+    pairs = tf.data.Dataset.range(4).map(lambda value: (value, {"twice": 2 * value}))
+    element = pairs.element_spec
+
+    @tf.function(input_signature=[tf.data.IteratorSpec(element)])
+    def take(iterator):
+        return waits.next_of(iterator)
+
+    value, rest = take(iter(pairs))
+    assert int(value) == 0 and int(rest["twice"]) == 0
+    # The function's own outputs stand behind one more identity.
+    for output in take.get_concrete_function().outputs:
+        [before] = output.op.inputs[0].op.control_inputs
+        assert before.type == "Timestamp"
