@@ -229,7 +229,15 @@ def test_hyper_parameters():
     }  # fmt: skip
     assert "rate" in p and p.get("none", 7) == 7
     assert hparams.HParams(**p.values()).parse_json(p.to_json()).values() == p.values()
-    for wrong in ("rate=x", "none=1", "flag=maybe", "steps=[1]", "rate"):
+    for wrong in (
+        "rate[0]=1",
+        "sizes[7]=1",
+        "rate=x",
+        "none=1",
+        "flag=maybe",
+        "steps=[1]",
+        "rate",
+    ):
         with pytest.raises(ValueError):
             p.parse(wrong)
     with pytest.raises(ValueError, match="reserved"):

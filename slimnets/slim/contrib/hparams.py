@@ -79,7 +79,10 @@ class HParams:
             if text.startswith("["):
                 self.set_hparam(name, [t.strip() for t in text[1:-1].split(",")])
             elif index is not None:
-                items = list(getattr(self, name))
+                items = getattr(self, name)
+                if not _is_list(items) or int(index) >= len(items):
+                    raise ValueError(f"{name} has no item {index}: {values[at:]}")
+                items = list(items)
                 items[int(index)] = text.strip()
                 self.set_hparam(name, items)
             else:
