@@ -75,6 +75,8 @@ def write_quantized_onnx(
     network = to_onnx(frozen, _texts({**metadata, **_PREPARED}))
     onnx.save(network, source)
     kept = [node.name for node in network.graph.node if rounding.keeps(node.name)]
+    unrounded = [*_behind_all_layers(network.graph), *kept]
+    unrounded += _activations_before(network.graph, kept)
     try:
         with (
             refusals_of("ONNX Runtime's quantizer refuses this network"),
@@ -88,7 +90,7 @@ def write_quantized_onnx(
                 per_channel=True,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
-                nodes_to_exclude=[*_behind_all_layers(network.graph), *kept],
+                nodes_to_exclude=unrounded,
                 calibrate_method=getattr(
                     quantization.CalibrationMethod, _METHODS[rounding.method]
                 ),
@@ -100,6 +102,20 @@ def write_quantized_onnx(
         network = onnx.load(path)
         _take_unrounded(network.graph, kept)
         onnx.save(network, path)
+
+
+def _activations_before(graph: Any, kept: Sequence[str]) -> list[str]:
+    """The names of activations of which nodes take the values.
+
+    Where all that an activation does is done by rounding in its range, the quantizer
+    leaves it out, and there would be nothing to take before that.
+    """
+    taken = {name for node in graph.node if node.name in kept for name in node.input}
+    return [
+        node.name
+        for node in graph.node
+        if node.op_type in ("Relu", "Clip") and taken.intersection(node.output)
+    ]
 
 
 def _take_unrounded(graph: Any, kept: Sequence[str]) -> None:
