@@ -54,7 +54,7 @@ class Waits:
 
 def _behind(moment: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
     """Returns a part of a batch, where it is, once a moment is over."""
-    with tf.control_dependencies([moment]), tf.compat.v1.colocate_with(part):
+    with tf.control_dependencies([moment]), tf.device(part.device or None):
         return tf.identity(part)
 
 
