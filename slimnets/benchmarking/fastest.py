@@ -21,10 +21,11 @@ from slimnets.benchmarking import prepare
 from slimnets.benchmarking.comparison_table import machine, quartiles
 from slimnets.benchmarking.turns import in_turns
 from slimnets.benchmarking.workload import OWN, Work, file_of
-from slimnets.checkpoints.base import add_metadata, draft_directory, one_line
+from slimnets.checkpoints.base import add_metadata, draft_directory
 from slimnets.export.checkpoint import Accuracies, export_trained
 from slimnets.export.exporting import move_export
 from slimnets.export.formats import FORMATS
+from slimnets.listing import one_line
 from slimnets.trained import CLASSIFICATION, Trained
 
 # float16 is no processor's; a frozen graph is what a SavedModel runs.

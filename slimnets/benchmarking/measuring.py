@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from slimnets.benchmarking.comparison_table import Result, result_of
 from slimnets.benchmarking.turns import Child, environment, in_turns
 from slimnets.benchmarking.workload import MATMUL, OWN, PEERS, Work, file_of
-from slimnets.checkpoints.base import one_line
 from slimnets.export.formats import get_format
 from slimnets.inspection import summarize
+from slimnets.listing import one_line
 
 __all__ = ["Child", "measure"]
 _ONNX_PACKAGES = ("onnx", "onnxruntime")

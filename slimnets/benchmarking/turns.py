@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from slimnets.benchmarking.peers import MATRIX
 from slimnets.benchmarking.workload import Work
-from slimnets.checkpoints.base import one_line
+from slimnets.listing import one_line
 
 # A turn is as many steps as take about this long, but at least one.
 _SECONDS_PER_TURN = 0.5

@@ -36,7 +36,7 @@ def main(name: str, text: str, directory: str) -> None:
         print(json.dumps(values), file=answers, flush=True)
 
     from slimnets.benchmarking import peers
-    from slimnets.checkpoints.base import one_line
+    from slimnets.listing import one_line
 
     try:
         started = time.perf_counter()

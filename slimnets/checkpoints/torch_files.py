@@ -24,10 +24,10 @@ from slimnets.checkpoints.base import (
     WeightsReader,
     damaged,
     is_zip,
-    one_line,
     unreadable,
     write_file,
 )
+from slimnets.listing import one_line
 
 _WHAT = "the .safetensors file"
 _BFLOAT16 = np.dtype(tf.bfloat16.as_numpy_dtype)

@@ -11,17 +11,15 @@ Equalization and Bias Correction", arXiv:1906.04721, section 4.2).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from slimnets.export.frozen import Frozen
+from slimnets.export.frozen import Frozen, over_batches
 from slimnets.export.graph import NodeDef, NodeGraph
 from slimnets.export.quantized import outputs_last, scales_by_largest
 from slimnets.export.rounding import Rounding
-from slimnets.export.weights import add_bias, response, weights_of
-from slimnets.units.views import CONVOLUTIONS
+from slimnets.export.weights import add_bias, convolutions, response, weights_of
 
 
 def with_corrected_biases(frozen: Frozen, rounding: Rounding) -> Frozen:
@@ -32,16 +30,13 @@ def with_corrected_biases(frozen: Frozen, rounding: Rounding) -> Frozen:
         rounding: how.
     """
     graph = NodeGraph(frozen.graph_def, frozen.outputs)
-    layers = [
-        node
-        for node in graph.of(*CONVOLUTIONS)
-        if weights_of(graph, node) is not None and not rounding.keeps(node.name)
-    ]
-    means = _mean_inputs(frozen, layers, rounding.calibration)
-    for node, inputs in zip(layers, means, strict=True):
+    layers = [n for n in convolutions(graph) if not rounding.keeps(n.name)]
+    given = [node.input[0] for node in layers]
+    means = over_batches(frozen, given, _means, rounding.calibration)
+    for node, of_batches in zip(layers, means, strict=True):
         weights = weights_of(graph, node)
         error = rounded_weights(node, weights) - weights
-        add_bias(graph, node, -response(node, error, inputs))
+        add_bias(graph, node, -response(node, error, of_batches.mean(0)))
     graph.prune()
     return dataclasses.replace(frozen, graph_def=graph.to_graph_def())
 
@@ -58,27 +53,6 @@ def rounded_weights(node: NodeDef, weights: np.ndarray) -> np.ndarray:
     return (steps * scales).reshape(weights.shape)
 
 
-def _mean_inputs(
-    frozen: Frozen,
-    layers: Sequence[NodeDef],
-    calibration: Sequence[Mapping[str, np.ndarray]],
-) -> list[np.ndarray]:
-    """Returns the mean of each layer's inputs, `[channels]`."""
-    with tf.Graph().as_default():
-        inputs = tf.graph_util.import_graph_def(
-            frozen.graph_def,
-            return_elements=[first_output(node.input[0]) for node in layers],
-            name="",
-        )
-        means = [tf.reduce_mean(x, range(x.shape.rank - 1)) for x in inputs]
-        with tf.compat.v1.Session() as session:
-            found = [
-                session.run(means, {first_output(name): x for name, x in batch.items()})
-                for batch in calibration
-            ]
-    return [np.mean(each, 0) for each in zip(*found, strict=True)]
-
-
-def first_output(name: str) -> str:
-    """Returns the name of a tensor from a node's input."""
-    return name if ":" in name else f"{name}:0"
+def _means(*inputs: tf.Tensor) -> list[tf.Tensor]:
+    """The mean of each channel."""
+    return [tf.reduce_mean(x, range(x.shape.rank - 1)) for x in inputs]

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from slimnets.export.bias_correction import first_output, rounded_weights
-from slimnets.export.frozen import Frozen
+from slimnets.export.bias_correction import rounded_weights
+from slimnets.export.frozen import Frozen, over_batches
 from slimnets.export.graph import NodeDef, NodeGraph
-from slimnets.export.weights import weights_of
-from slimnets.units.views import CONVOLUTIONS
+from slimnets.export.weights import convolutions, weights_of
 
 
 def by_error(
@@ -32,30 +31,19 @@ def by_error(
         calibration: inputs by name, a few images at a time, in batches of one size.
     """
     graph = NodeGraph(frozen.graph_def, frozen.outputs)
-    layers = [
-        node for node in graph.of(*CONVOLUTIONS) if weights_of(graph, node) is not None
-    ]
+    layers = convolutions(graph)
+
+    def squares(*values: tf.Tensor) -> list[tf.Tensor]:
+        triples = zip(layers, values[::2], values[1::2], strict=True)
+        return [_squares(n, weights_of(graph, n), x, y) for n, x, y in triples]
+
     names = [name for node in layers for name in (node.input[0], node.name)]
-    with tf.Graph().as_default():
-        values = tf.graph_util.import_graph_def(
-            frozen.graph_def,
-            return_elements=[first_output(name) for name in names],
-            name="",
-        )
-        pairs = zip(layers, values[::2], values[1::2], strict=True)
-        squares = [
-            _squares(node, weights_of(graph, node), inputs, outputs)
-            for node, inputs, outputs in pairs
-        ]
-        with tf.compat.v1.Session() as session:
-            sums: Any = 0.0
-            for batch in calibration:
-                given = {first_output(name): value for name, value in batch.items()}
-                sums = sums + np.array(session.run(squares, given))
-    errors = {
-        node.name.rpartition("/")[0]: float(np.sqrt(lost / max(whole, 1e-30)))
-        for node, (lost, whole) in zip(layers, sums, strict=True)
-    }
+    found = over_batches(frozen, names, squares, calibration)
+    errors = {}
+    for node, of_batches in zip(layers, found, strict=True):
+        lost, whole = of_batches.sum(0)
+        scope = node.name.rpartition("/")[0]
+        errors[scope] = float(np.sqrt(lost / max(whole, 1e-30)))
     return dict(sorted(errors.items(), key=lambda item: -item[1]))
 
 
@@ -85,7 +73,7 @@ def within_drop(
 
 def _squares(
     node: NodeDef, weights: np.ndarray, inputs: tf.Tensor, outputs: tf.Tensor
-) -> list[tf.Tensor]:
+) -> tf.Tensor:
     """The sums of squares of what rounding changes, and of the outputs."""
     low = tf.minimum(tf.reduce_min(inputs), 0.0)
     high = tf.maximum(tf.reduce_max(inputs), 0.0)
@@ -101,4 +89,4 @@ def _squares(
         {"inputs": steps, "weights": tf.constant(again, tf.float32)},
         ["layer:0"],
     )
-    return [tf.reduce_sum((found - outputs) ** 2), tf.reduce_sum(outputs**2)]
+    return tf.stack([tf.reduce_sum((found - outputs) ** 2), tf.reduce_sum(outputs**2)])

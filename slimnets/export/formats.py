@@ -20,7 +20,7 @@ from slimnets.export.openvino_file import (
     load_openvino,
     write_openvino,
 )
-from slimnets.export.rounding import NO_ROUNDING, Rounding
+from slimnets.export.rounding import Rounding
 from slimnets.export.saved_model import (
     Run,
     frozen_graph,
@@ -54,7 +54,7 @@ class Job:
     precision: str
     metadata: Mapping[str, Any]
     preprocessing: str | None = None
-    rounding: Rounding = NO_ROUNDING
+    rounding: Rounding = dataclasses.field(default_factory=Rounding)
 
     @property
     def recipe(self) -> Preprocessing | None:

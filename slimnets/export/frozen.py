@@ -93,6 +93,39 @@ def changed(frozen: Frozen, *changes: Callable[[NodeGraph], None]) -> Frozen:
     return dataclasses.replace(frozen, graph_def=graph.to_graph_def())
 
 
+def over_batches(
+    frozen: Frozen,
+    names: Sequence[str],
+    measure: Callable[..., list[tf.Tensor]],
+    batches: Sequence[Mapping[str, np.ndarray]],
+) -> list[np.ndarray]:
+    """Returns what is measured of tensors inside of a graph: each `[batches, ...]`.
+
+    Args:
+        frozen: the graph.
+        names: of the tensors, as nodes name their inputs.
+        measure: a function of the tensors that returns as many, or others.
+        batches: inputs by name.
+    """
+    with tf.Graph().as_default():
+        values = tf.graph_util.import_graph_def(
+            frozen.graph_def,
+            return_elements=[_first_output(name) for name in names],
+            name="",
+        )
+        measured = measure(*values)
+        with tf.compat.v1.Session() as session:
+            found = [
+                session.run(measured, {_first_output(n): x for n, x in batch.items()})
+                for batch in batches
+            ]
+    return [np.stack(each) for each in zip(*found, strict=True)]
+
+
+def _first_output(name: str) -> str:
+    return name if ":" in name else f"{name}:0"
+
+
 def freeze(
     model: Model,
     input_shape: Any,

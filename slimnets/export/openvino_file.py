@@ -13,7 +13,7 @@ from slimnets import extras
 from slimnets.export.frozen import Frozen
 from slimnets.export.onnx_file import write_onnx, write_quantized_onnx
 from slimnets.export.refusals import refusals_of
-from slimnets.export.rounding import NO_ROUNDING, Rounding
+from slimnets.export.rounding import Rounding
 from slimnets.export.saved_model import Run
 
 WEIGHTS_ENDING = ".bin"
@@ -27,7 +27,7 @@ def write_openvino(
     path: str,
     precision: str,
     metadata: Mapping[str, Any],
-    rounding: Rounding = NO_ROUNDING,
+    rounding: Rounding,
 ) -> None:
     """Writes a network, by way of ONNX, and the precision that it is to run in.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from slimnets.checkpoints.base import one_line
+from slimnets.listing import one_line
 
 _LENGTH = 300
 

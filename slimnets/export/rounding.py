@@ -26,6 +26,3 @@ class Rounding:
     def keeps(self, node: str) -> bool:
         """Whether a node of that name is of a layer that stays in float."""
         return any(node.startswith(f"{scope}/") for scope in self.float_layers)
-
-
-NO_ROUNDING = Rounding()

@@ -8,6 +8,12 @@ from slimnets.export.graph import NodeDef, NodeGraph, is_channels_last, type_att
 from slimnets.units.views import CONVOLUTIONS
 
 
+def convolutions(graph: NodeGraph) -> list[NodeDef]:
+    """Returns the convolutions whose weights are constants."""
+    found = graph.of(*CONVOLUTIONS)
+    return [node for node in found if weights_of(graph, node) is not None]
+
+
 def weights_of(graph: NodeGraph, node: NodeDef) -> np.ndarray | None:
     """Returns the weights of a layer in NHWC; None if it is none or they vary."""
     if node.op in CONVOLUTIONS:
