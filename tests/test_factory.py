@@ -364,6 +364,7 @@ def test_small_image_networks_have_the_papers_depths_and_sizes():
         "resnet_v1_cifar_110": (110, 1_727_962),
         "resnet_v2_cifar_164": (164, 1_703_258),
         "wrn_28_10": (26, 36_479_194),
+        "wrn_16_2": (14, 691_674),
     }
     for name, (depth, parameters) in counted.items():
         with tf.Graph().as_default():

@@ -43,9 +43,10 @@ def v2_row(layers: int) -> Row:
 
 def wide_row(layers: int, width: int, dropout_rate: float = 0.3) -> Row:
     """Returns the row of a wide network: `6n + 4` layers, `width` times as wide [3]."""
+    dropout = ", with dropout" if dropout_rate else ""
     return _row(
         f"wrn_{layers}_{width}",
-        f"Wide ResNet of {layers} layers, {width} times as wide, with dropout.",
+        f"Wide ResNet of {layers} layers, {width} times as wide{dropout}.",
         (layers - 4) // 6,
         basic_v2,
         width,
@@ -85,5 +86,6 @@ NETWORKS = tuple(
         *map(v2_row, (20, 29, 110, 164, 1001)),
         wide_row(28, 10),
         wide_row(16, 8),
+        wide_row(16, 2, dropout_rate=0.0),
     )
 )
