@@ -21,7 +21,7 @@ MATRIX = 2048
 _LEARNING_RATE = 1e-3
 
 # Peers that have networks, but no heads on them.
-_OF_CLASSES = ("keras", "tf_slim", "torch")
+_OF_CLASSES = ("keras", "tf_slim", "torch", "torch_compiled")
 
 KERAS_NAMES = {
     "resnet_v1_50": "ResNet50",
@@ -219,7 +219,7 @@ def _tf_slim(work: Work, directory: str) -> Step:
     return lambda: session.run(fetches, feed)
 
 
-def _torch(work: Work, directory: str) -> Step:
+def _torch(work: Work, directory: str, compiled: bool = False) -> Step:
     del directory
     torch = _package("torch")
     name = TORCH_NAMES.get(work.network, work.network)
@@ -236,6 +236,8 @@ def _torch(work: Work, directory: str) -> Step:
         torch.set_num_threads(work.threads)
     model = make(num_classes=work.num_classes)
     model = model.to(memory_format=torch.channels_last)
+    if compiled:
+        model = torch.compile(model)
     images = torch.from_numpy(_images(work).transpose(0, 3, 1, 2).copy())
     images = images.to(memory_format=torch.channels_last)
     labels = torch.from_numpy(_labels(work))
@@ -285,6 +287,7 @@ _SUBJECTS = {
     "keras": _keras,
     "tf_slim": _tf_slim,
     "torch": _torch,
+    "torch_compiled": functools.partial(_torch, compiled=True),
     "onnxruntime": _onnxruntime,
     MATMUL: _matmul,
 }

@@ -10,7 +10,7 @@ from typing import Any
 from slimnets.files import EXPORT_ENDINGS, EXPORT_PRECISIONS
 
 OWN, MATMUL = "slimnets", "matmul"
-PEERS = ("keras", "tf_slim", "torch", "onnxruntime")
+PEERS = ("keras", "tf_slim", "torch", "torch_compiled", "onnxruntime")
 MODES = ("forward", "training")
 # How slimnets runs inference: as a Model, or from a file of one of these formats.
 DEFAULT_FORM, MODEL = "frozen_graph", "model"

@@ -20,7 +20,13 @@ import tensorflow as tf
 import tf_slim
 
 from slimnets import end_points
-from slimnets.layers import building, initializers, plain_norm, recomputing
+from slimnets.layers import (
+    building,
+    initializers,
+    low_precision,
+    plain_norm,
+    recomputing,
+)
 from slimnets.scopes import shares_arg_scope
 
 _UPDATE_OPS = tf.compat.v1.GraphKeys.UPDATE_OPS
@@ -264,7 +270,7 @@ def _normalize_fused(images, params, epsilon, averaged, layout, training):
     decay, debias = averaged.keywords["decay"], len(averaged.args[0]) > 2
     # A decay that is a number the operation can apply itself.
     itself = training and not debias and not tf.is_tensor(decay)
-    outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+    outputs, mean, variance = low_precision.fused_batch_norm(
         images,
         params["gamma"],
         params["beta"],

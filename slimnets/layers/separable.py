@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 import tf_slim
 
-from slimnets.layers import building, initializers
+from slimnets.layers import building, initializers, low_precision
 from slimnets.layers.places import activations
 from slimnets.scopes import shares_arg_scope
 
@@ -144,8 +144,8 @@ def _depthwise(
     padding: str,
 ) -> tf.Tensor:
     steps = [1, *strides, 1]
-    outputs = tf.nn.depthwise_conv2d(
-        inputs, kernel, steps, padding, dilations=list(rates)
+    outputs = low_precision.depthwise_conv2d(
+        inputs, kernel, steps, padding, list(rates)
     )
     if padding == "SAME" and strides[0] == 1:
         # Dilated, TensorFlow forgets what it knew of the size.

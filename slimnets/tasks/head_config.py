@@ -268,8 +268,11 @@ class SegmentationConfig(HeadConfig):
     decoder_levels: str | None = setting(None, REST, "The levels that the decoder "
         "sees, coarsest first: 3,1 for C3 and C1; empty for no decoder. 2 by default, "
         "of unet all that the backbone has.")
+    atrous_rates: str | None = setting(None, REST, "Rates of deeplab's 3x3 "
+        "convolutions, 6,12,18 by default, twice these at output stride 8; for small "
+        "images less, such as 2,4; empty for none.")
     separable: bool = setting(False, REST, "Depthwise separable convolutions in the "
-        "head, as DeepLab has them on Xception.")
+        "head of deeplab, as it has them on Xception.")
     loss: str = setting("softmax", LOSS, "softmax or focal, of pixels, or dice, of "
         "each class as a whole; softmax,dice and focal,dice are their sums.")
     ignore_label: int = setting(255, DATA, "The number in masks that is no class.")
@@ -277,13 +280,25 @@ class SegmentationConfig(HeadConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        parts = list(filter(None, (self.decoder_levels or "").split(",")))
-        falling = all(part.isdecimal() for part in parts)
-        if not falling or sorted(set(parts), key=int, reverse=True) != parts:
+        levels = _numbers(self.decoder_levels)
+        if levels is None or sorted(set(levels), reverse=True) != levels:
             raise ValueError(
                 f"decoder_levels={self.decoder_levels!r} is not a list of falling "
                 "numbers, such as 3,1 for C3 and C1."
             )
+        rates = _numbers(self.atrous_rates)
+        if rates is None or 0 in rates:
+            raise ValueError(
+                f"atrous_rates={self.atrous_rates!r} is not a list of numbers of at "
+                "least 1, such as 6,12,18."
+            )
+        for name in ("atrous_rates", "separable"):
+            value = getattr(self, name)
+            if self.head == "unet" and value not in (None, False):
+                raise ValueError(
+                    f"{name}={value!r} is of no effect with head=unet, which has no "
+                    "atrous pyramid."
+                )
 
     @property
     def kind(self) -> str:
@@ -302,16 +317,24 @@ class SegmentationConfig(HeadConfig):
         """What the decoder sees; None for what is usual."""
         if self.decoder_levels is None:
             return None
-        return tuple(f"C{n}" for n in self.decoder_levels.split(",") if n)
+        return tuple(f"C{n}" for n in _numbers(self.decoder_levels) or ())
 
     @property
     def head_options(self) -> dict[str, Any]:
         """The arguments of `heads.segmenter`."""
         usual = 256 if self.head == "unet" else 64
+        rates = tuple(_numbers(self.atrous_rates) or ())
         return {
             "head": self.head,
             "output_stride": self.output_stride,
             "pyramid_depth": self.pyramid_depth or usual,
             "decoder_levels": self.levels,
+            "atrous_rates": None if self.atrous_rates is None else rates,
             "separable": self.separable,
         }
+
+
+def _numbers(listed: str | None) -> list[int] | None:
+    """The numbers of a list such as `3,1`, none of no list; None for what is none."""
+    parts = list(filter(None, (listed or "").split(",")))
+    return list(map(int, parts)) if all(map(str.isdecimal, parts)) else None

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 import subprocess
 
 import numpy as np
@@ -243,6 +244,19 @@ def test_forms_run_beside_one_another(precision, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row["form"] for row in rows] == [f for f in forms for _ in range(2)]
     assert all(float(row["images_per_second"]) > 0 for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch compiles by g++")
+def test_compiled_torch_computes_what_torch_does(tmp_path):
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("torchvision")
+    outputs = {}
+    for name in ("torch", "torch_compiled"):
+        torch.manual_seed(0)
+        work = Work("resnet18", image_size=32, num_classes=3)
+        outputs[name] = step_of(name, work, str(tmp_path))()
+    np.testing.assert_allclose(*outputs.values(), atol=1e-5)
 
 
 def test_heads_are_timed_in_any_form(tmp_path):

@@ -110,6 +110,10 @@ def test_wrong_settings_raise():
     for changes, message in (
         ({"decoder_levels": "1,3"}, "list of falling numbers, such as 3,1"),
         ({"decoder_levels": "C2"}, "list of falling numbers"),
+        ({"atrous_rates": "2,0"}, "atrous_rates='2,0' is not a list of numbers"),
+        ({"atrous_rates": "a"}, "list of numbers of at least 1, such as 6,12,18"),
+        ({"atrous_rates": "2", "head": "unet"}, "no effect with head=unet"),
+        ({"separable": True, "head": "unet"}, "no effect with head=unet"),
         ({"pyramid_depth": 0}, "pyramid_depth=0"),
         ({"head": "fcn"}, "head='fcn' is not one of deeplab, unet"),
         ({"loss": "sigmoid"}, "loss='sigmoid' is not one of softmax.*focal,dice"),
@@ -117,9 +121,13 @@ def test_wrong_settings_raise():
     ):
         with pytest.raises(ValueError, match=message):
             SegmentationConfig(model_name="resnet18", train_dir="x", **changes)
-    assert SegmentationConfig(
-        model_name="resnet18", train_dir="x", decoder_levels="3,1"
-    ).levels == ("C3", "C1")
+    own = {"model_name": "resnet18", "train_dir": "x"}
+    config = SegmentationConfig(decoder_levels="3,1", **own)
+    assert config.levels == ("C3", "C1")
+    assert config.head_options["atrous_rates"] is None
+    for given, rates in ("2,4", (2, 4)), ("", ()):
+        config = SegmentationConfig(atrous_rates=given, **own)
+        assert config.head_options["atrous_rates"] == rates
 
 
 def test_mean_iou_of_a_known_confusion():
