@@ -89,9 +89,12 @@ def measure(network: str, batch_size: int, image_size: int, threads: int,
     rows = []
     for name, kind in sorted(kinds.items(), key=lambda item: -item[1].seconds)[:_SHOWN]:
         forward = name.partition("Backprop")[0]
-        share = multiply_adds.get(forward, 0) * steps / kind.seconds / rate
+        done = multiply_adds.get(forward, 0) * steps / rate
         cells = [f"{kind.count // steps}", f"{1e3 * kind.seconds / steps:.1f}"]
-        cells += [f"{kind.seconds / whole:.1%}", f"{share:.0%}" if share else ""]
+        cells += [
+            f"{kind.seconds / whole:.1%}",
+            f"{done / kind.seconds:.0%}" if done else "",
+        ]
         rows.append([name, *cells])
     rows.append(["all", "", f"{1e3 * whole / steps:.1f}", "100 %", ""])
     return rows
