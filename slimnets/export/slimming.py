@@ -15,6 +15,7 @@ Source: Liu et al., Network Slimming, arXiv:1708.06519.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +26,9 @@ from slimnets.export.agreement import largest_difference, sample_inputs
 from slimnets.export.channels import Channels, Layer, Network
 from slimnets.export.frozen import as_function, freeze, outputs_of
 from slimnets.model import Model
+
+# Of the channels of each layer: what stays in any case where others may go instead.
+_LEAST_SHARE = 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Slimmed:
         before, after = self.multiply_adds
         return (
             f"{after / 1e6:.2f} M of {before / 1e6:.2f} M multiply-adds "
-            f"({100 * after / before:.1f} %), {self.channels[1]} of "
+            f"({100 * after / before:.1f} %), {self.channels[1]} are left of the "
             f"{self.channels[0]} channels that may go, outputs differ by "
             f"{self.difference:.1e} before it is trained on"
         )
@@ -67,7 +71,8 @@ def slimmed(
     Args:
         model: a Model with variables, of images.
         input_shape: `[batch, height, width, channels]`.
-        multiply_adds: the largest share of those of the network, 0 to 1;
+        multiply_adds: the largest share of those of the network, 0 to 1; a tenth of
+            the channels of each layer stays;
         threshold: or else the largest worth, a gamma's absolute value, of what goes.
 
     Raises:
@@ -135,12 +140,15 @@ _Masks = Mapping[Channels, np.ndarray]
 def _chosen(
     network: Network, multiply_adds: float | None, threshold: float | None
 ) -> dict[Channels, np.ndarray]:
-    """Returns which channels stay, of each set that may be cut; at least one."""
+    """Returns which channels stay, of each set that may be cut; at least one, and for a
+    share of multiply-adds a tenth: worth is hardly one measure for all layers, and what
+    has three channels left lets nothing through."""
     sets = network.sets
+    least_share = 0.0 if multiply_adds is None else _LEAST_SHARE
     worth = np.concatenate([each.worth for each in sets])
-    best = np.concatenate([_first_best(each.worth) for each in sets])
+    best = np.concatenate([_best(each.worth, least_share) for each in sets])
     order = np.argsort(np.where(best, np.inf, worth), kind="stable")
-    most = len(worth) - len(sets)
+    most = len(worth) - int(best.sum())
     ends = np.cumsum([each.size for each in sets])[:-1]
 
     def without(number: int) -> dict[Channels, np.ndarray]:
@@ -154,8 +162,8 @@ def _chosen(
     least = _multiply_adds(network, without(most)) / whole
     if least > multiply_adds:
         raise ValueError(
-            f"multiply_adds={multiply_adds} cannot be reached: with one channel of "
-            f"each set that may be cut, {least:.3f} are left."
+            f"multiply_adds={multiply_adds} cannot be reached: with a tenth of the "
+            f"channels of each layer that may be cut, {least:.3f} are left."
         )
     low, high = 0, most
     while low < high:
@@ -167,8 +175,12 @@ def _chosen(
     return without(low)
 
 
-def _first_best(worth: np.ndarray) -> np.ndarray:
-    return np.arange(len(worth)) == worth.argmax()
+def _best(worth: np.ndarray, share: float) -> np.ndarray:
+    """Marks that share of the channels, at least one; the first of those alike."""
+    best = np.zeros(len(worth), bool)
+    number = max(1, math.ceil(share * len(worth)))
+    best[np.argsort(-worth, kind="stable")[:number]] = True
+    return best
 
 
 def _mask(sets: Sequence[Channels], kept: _Masks) -> np.ndarray:

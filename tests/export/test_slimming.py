@@ -114,6 +114,31 @@ def test_a_share_of_the_multiply_adds():
             slimmed(model, [None, 12, 12, 3], **options)
 
 
+def test_no_layer_is_left_with_next_to_nothing():
+    """Where one layer's gammas are all small, it keeps a tenth of its channels."""
+    model = slimnets.Model(two_layers, num_classes=2)
+    model.build([None, 8, 8, 3])
+    worth = 1e-6 * np.arange(1, 41, dtype="f")
+    model.variable_by_name("two/conv2/BatchNorm/gamma").assign(worth)
+    less = slimmed(model, [None, 8, 8, 3], multiply_adds=0.14)
+    kept = less.model.variable_by_name("two/conv2/BatchNorm/gamma").numpy()
+    np.testing.assert_array_equal(kept, worth[-4:])
+    assert less.model.variable_by_name("two/conv1/weights").shape[-1] > 4
+
+
+def two_layers(images, num_classes=None, is_training=False, scope="two"):
+    with v1.variable_scope(scope), slimnets.arg_scope(
+        [layers.conv2d], normalizer_fn=layers.batch_norm,
+        normalizer_params={"scale": True, "is_training": is_training},
+    ):  # fmt: skip
+        net = layers.conv2d(images, 20, 3, scope="conv1")
+        net = layers.conv2d(net, 40, 3, scope="conv2")
+        net = tf.reduce_mean(net, [1, 2])
+        return layers.fully_connected(
+            net, num_classes, activation_fn=None, scope="head"
+        )
+
+
 def test_the_command_writes_a_checkpoint_that_opens(tmp_path, capsys):
     model = dimmed("resnet_v2_cifar_20", 16)
     path = model.save(str(tmp_path / "model.ckpt"), metadata={"image_size": 16})
