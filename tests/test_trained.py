@@ -11,6 +11,7 @@ import slimnets
 from slimnets import factory, layers
 from slimnets.checkpoints import convert_weights, read_checkpoint, save_weights
 from slimnets.data.preprocessing import get_preprocessing
+from slimnets.export.loading import Logits
 from slimnets.inspection import diff, observe
 from slimnets.tasks.classifiers import Classifier
 from slimnets.tasks.config import EmbeddingConfig, PredictionConfig
@@ -277,7 +278,7 @@ def test_the_head_of_a_warm_start_is_put_into_the_order_of_names(tmp_path):
     )  # fmt: skip
 
 
-def test_an_export_is_opened_as_its_checkpoint_is(seeing, tmp_path):
+def test_an_export_is_opened_as_its_checkpoint_is(seeing, tmp_path, monkeypatch):
     path, colours = seeing
     output = str(tmp_path / "net.pb")
     slimnets.export.export_checkpoint(
@@ -289,8 +290,17 @@ def test_an_export_is_opened_as_its_checkpoint_is(seeing, tmp_path):
     expected = open_trained(path).model(images)
     np.testing.assert_allclose(trained.model(images), expected, rtol=1e-4, atol=1e-5)
     other = folder_of(tmp_path / "theirs", NAMES, colours)
+    eager, run = [], Logits.__call__
+
+    def noted(self, images, training=False):
+        eager.append(tf.executing_eagerly())
+        return run(self, images, training)
+
+    monkeypatch.setattr(Logits, "__call__", noted)
     found, _ = evaluate_checkpoint(output, dataset_name="folder", dataset_dir=other)
     assert found.accuracy == 1.0 and found.total == 30
+    # Within a graph's only thread, on one processor, it would wait for ever.
+    assert eager and all(eager)
     with pytest.raises(ValueError, match="model_name='small' is of no effect"):
         open_trained(output, model_name="small")
     with pytest.raises(ValueError, match="is an export"):

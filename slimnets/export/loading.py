@@ -133,6 +133,8 @@ class Outputs:
 class Logits(Outputs):
     """An exported network as a function of images to logits, as a Model is."""
 
+    # Evaluation calls it outside of a graph.
+    runs_in_python = True
     _graph: GraphDef | None = None
 
     def __call__(self, images: Any, training: bool = False) -> tf.Tensor:

@@ -76,6 +76,8 @@ class Teacher:
             attentions = attentions_of(end_points, self._names)
         elif self._is_model:
             logits = self._network(images, training=False)
+        elif self._network.has_gradients:  # TensorFlow's own graph, so a part of this.
+            logits, _ = self._network.with_end_points(images)
         else:
             logits = tf.numpy_function(self._outside, [images], tf.float32)
             logits = tf.ensure_shape(logits, [images.shape[0], None])

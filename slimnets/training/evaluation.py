@@ -133,15 +133,15 @@ class Evaluator:
 
         # The last batch may be short, which is no reason for another trace.
         self._batches = self._read()
-        images, labels = self._batches.element_spec
-        self._count = tf.function(
-            counts,
-            autograph=False,
-            input_signature=[
-                tf.TensorSpec([None, *images.shape[1:]], images.dtype),
-                tf.TensorSpec([None, *labels.shape[1:]], labels.dtype),
-            ],
-        )
+        signature = [
+            tf.TensorSpec([None, *spec.shape[1:]], spec.dtype)
+            for spec in self._batches.element_spec
+        ]
+        # An export runs outside of TensorFlow's graphs: in one, on one processor, its
+        # own would wait for the only thread, which waits for it.
+        self._count = counts
+        if not getattr(model, "runs_in_python", False):
+            self._count = tf.function(counts, signature, autograph=False)
 
     @property
     def number(self) -> int:
