@@ -82,13 +82,11 @@ def make_step_function(training: Training) -> Callable[[Iterator, tf.Tensor], Su
             training.averages.update(updates)
         return sums
 
-    @tf.function
+    @tf.function(autograph=False)
     def run(iterator, number):
         sums = averaged_step.get_concrete_function(iterator).structured_outputs
         totals = {name: tf.zeros(sum_.shape, sum_.dtype) for name, sum_ in sums.items()}
-        for _ in tf.range(number):
-            totals = _added(totals, averaged_step(iterator))
-        return totals
+        return _looped(lambda _: averaged_step(iterator), 0, number, totals)
 
     return run
 
@@ -139,11 +137,11 @@ def _accumulating(training: Training) -> Callable[[Iterator], Sums]:
         args = (*training.next_of(iterator), part)
         return _over_replicas(training, strategy.run(replica_part, args=args))
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(iterator: Iterator) -> Sums:
         totals = part_sums(iterator, tf.constant(0))
-        for part in tf.range(1, training.parts):
-            totals = _added(totals, part_sums(iterator, part))
+        sums_of = functools.partial(part_sums, iterator)
+        totals = _looped(sums_of, 1, training.parts, totals)
         strategy.run(replica_apply)
         return totals
 
@@ -277,8 +275,17 @@ def _over_replicas(training: Training, results: Mapping[str, Any]) -> Sums:
     }
 
 
-def _added(first: Sums, second: Sums) -> Sums:
-    return {name: value + second[name] for name, value in first.items()}
+def _looped(
+    step: Callable[[tf.Tensor], Sums], start: int, end: int | tf.Tensor, totals: Sums
+) -> Sums:
+    """Adds what the steps from a number to another, not included, return."""
+
+    def add(number: tf.Tensor, totals: Sums) -> tuple[tf.Tensor, Sums]:
+        sums = step(number)
+        return number + 1, {name: total + sums[name] for name, total in totals.items()}
+
+    numbers = tf.constant(start), totals
+    return tf.while_loop(lambda number, _: number < end, add, numbers)[1]
 
 
 class Totals:
