@@ -8,6 +8,7 @@ the command line the flags, their help and the headings over them (`cli.setting_
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import operator
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -113,12 +114,12 @@ def documented(config: type[_Config]) -> type[_Config]:
     """Writes a config's settings into its docstring, as its attributes."""
     lines = [f"{name}: {describe(f)}" for name, f in settings_of(config).items()]
     wrapped = [
-        textwrap.fill(line, 88, initial_indent=" " * 8, subsequent_indent=" " * 12)
+        textwrap.fill(line, 84, initial_indent=" " * 4, subsequent_indent=" " * 8)
         for line in lines
     ]
-    config.__doc__ = "\n".join(
-        [(config.__doc__ or "").rstrip(), "", "    Attributes:", *wrapped, ""]
-    )
+    # From Python 3.13 on, docstrings are not indented.
+    summary = inspect.cleandoc(config.__doc__ or "")
+    config.__doc__ = "\n".join([summary, "", "Attributes:", *wrapped, ""])
     return config
 
 
