@@ -5,6 +5,7 @@ does not have is refused rather than ignored. Named as research/slim names them,
 it has them.
 """
 
+import inspect
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -121,7 +122,9 @@ OPTIMIZERS = {
         {"momentum": 0.9, "lars_trust": 0.001, "opt_epsilon": 1e-9},
     ),
 }
-if hasattr(keras.optimizers, "Muon"):  # From Keras 3.10 on.
+_muon = getattr(keras.optimizers, "Muon", None)
+# Keras's of 3.10 to 3.12 takes no tf.Variables.
+if _muon and "adam_weight_decay" in inspect.signature(_muon).parameters:
     OPTIMIZERS["muon"] = _keras(
         "Muon",
         {"momentum": 0.95, **_BETAS},

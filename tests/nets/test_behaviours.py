@@ -19,7 +19,8 @@ QUICK = (
 )  # fmt: skip
 KINDS = of_each_kind(IMAGES, QUICK)
 # Sigmoid is swish's, and Erfc GELU's.
-ACTIVATIONS = {"Relu", "Relu6", "Sigmoid", "Erfc"}
+# What gelu is made of: Erf before TensorFlow 2.18 or so, Erfc since.
+ACTIVATIONS = {"Relu", "Relu6", "Sigmoid", "Erf", "Erfc"}
 
 
 @functools.cache
