@@ -282,7 +282,7 @@ def _matmul(work: Work, directory: str) -> Step:
     return lambda: product(matrix).numpy()
 
 
-_SUBJECTS = {
+_SUBJECTS: dict[str, Callable[[Work, str], Step]] = {
     OWN: _slimnets,
     "keras": _keras,
     "tf_slim": _tf_slim,
