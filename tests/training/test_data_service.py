@@ -108,12 +108,13 @@ def test_waits_are_counted_where_the_input_is_slow(tmp_path):
     for dataset, limit in ((batches, "input"), (tf.data.Dataset.range(100), "device")):
         waits, began = Waits(), time.monotonic()
 
-        @tf.function
+        @tf.function(autograph=False)
         def take(iterator, number, waits=waits):
-            total = tf.constant(0, tf.int64)
-            for _ in tf.range(number):
-                total += waits.next_of(iterator)
-            return total
+            def add(taken, total):
+                return taken + 1, total + waits.next_of(iterator)
+
+            nothing = tf.constant(0), tf.constant(0, tf.int64)
+            return tf.while_loop(lambda taken, _: taken < number, add, nothing)[1]
 
         assert int(take(iter(dataset), 8)) == 28
         if limit == "device":
