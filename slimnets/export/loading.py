@@ -145,6 +145,9 @@ class Logits(Outputs):
         """
         if training:
             raise ValueError(f"{self._exported.path} is an export, and does not train.")
+        if self.has_gradients and not tf.executing_eagerly():
+            logits, _ = self.with_end_points(images)  # A part of the caller's graph.
+            return tf.cast(logits, tf.float32)
         logits = tf.numpy_function(self._logits, [images], tf.float32)
         return tf.ensure_shape(logits, [None, self.num_classes])
 

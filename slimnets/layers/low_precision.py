@@ -27,15 +27,16 @@ def depthwise_conv2d(
 ) -> tf.Tensor:
     """`tf.nn.depthwise_conv2d`, channels last.
 
-    With a stride, the inputs' gradient takes 10 to 60 times as long as in float32.
+    With a stride, the inputs' gradient takes 8 to 41 times as long as in float32.
     """
-    if inputs.dtype != tf.bfloat16 or max(dilations) > 1:
-        return tf.nn.depthwise_conv2d(
-            inputs, kernel, strides, padding, dilations=dilations
-        )
     fast, slow = tf.bfloat16, tf.float32
     of_inputs = slow if max(strides) > 1 else fast
     of_kernel = slow if max(kernel.shape[:2]) > _FAST_SIDE else fast
+    is_fast = of_inputs == of_kernel == fast
+    if inputs.dtype != tf.bfloat16 or max(dilations) > 1 or is_fast:
+        return tf.nn.depthwise_conv2d(
+            inputs, kernel, strides, padding, dilations=dilations
+        )
 
     @tf.custom_gradient
     def convolved(inputs, kernel):

@@ -53,10 +53,9 @@ class Teacher:
                 "time; give one that takes any number."
             )
         self._network: Any = trained.model
-        self._is_model = isinstance(trained.model, Model)
         self._places = classes_of(trained, config.dataset)
         self._names = [theirs for _, theirs in paired(config.teacher_end_points)]
-        if self._names and not self._is_model:
+        if self._names and not isinstance(trained.model, Model):
             raise ValueError(
                 f"teacher_end_points={self._names[0]!r}: teacher={config.teacher} is "
                 "an export, which gives its outputs alone; give a checkpoint."
@@ -74,19 +73,10 @@ class Teacher:
         if self._names:
             logits, end_points = self._network.with_end_points(images)
             attentions = attentions_of(end_points, self._names)
-        elif self._is_model:
-            logits = self._network(images, training=False)
-        elif self._network.has_gradients:  # TensorFlow's own graph, so a part of this.
-            logits, _ = self._network.with_end_points(images)
         else:
-            logits = tf.numpy_function(self._outside, [images], tf.float32)
-            logits = tf.ensure_shape(logits, [images.shape[0], None])
+            logits = self._network(images, training=False)
         logits = tf.gather(tf.cast(logits, tf.float32), self._places, axis=1)
         return tf.nest.map_structure(tf.stop_gradient, (logits, attentions))
-
-    def _outside(self, images):
-        """What runs an export; it is none of TensorFlow's functions."""
-        return tf.cast(self._network(images), tf.float32).numpy()
 
 
 def distillation_loss(

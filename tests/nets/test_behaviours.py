@@ -18,8 +18,7 @@ QUICK = (
     "mobilenet_v3_small", "convnext_tiny",
 )  # fmt: skip
 KINDS = of_each_kind(IMAGES, QUICK)
-# Sigmoid is swish's, and Erfc GELU's.
-# What gelu is made of: Erf before TensorFlow 2.18 or so, Erfc since.
+# Sigmoid is swish's, and Erfc GELU's, in TensorFlow 2.16 Erf.
 ACTIVATIONS = {"Relu", "Relu6", "Sigmoid", "Erf", "Erfc"}
 
 
