@@ -224,12 +224,16 @@ def main():
         if number < len(done):
             continue
         started = time.monotonic()
-        source = mutated(mutant)
         log = f"{output}.{number}.log"
         tests = mutant["tests"][: options.files]
-        mutant["outcome"] = run(tests, options.seconds, log, mutant["file"], source)
-        mutant["seconds"] = round(time.monotonic() - started, 1)
-        mutant["text"] = source.splitlines()[mutant["line"] - 1].strip()
+        try:
+            source = mutated(mutant)
+        except AttributeError:  # Of an exception whose name has a dot.
+            mutant["outcome"] = "cosmic-ray cannot make it"
+        else:
+            mutant["outcome"] = run(tests, options.seconds, log, mutant["file"], source)
+            mutant["seconds"] = round(time.monotonic() - started, 1)
+            mutant["text"] = source.splitlines()[mutant["line"] - 1].strip()
         with output.open("a") as file:
             file.write(json.dumps(mutant) + "\n")
         print(number, {k: v for k, v in mutant.items() if k != "tests"}, flush=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import gc
 import os
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -213,14 +212,15 @@ def move_export(drafts: Sequence[str], outputs: Sequence[str]) -> None:
     """Puts an export and what lies beside it in the place of what was there.
 
     Args:
-        drafts, outputs: the files of both, as `Format.files` tells them.
+        drafts, outputs: the files of both, as `Format.files` tells them; drafts lie in
+            a `draft_directory`.
     """
     draft, output = drafts[0], outputs[0]
     for ending in (".json", LABELS_ENDING):
         if os.path.exists(output + ending):
             os.remove(output + ending)
-    if os.path.isdir(output):
-        shutil.rmtree(output)
+    if os.path.isdir(output):  # It goes with the drafts, which takes longer.
+        os.replace(output, f"{draft}.replaced")
     # What is named by the ending comes last.
     for source, target in reversed(list(zip(drafts, outputs, strict=True))):
         os.replace(source, target)

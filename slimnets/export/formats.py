@@ -12,8 +12,7 @@ from slimnets.data.orientation import trained_upright
 from slimnets.data.preprocessing import Preprocessing, get_preprocessing
 from slimnets.export.bias_correction import with_corrected_biases
 from slimnets.export.frozen import Frozen
-from slimnets.export.graph import GraphDef
-from slimnets.export.keras_file import load_keras, write_keras
+from slimnets.export.keras_file import keras_in_graph, load_keras, write_keras
 from slimnets.export.onnx_file import load_onnx, write_onnx, write_quantized_onnx
 from slimnets.export.openvino_file import (
     WEIGHTS_ENDING,
@@ -22,8 +21,10 @@ from slimnets.export.openvino_file import (
 )
 from slimnets.export.rounding import Rounding
 from slimnets.export.saved_model import (
+    InGraph,
     Run,
     frozen_graph,
+    in_graph,
     load_frozen_graph,
     load_saved_model,
     saved_graph,
@@ -96,8 +97,8 @@ class Format:
             number of threads, that returns what runs the file, and the names of its
             inputs.
         beside: the ending, in the place of its own, of a second file.
-        graph: a function of the path that returns what TensorFlow can take gradients
-            of; None if it runs elsewhere.
+        graph: a function of the path that returns what puts the network into a graph
+            of TensorFlow's, which can take gradients; None if it runs elsewhere.
     """
 
     ending: str
@@ -105,7 +106,7 @@ class Format:
     write: Callable[[Job, str], None]
     load: Callable[[str, tuple[str, ...], int | None], tuple[Run, list[str]]]
     beside: str = ""
-    graph: Callable[[str], GraphDef] | None = None
+    graph: Callable[[str], InGraph] | None = None
 
     def files(self, path: str) -> list[str]:
         """Returns what an export of that path consists of, without its metadata."""
@@ -145,14 +146,14 @@ FORMATS = {
             trained_upright(job.metadata),
         ),
         lambda path, outputs, threads: load_saved_model(path),
-        graph=saved_graph,
+        graph=lambda path: in_graph(saved_graph(path)),
     ),
     "frozen_graph": Format(
         EXPORT_ENDINGS["frozen_graph"],
         ("float32", "bfloat16", "float16"),
         lambda job, path: write_frozen_graph(job.graph.for_tensorflow(), path),
         lambda path, outputs, threads: load_frozen_graph(path, outputs),
-        graph=frozen_graph,
+        graph=lambda path: in_graph(frozen_graph(path)),
     ),
     "onnx": Format(
         EXPORT_ENDINGS["onnx"],
@@ -184,6 +185,7 @@ FORMATS = {
         ("float32", "bfloat16", "float16"),
         lambda job, path: write_keras(job.model, job.frozen, path, job.precision),
         lambda path, outputs, threads: load_keras(path, outputs),
+        graph=keras_in_graph,
     ),
 }
 

@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from slimnets import factory
 from slimnets.checkpoints import metadata as metadata_fields
 from slimnets.export.frozen import IMAGES, LOGITS, Frozen
 from slimnets.export.refusals import refusals_of
-from slimnets.export.saved_model import Run
+from slimnets.export.saved_model import InGraph, Run
 from slimnets.model import Model
 from slimnets.model.keras_layer import keras_layer
 
@@ -77,3 +78,16 @@ def load_keras(path: str, outputs: Sequence[str]) -> tuple[Run, list[str]]:
         return {name: np.asarray(network(inputs[IMAGES], training=False))}
 
     return run, [IMAGES]
+
+
+def keras_in_graph(path: str) -> InGraph:
+    """Returns what puts the network of a .keras file into the caller's graph."""
+    import keras
+
+    network = keras.models.load_model(path)
+
+    def put(images: tf.Tensor, names: Sequence[str]) -> list[tf.Tensor]:
+        del names  # It has one output.
+        return [network(images, training=False)]
+
+    return put

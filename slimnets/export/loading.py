@@ -15,9 +15,8 @@ from slimnets.data.labels import labels_beside
 from slimnets.end_points import EndPoints
 from slimnets.export.formats import FORMATS, format_of
 from slimnets.export.frozen import FEATURES, IMAGES, LOGITS
-from slimnets.export.graph import GraphDef
 from slimnets.export.refusals import refusals_of
-from slimnets.export.saved_model import Run
+from slimnets.export.saved_model import InGraph, Run
 from slimnets.trained import CLASSIFICATION, Trained
 
 
@@ -135,7 +134,7 @@ class Logits(Outputs):
 
     # Evaluation calls it outside of a graph.
     runs_in_python = True
-    _graph: GraphDef | None = None
+    _in_graph: InGraph | None = None
 
     def __call__(self, images: Any, training: bool = False) -> tf.Tensor:
         """Returns the logits, float32 `[batch, classes]`.
@@ -170,17 +169,16 @@ class Logits(Outputs):
         if not self.has_gradients:
             raise ValueError(
                 f"{exported.path} gives no gradients: exports that do are frozen "
-                "graphs and SavedModels that take any number of images."
+                "graphs, SavedModels and Keras files that take any number of images."
             )
-        if self._graph is None:
-            make_graph: Any = FORMATS[exported.format].graph
-            self._graph = make_graph(exported.path)
+        if self._in_graph is None:
+            load_graph: Any = FORMATS[exported.format].graph
+            with tf.init_scope():  # Outside of the caller's graph.
+                self._in_graph = load_graph(exported.path)
         names = [
             n for n in exported.metadata["outputs"] if n.startswith(f"{FEATURES}/")
         ]
-        logits, *levels = tf.graph_util.import_graph_def(
-            self._graph, {IMAGES: images}, [f"{n}:0" for n in (LOGITS, *names)], name=""
-        )
+        logits, *levels = self._in_graph(images, [LOGITS, *names])
         found = dict(zip(names, levels, strict=True))
         return logits, EndPoints(found, levels={n.split("/")[1]: n for n in names})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,9 @@ from slimnets.export.split_batches import Run, in_halves
 
 SERVING, ENCODED = "serving_default", "encoded"
 ENCODED_INPUT = "image_bytes"
+
+# From images, and names of outputs, to those outputs in the caller's graph.
+InGraph = Callable[[tf.Tensor, Sequence[str]], list[tf.Tensor]]
 
 
 def write_saved_model(
@@ -94,6 +97,17 @@ def load_saved_model(path: str) -> tuple[Run, list[str]]:
 
     specs = signature.structured_input_signature[1]
     return in_halves(run, specs.values()), list(specs)
+
+
+def in_graph(graph_def: GraphDef) -> InGraph:
+    """Returns what imports a network of one input into the caller's graph."""
+
+    def imported(images: tf.Tensor, names: Sequence[str]) -> list[tf.Tensor]:
+        return tf.graph_util.import_graph_def(
+            graph_def, {IMAGES: images}, [f"{name}:0" for name in names], name=""
+        )
+
+    return imported
 
 
 def saved_graph(path: str) -> GraphDef:

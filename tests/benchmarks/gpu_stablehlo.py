@@ -42,6 +42,7 @@ NETWORKS = (
 NUM_CLASSES = 1000
 # The largest error beside torch's own in that precision, and in float32.
 _TIMES_TORCH, _FLOAT32_ERROR = 2.0, 1e-3
+_NORM_IMAGES = 32
 _SECONDS_PER_TURN = 0.5
 _COLUMNS = ("JAX, images/s", "torch", "ratio", "quartiles", "error", "torch's")
 _WIDTH = 16
@@ -111,7 +112,7 @@ def by_torch(
     return step
 
 
-def trained(network: str, images: torch.Tensor) -> torch.nn.Module:
+def trained(network: str, image_size: int) -> torch.nn.Module:
     """A network of timm whose norms have statistics of images."""
     torch.manual_seed(0)
     model = timm.create_model(network, num_classes=NUM_CLASSES)
@@ -119,7 +120,7 @@ def trained(network: str, images: torch.Tensor) -> torch.nn.Module:
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.momentum = None  # The mean of all batches, here of one.
     with torch.no_grad():
-        model.train()(images)
+        model.train()(torch.randn(_NORM_IMAGES, 3, image_size, image_size))
     return model.eval()
 
 
@@ -157,7 +158,7 @@ def measure(network: str, batch_size: int, image_size: int, precision: str,
     device = "cuda" if torch.cuda.is_available() else "cpu"
     shape = (batch_size, image_size, image_size, 3)
     images = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    model = trained(network, torch.from_numpy(images[:16]).permute(0, 3, 1, 2))
+    model = trained(network, image_size)
     with tempfile.TemporaryDirectory() as directory:
         weights = os.path.join(directory, "weights.pt")
         path = os.path.join(directory, f"{network}.mlir")

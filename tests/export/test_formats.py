@@ -228,6 +228,17 @@ def test_what_disagrees_is_not_written_and_what_was_there_stays(model, tmp_path)
     assert report.size == len(before[tmp_path / "exported.pb"])
 
 
+def test_a_directory_is_replaced_whole(tmp_path):
+    """The earlier one has its name until the new one takes it."""
+    drafts, output = tmp_path / "drafts", tmp_path / "exported"
+    for directory, file in ((drafts / "draft", "new"), (output, "old")):
+        directory.mkdir(parents=True)
+        (directory / file).touch()
+    exporting.move_export([str(drafts / "draft")], [str(output)])
+    assert [path.name for path in output.iterdir()] == ["new"]
+    assert list(drafts.rglob("old"))  # Removed with the drafts, not before.
+
+
 @pytest.mark.parametrize(("error", "passes"), [(1.3e-4, True), (3e-2, False)])
 def test_the_bound_of_float32_is_the_networks_own_spread(
     monkeypatch, tmp_path, error, passes

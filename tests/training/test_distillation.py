@@ -56,12 +56,13 @@ def test_both_losses_have_their_share(config, teacher):
 
 def test_a_student_comes_to_agree_with_a_teacher_that_stays(config, teacher, tmp_path):
     before = final(teacher)
-    exported = tmp_path / "teacher_as_graph.pb"
-    export_trained(open_trained(teacher.train_dir), exported, format="frozen_graph")
+    exported = [tmp_path / "teacher_as_graph.pb", tmp_path / "teacher_in_keras.keras"]
+    for path, format in zip(exported, ("frozen_graph", "keras"), strict=True):
+        export_trained(open_trained(teacher.train_dir), path, format=format)
     images, _ = digits.load("test")
     images = tf.constant(images / 8.0 - 1.0, tf.float32)
     wanted = np.argmax(open_trained(teacher.train_dir).model(images), axis=1)
-    for path in (teacher.train_dir, str(exported)):
+    for path in (teacher.train_dir, *map(str, exported)):
         run = config(f"student {len(path)}", teacher=path, teacher_weight=1.0,
                      model_name="plain", max_number_of_steps=60)  # fmt: skip
         model = train(run, show=False).model
