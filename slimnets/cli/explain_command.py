@@ -2,7 +2,7 @@
 
 IMAGES are files, folders, patterns or lists of files. For each a .png is written to
 --output: what the network sees of it, with what speaks for the class in colours. Of
-exports, frozen graphs and SavedModels that take any number of images have gradients, at
+exports, frozen graphs and SavedModels that take any number of images have gradients at
 the levels that they give; for others the image is covered part by part.
 """
 
@@ -35,7 +35,7 @@ FLAGS = (
     Flag("string", "class", None, "The class, by its name or its logit; the likeliest "
          "of each image by default."),
     Flag("enum", "method", None, "How it is found: grad_cam by default; occlusion for "
-         "exports but frozen graphs and SavedModels, which alone have gradients.",
+         "exports, but for frozen graphs and SavedModels that give levels.",
          enum_values=METHODS),
     STRICT,
     *weights_flags.of("checkpoint_path", "model_name"),

@@ -158,6 +158,15 @@ class Logits(Outputs):
         """Whether `with_end_points` can be called."""
         return self._batch_size is None and bool(FORMATS[self._exported.format].graph)
 
+    @property
+    def has_levels(self) -> bool:
+        """Whether `with_end_points` gives levels, and their gradients."""
+        return self.has_gradients and bool(self._level_names())
+
+    def _level_names(self) -> list[str]:
+        outputs = self._exported.metadata.get("outputs", ())
+        return [name for name in outputs if name.startswith(f"{FEATURES}/")]
+
     def with_end_points(self, images: tf.Tensor) -> tuple[tf.Tensor, EndPoints]:
         """The logits, and the levels that were exported, of one run, as a Model gives
         them for a caller's own tf.function; gradients go from those to the images.
@@ -175,9 +184,7 @@ class Logits(Outputs):
             load_graph: Any = FORMATS[exported.format].graph
             with tf.init_scope():  # Outside of the caller's graph.
                 self._in_graph = load_graph(exported.path)
-        names = [
-            n for n in exported.metadata["outputs"] if n.startswith(f"{FEATURES}/")
-        ]
+        names = self._level_names()
         logits, *levels = self._in_graph(images, [LOGITS, *names])
         found = dict(zip(names, levels, strict=True))
         return logits, EndPoints(found, levels={n.split("/")[1]: n for n in names})

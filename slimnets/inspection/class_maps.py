@@ -45,17 +45,18 @@ def class_map(
 
     Args:
         model: a network with class logits: a Model, or what `open_trained` gives for an
-            export. Frozen graphs and SavedModels have gradients, with regard to the
-            levels that were exported; of others `occlusion` is known, which needs none.
+            export. Frozen graphs, SavedModels and Keras files have gradients, the first
+            two also with regard to the levels that were exported; of others `occlusion`
+            is known, which needs none.
         images: `[batch, height, width, channels]`, as the network takes them.
         classes: the logit, or one for each image; None for each image's likeliest.
         at: the activation that is looked at: a level, C4, or an end point; None for the
             network's last level. `occlusion` and `integrated_gradients` look at none.
-        method: a key of `METHODS`; None for `grad_cam`, or without gradients
-            `occlusion`. `grad_cam` and `grad_cam++` give what is positive
-            alone; `eigen` knows no class; of `occlusion` a value is the share by which
-            covering the place lowers the logit, and those of `integrated_gradients`
-            have the sum of what the image adds to it.
+        method: a key of `METHODS`; None for `grad_cam`, or for an export without
+            gradients or levels `occlusion`. `grad_cam` and `grad_cam++` give what is
+            positive alone; `eigen` knows no class; of `occlusion` a value is the share
+            by which covering the place lowers the logit, and those of
+            `integrated_gradients` have the sum of what the image adds to it.
 
     Returns:
         `[batch, height, width]`, float32; of an activation, enlarged to the image.
@@ -71,8 +72,8 @@ def class_map(
 
 def chosen_method(model: Callable, method: str | None = None) -> str:
     """The method itself, or of None the one that `class_map` takes."""
-    able = getattr(model, "has_gradients", True)
-    return method or ("grad_cam" if able else "occlusion")
+    has_levels = getattr(model, "has_levels", True)
+    return method or ("grad_cam" if has_levels else "occlusion")
 
 
 def class_mapper(
@@ -89,9 +90,9 @@ def class_mapper(
         raise ValueError(f"at={at!r} has no meaning for method={method!r}.")
     if method != "occlusion" and not getattr(model, "has_gradients", True):
         raise ValueError(
-            f"method={method!r} needs gradients, which of exports only frozen graphs "
-            "and SavedModels have that take any number of images; method='occlusion' "
-            "needs none."
+            f"method={method!r} needs gradients, which of exports only frozen graphs, "
+            "SavedModels and Keras files have that take any number of images; "
+            "method='occlusion' needs none."
         )
     find = METHODS[method](model, at)
 

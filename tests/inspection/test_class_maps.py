@@ -104,7 +104,8 @@ def test_integrated_gradients_have_the_sum_of_what_the_image_adds(model, images)
     assert_close(maps.sum((1, 2)), scores[[0, 1], [0, 2]], 0.02)
 
 
-FORMATS = {"frozen_graph": "net.pb", "saved_model": "net", "tflite": "net.tflite"}
+FORMATS = {"frozen_graph": "net.pb", "saved_model": "net", "tflite": "net.tflite",
+           "keras": "net.keras"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +142,15 @@ def test_exports_have_the_maps_of_their_network(name, exported, rng):
         assert_close(maps[1], maps[0], 1e-3)
     with pytest.raises(KeyError, match="No end point 'conv1'"):
         class_map(opened, images, at="conv1")
+
+
+def test_a_keras_file_has_gradients_but_no_levels(exported, rng):
+    model, paths = exported
+    opened = slimnets.open_trained(paths["keras"]).model
+    images = rng.normal(size=(1, 16, 16, 3)).astype(np.float32)
+    for own, method in ((None, "occlusion"), ("integrated_gradients",) * 2):
+        expected = class_map(model, images, method=method)
+        assert_close(class_map(opened, images, method=own), expected, 1e-3)
 
 
 def test_exports_without_gradients_are_covered(exported, rng):
