@@ -2,8 +2,9 @@
 
 What is fastest differs from processor to processor: one multiplies bfloat16, one int8,
 one neither. Each form is exported, compared with the network in float32, and timed in a
-process of its own; the processes take turns, so that what else the machine does slows
-all alike.
+process of its own; the processes take turns. What else the machine does slows some more
+than others, such as threads that wait for each other: a step counts without the share
+of its time in which its threads were ready and other work ran.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from slimnets.trained import CLASSIFICATION, Trained
 # float16 is no processor's; a frozen graph is what a SavedModel runs.
 _FORMS = ("onnx", "openvino", "tflite", "saved_model")
 _PRECISIONS = ("float32", "bfloat16", "int8")
+_QUIET = 0.05
 _HEADINGS = ("form", "precision", "images/s", "of best", "quartiles", "same class")
 
 
@@ -85,11 +87,13 @@ class Race:
         forms: those that were timed, by speed; then the others.
         batch_size: images at a time.
         threads: of each; None for each one's own choice.
+        waiting: the share of the forms' time in which other work had the processors.
     """
 
     forms: Sequence[Form]
     batch_size: int
     threads: int | None
+    waiting: float = 0.0
 
     @property
     def best(self) -> Form | None:
@@ -122,6 +126,11 @@ class Race:
         ]
         if self.best is None:
             return "\n".join([*lines, "none of them can be run here"])
+        if self.waiting > _QUIET:
+            lines.append(
+                f"other work had the processors for {self.waiting:.0%} of the time, "
+                "which is not counted"
+            )
         verdict = f"fastest: {self.best}"
         if self.equals:
             verdict += f", and as fast {', '.join(map(str, self.equals))}"
@@ -283,19 +292,24 @@ def _timed(forms: Sequence[Form], work: Work, turns: int) -> Race:
         },
         turns,
     )
+    timed = {form: child for form, child in children.items() if not child.error}
     steps = {
-        form: [statistics.median(turn) for turn in child.turns]
-        for form, child in children.items()
-        if not child.error
+        form: [
+            share * statistics.median(turn)
+            for turn, share in zip(child.turns, child.shares, strict=True)
+        ]
+        for form, child in timed.items()
     }
+    shares = [share for child in timed.values() for share in child.shares]
     ordered = sorted(steps, key=lambda form: statistics.median(steps[form]))
-    timed = [_with_figures(f, steps[f], steps[ordered[0]], work) for f in ordered]
+    figures = [_with_figures(f, steps[f], steps[ordered[0]], work) for f in ordered]
     others = [
         dataclasses.replace(form, left_out=form.left_out or children[form].error)
         for form in forms
         if form not in steps
     ]
-    return Race([*timed, *others], work.batch_size, work.threads)
+    waiting = 1 - statistics.median(shares) if shares else 0.0
+    return Race([*figures, *others], work.batch_size, work.threads, waiting)
 
 
 def _with_figures(

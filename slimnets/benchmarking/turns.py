@@ -57,12 +57,15 @@ class Child:
         about: what it said when it was ready, and its memory.
         error: why it cannot do the work, or did not go on with it; empty if it can.
         turns: the seconds of each step, of each turn.
+        shares: of the processors, what the process had of what it could have used, in
+            each turn.
     """
 
     def __init__(self, name: str, work: Work, directory: str):
         self.about: dict[str, Any] = {}
         self.error = ""
         self.turns: list[list[float]] = []
+        self.shares: list[float] = []
         self._steps: int | None = None
         # Closed in __exit__.
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
@@ -114,6 +117,7 @@ class Child:
             self.about["peak_memory_mb"] = said["peak_memory_mb"]
             self.about.setdefault("cpu_seconds", []).append(said["cpu_seconds"])
         self.turns.append(seconds)
+        self.shares.append(said["share"])
 
     def matrix_rate(self) -> float:
         """Multiply-adds in a second, of the matrix product."""

@@ -4,13 +4,16 @@
 
 WORK is a Work as JSON, DIRECTORY holds the exported network. A line of JSON goes to
 standard output when all is ready; then for each line of standard input, a number of
-steps, one with the seconds of each step and the processors' seconds of a mean one.
+steps, one with the seconds of each step, the processors' seconds of a mean one, and
+the share of the processors that the process had of what it could have used.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pathlib
 import resource
 import sys
 import time
@@ -25,6 +28,18 @@ def peak_memory() -> float:
     """The most memory that this process has had so far, in MB."""
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used / 2**20 if _IN_BYTES else used / 2**10
+
+
+def waited() -> float:
+    """Seconds for which threads of this process were ready, but other work ran.
+
+    Zero where the system does not tell, as Linux does.
+    """
+    nanoseconds = 0
+    for thread in pathlib.Path("/proc/self/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            nanoseconds += int(thread.read_text().split()[1])
+    return nanoseconds / 1e9
 
 
 def main(name: str, text: str, directory: str) -> None:
@@ -53,14 +68,19 @@ def main(name: str, text: str, directory: str) -> None:
         return
     answer({"build_seconds": built - started, "first_call_seconds": first - built})
     for line in sys.stdin:
-        seconds, used = [], time.process_time()
+        seconds, used, before = [], time.process_time(), waited()
         for _ in range(int(line)):
             started = time.perf_counter()
             step()
             seconds.append(time.perf_counter() - started)
-        cpu = (time.process_time() - used) / len(seconds)
+        used, lost = time.process_time() - used, max(waited() - before, 0.0)
         answer(
-            {"seconds": seconds, "cpu_seconds": cpu, "peak_memory_mb": peak_memory()}
+            {
+                "seconds": seconds,
+                "cpu_seconds": used / len(seconds),
+                "share": used / (used + lost) if used else 1.0,
+                "peak_memory_mb": peak_memory(),
+            }
         )
 
 

@@ -22,6 +22,9 @@ from slimnets.export.refusals import refusals_of
 from slimnets.export.saved_model import SERVING, Run, write_saved_model
 from slimnets.quiet import standard_error_in
 
+# XNNPACK of TensorFlow 2.18 counts them in a byte, and gives as many fewer.
+_MOST_IMAGES = 255
+
 
 def write_tflite(
     frozen: Frozen,
@@ -106,12 +109,20 @@ def load_tflite(path: str, threads: int | None = None) -> tuple[Run, list[str]]:
         interpreter.allocate_tensors()
         runner = interpreter.get_signature_runner(SERVING)
 
-    def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        # The arrays that a runner gives are those of its next call.
-        outputs = runner(**inputs)
-        return {name: np.array(value) for name, value in outputs.items()}
+    details = runner.get_input_details()
+    is_free = all(spec["shape_signature"][0] == -1 for spec in details.values())
 
-    return run, list(runner.get_input_details())
+    def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        number = len(next(iter(inputs.values())))
+        size = _MOST_IMAGES if is_free else number
+        found = []
+        for start in range(0, max(number, 1), size):
+            part = {name: value[start : start + size] for name, value in inputs.items()}
+            # The arrays that a runner gives are those of its next call.
+            found.append({k: np.array(v) for k, v in runner(**part).items()})
+        return {k: np.concatenate([each[k] for each in found]) for k in found[0]}
+
+    return run, list(details)
 
 
 def _interpreter_class() -> Any:

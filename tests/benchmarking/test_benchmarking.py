@@ -195,7 +195,7 @@ print(json.dumps({"build_seconds": 1.0, "first_call_seconds": 0.1}), flush=True)
 for number, line in enumerate(sys.stdin):
     if number == 1 and sys.argv[2] == "torch":
         sys.exit("out of memory")
-    said = {"seconds": [1.0], "cpu_seconds": 0.5, "peak_memory_mb": 7}
+    said = {"seconds": [1.0], "cpu_seconds": 0.5, "share": 1.0, "peak_memory_mb": 7}
     print(json.dumps(said), flush=True)
 """
     popen = subprocess.Popen
