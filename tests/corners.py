@@ -50,7 +50,8 @@ def run(python: str, tensorflow: str) -> bool:
     # TensorFlow may have the last word, when its process ends.
     tests = [line for line in lines if re.match(r"\d.* in [\d.]+s", line)]
     minutes = (time.monotonic() - start) / 60
-    print("|", " | ".join([*cells, (tests or lines)[-1], f"{minutes:.0f} min"]), "|", flush=True)
+    cells += [(tests or lines)[-1], f"{minutes:.0f} min"]
+    print("|", " | ".join(cells), "|", flush=True)
     return code == 0
 
 

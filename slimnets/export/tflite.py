@@ -114,9 +114,11 @@ def load_tflite(path: str, threads: int | None = None) -> tuple[Run, list[str]]:
 
     def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         number = len(next(iter(inputs.values())))
+        if not number:  # Its interpreter would end the process.
+            raise ValueError("TFLite computes one image or more; got none")
         size = _MOST_IMAGES if is_free else number
         found = []
-        for start in range(0, max(number, 1), size):
+        for start in range(0, number, size):
             part = {name: value[start : start + size] for name, value in inputs.items()}
             # The arrays that a runner gives are those of its next call.
             found.append({k: np.array(v) for k, v in runner(**part).items()})

@@ -15,6 +15,7 @@ from slimnets.export import FORMATS, export_model, exporting, freeze, load
 from slimnets.export.agreement import TOLERANCES
 from tests.export.networks import CLASSES, randomize, small_model
 from tests.export.test_fold import BEFORE, single_layer
+from tests.helpers import assert_close
 
 onnx_needed = pytest.mark.skipif(
     importlib.util.find_spec("onnx") is None
@@ -178,6 +179,18 @@ def test_a_free_batch_takes_any_and_a_fixed_one_its_own(model, tmp_path, rng):
     for batch in (1, 5):
         outputs = exported(rng.normal(size=[batch, 17, 17, 3]))
         assert outputs["logits"].shape == (batch, CLASSES)
+
+
+def test_tflite_refuses_no_images_and_gives_a_row_for_each_of_many(tmp_path, rng):
+    """Its interpreter ends the process; and in TensorFlow 2.18 it counts in a byte."""
+    model = slimnets.Model("lenet", num_classes=3, seed=0)
+    model.build([None, 28, 28, 1])
+    images = rng.normal(size=[257, 28, 28, 1]).astype(np.float32)
+    path = str(tmp_path / "lenet.tflite")
+    export_model(model, path, format="tflite", input_shape=[None, 28, 28, 1])
+    assert_close(load(path)(images)["logits"], model(images), 1e-4)
+    with pytest.raises(ValueError, match="one image or more; got none"):
+        load(path)(images[:0])
 
 
 def test_encoded_images_are_prepared_inside(model, tmp_path, rng):
