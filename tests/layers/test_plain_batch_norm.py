@@ -84,6 +84,7 @@ def test_a_model_debiases_too(rng):
     expected = np.tensordot(weights, batches.mean((1, 2, 3)), 1) / weights.sum()
     assert_close(model.variable_by_name("bn/moving_mean"), expected)
     assert model.variable_by_name("bn/bn/moving_mean/local_step") == 3.0
+    assert [v.name for v in model.trainable_variables] == ["bn/beta:0"]
 
 
 def test_a_tensor_decides_whether_the_debiased_mean_moves(rng):
