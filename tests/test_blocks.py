@@ -8,8 +8,9 @@ import tensorflow as tf
 import tf_slim
 
 import slimnets
-from slimnets import layers, units
+from slimnets import end_points, layers, units
 from slimnets.blocks import plan_blocks
+from slimnets.end_points import EndPoints
 from slimnets.nets import resnet_utils, resnet_v1, resnet_v2
 from tests.helpers import assert_close, run_graph, v1
 
@@ -307,3 +308,17 @@ def test_a_unit_without_a_stride_has_stride_1_wherever_that_is_moved():
         (planned,) = plan_blocks([block], store_non_strided_activations=store)
         assert planned.subsample == 1
         assert [unit.output_stride for unit in planned.units] == [1]
+
+
+def test_a_collection_of_the_graph_gets_what_tf_slim_would_leave_there():
+    """What is collected further is an `EndPoints`' own; eagerly there is no graph."""
+    ends = EndPoints()
+    with tf.Graph().as_default():
+        first, second = tf.zeros([1]), tf.zeros([2])
+        end_points.collect(["mine", ends], "net/first/", first)
+        end_points.collect(["mine", ends], "net/second", second, further=True)
+        assert v1.get_collection("mine") == [first] and first.aliases == ["net/first"]
+        assert ends["net/second"] is second
+    value = tf.zeros([3])
+    assert end_points.collect("mine", "net/third", value) is value
+    assert not v1.get_collection("mine")
