@@ -197,7 +197,9 @@ def test_instance_norm_is_group_norm_of_single_channels(rng):
         first = layers.instance_norm(
             np.moveaxis(x, -1, 1), data_format="NCHW", scope="norm", reuse=True
         )
-        grouped = layers.group_norm(x, groups=4, scope="norm", reuse=True)
+        grouped = layers.group_norm(
+            x, 4, 3, reduction_axes=(1, 2), scope="norm", reuse=True
+        )
         return net, tf.transpose(first, [0, 2, 3, 1]), grouped
 
     net, first, grouped = run_graph(build)
