@@ -322,3 +322,21 @@ def test_a_collection_of_the_graph_gets_what_tf_slim_would_leave_there():
     value = tf.zeros([3])
     assert end_points.collect("mine", "net/third", value) is value
     assert not v1.get_collection("mine")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {}, {"fused": True}, {"padding": "EVEN"}, {"squeeze_ratio": 0.25},
+        {"start_kernel": 5}, {"start_kernel": 5, "kernel": 0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_inverted_residual_has_its_stride_once(options):
+    for expansion, stride in itertools.product((1, 4), (1, 2)):
+        with tf.Graph().as_default():
+            images = v1.placeholder(tf.float32, [None, 9, 10, 8])
+            net = units.inverted_residual(
+                images, 8, stride, expansion=expansion, **options
+            )
+        assert net.shape[1:] == (-(-9 // stride), -(-10 // stride), 8)
