@@ -2,6 +2,7 @@
 
 import pytest
 
+from slimnets.checkpoints.keras_networks import renumbered
 from slimnets.checkpoints.networks import scope_of
 
 CONV = ("Conv/weights",)
@@ -22,3 +23,14 @@ CONV = ("Conv/weights",)
 )
 def test_the_scope_is_that_of_the_one_network(names, scope):
     assert scope_of(names, CONV) == scope
+
+
+def test_kerass_numbers_count_within_their_kind():
+    """In any session: a network that is made second has other numbers."""
+    first = ["conv2d/kernel", "conv2d_1/kernel", "batch_normalization/gamma"]
+    later = ["conv2d_94/kernel", "conv2d_95/kernel", "batch_normalization_7/gamma"]
+    ordered = ["conv2d#0/kernel", "conv2d#1/kernel", "batch_normalization#0/gamma"]
+    for names in (first, later):
+        found = renumbered({name: name for name in [*names, "dense/bias"]})
+        assert found == dict(zip(["dense/bias", *ordered], ["dense/bias", *names],
+                                 strict=True))  # fmt: skip
