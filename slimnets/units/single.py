@@ -161,7 +161,7 @@ class Pool:
         return subsample(net, stride)
 
     def _dilated(self, net, kind: str, padding: str, rate: int, outside) -> tf.Tensor:
-        shape, sides = net.shape.as_list(), even_sides(self.kernel, rate)
+        shape, sides = net.shape.as_list(), [rate * n for n in even_sides(self.kernel)]
         lost = 0 if padding == "SAME" else sum(sides)
         if padding == "SAME":  # Not implemented by TensorFlow.
             outside = tf.constant(outside, net.dtype)
