@@ -125,7 +125,6 @@ def test_numbers_are_the_reference_s(case):
         assert (np.abs(ours - theirs) <= tolerance).all(), (name, ours, theirs)
 
 
-@pytest.mark.slow  # Tells what modules there are not yet.
 @pytest.mark.parametrize("path", DATA["signatures"]["nets"])
 def test_modules_are_imported_by_their_paths(path):
     name = f"slimnets.slim.nets.{path}"
@@ -139,7 +138,6 @@ def _parameters(function):
     ]
 
 
-@pytest.mark.slow  # Tells what functions there are not yet.
 @pytest.mark.parametrize(
     ("form", "path"),
     [(form, path) for form, modules in DATA["signatures"].items() for path in modules],
