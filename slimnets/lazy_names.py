@@ -40,23 +40,30 @@ def when_imported(name: str, function: Callable[[], Any]) -> None:
 
 
 class _Waiting(importlib.abc.MetaPathFinder):
-    """Finds a module as others do, and has it end with a call; once."""
+    """Finds a module as others do, and has it end with a call; once.
+
+    Whoever only asks whether there is the module, as TensorFlow does for Keras, does not
+    import it, so that the wait goes on.
+    """
 
     def __init__(self, name: str, function: Callable[[], Any]):
         self._name, self._function = name, function
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
-        if fullname != self._name:
+        if fullname != self._name or self not in sys.meta_path:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        others = [finder for finder in sys.meta_path if finder is not self]
+        found = (finder.find_spec(fullname, path, target) for finder in others)
+        spec = next(filter(None, found), None)
         loader: Any = spec and spec.loader
         if loader is not None:
             execute = loader.exec_module
 
             def exec_module(module: Any) -> None:
                 execute(module)
-                self._function()
+                if self in sys.meta_path:
+                    sys.meta_path.remove(self)
+                    self._function()
 
             loader.exec_module = exec_module
         return spec

@@ -1,5 +1,7 @@
 """A Model as a Keras layer: trained by fit, saved and loaded by Keras."""
 
+import importlib
+import importlib.util
 import subprocess
 import sys
 
@@ -10,6 +12,7 @@ import tensorflow as tf
 
 import slimnets
 from slimnets import deprecation, layers
+from slimnets.lazy_names import when_imported
 from slimnets.model.keras_layer import register_layer
 from tests.helpers import assert_close
 
@@ -140,8 +143,12 @@ def test_keras_knows_the_layer_where_slimnets_is_imported():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "imports", ["slimnets, keras", "keras, slimnets", "tensorflow, slimnets, keras"]
-)
+    "imports",
+    [
+        "slimnets, keras", "keras, slimnets", "tensorflow, slimnets, keras",
+        "slimnets, tensorflow, keras",
+    ],
+)  # fmt: skip
 def test_a_file_is_loaded_where_slimnets_is_imported(tmp_path, imports):
     path = str(tmp_path / "x.keras")
     keras_model()[1].save(path)
@@ -150,6 +157,28 @@ def test_a_file_is_loaded_where_slimnets_is_imported(tmp_path, imports):
     assert done.returncode == 0 and "sequential" in done.stdout, done.stderr
     # Without it Keras says what it misses.
     assert "slimnets" in _run(code.format("keras")).stderr
+
+
+def test_keras_knows_the_layer_though_tensorflow_asks_for_keras_before():
+    code = (
+        "import slimnets, importlib.util; importlib.util.find_spec('keras')\n"
+        "import tensorflow, keras\n"
+        "print(keras.saving.get_registered_object('slimnets>NetworkLayer').__name__)"
+    )
+    done = _run(code)
+    assert done.stdout.strip() == "NetworkLayer", done.stderr
+
+
+def test_what_waits_for_a_module_is_called_once_when_it_is_there(tmp_path, monkeypatch):
+    (tmp_path / "comes_late.py").write_text("value = 3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    seen, finders = [], list(sys.meta_path)
+    when_imported("comes_late", lambda: seen.append(sys.modules["comes_late"].value))
+    assert importlib.util.find_spec("comes_late") and not seen
+    module = importlib.import_module("comes_late")
+    assert seen == [3] and sys.meta_path == finders
+    importlib.reload(module)
+    assert seen == [3]
 
 
 def _run(code):
