@@ -42,8 +42,8 @@ def when_imported(name: str, function: Callable[[], Any]) -> None:
 class _Waiting(importlib.abc.MetaPathFinder):
     """Finds a module as others do, and has it end with a call; once.
 
-    Whoever only asks whether there is the module, as TensorFlow does for Keras, does not
-    import it, so that the wait goes on.
+    Who only asks whether there is the module, as TensorFlow does for Keras, does not
+    import it: the wait goes on.
     """
 
     def __init__(self, name: str, function: Callable[[], Any]):
