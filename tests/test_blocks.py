@@ -334,12 +334,24 @@ def test_a_collection_of_the_graph_gets_what_tf_slim_would_leave_there():
 )  # fmt: skip
 def test_an_inverted_residual_has_its_stride_once(options):
     for expansion, stride in itertools.product((1, 4), (1, 2)):
-        with tf.Graph().as_default():
-            images = v1.placeholder(tf.float32, [None, 9, 10, 8])
-            net = units.inverted_residual(
-                images, 8, stride, expansion=expansion, **options
-            )
-        assert net.shape[1:] == (-(-9 // stride), -(-10 // stride), 8)
+        assert_strided(units.inverted_residual, stride, 8, expansion, **options)
+
+
+@pytest.mark.parametrize("expansion", [1, 4])
+def test_a_fused_inverted_residual_has_its_stride_once(expansion):
+    for depth, stride in itertools.product((8, 12), (1, 2)):
+        assert_strided(units.fused_inverted_residual, stride, depth, expansion)
+
+
+def assert_strided(unit_fn, stride, depth, expansion, **options):
+    """The outputs have their size and depth; a shortcut only where nothing changes."""
+    with tf.Graph().as_default() as graph:
+        images = v1.placeholder(tf.float32, [None, 9, 10, 8])
+        net = unit_fn(images, depth, stride, expansion=expansion, **options)
+        added = [op for op in graph.get_operations() if op.type in ("Add", "AddV2")]
+    assert net.shape[1:] == (-(-9 // stride), -(-10 // stride), depth)
+    shortcuts = [op for op in added if images in op.inputs]
+    assert len(shortcuts) == (stride == 1 and depth == 8)
 
 
 @pytest.mark.parametrize("kernel", [2, 3])

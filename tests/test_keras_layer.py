@@ -142,6 +142,7 @@ def test_keras_knows_the_layer_where_slimnets_is_imported():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 @pytest.mark.parametrize(
     "imports",
     [
