@@ -17,6 +17,7 @@ from tests.recipes.test_real_weights import (  # noqa: F401 - fixtures
     fetched,
     package,
     photos,
+    read,
     seen,
 )
 
