@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.abc
-import importlib.util
 import sys
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -50,7 +49,7 @@ class _Waiting(importlib.abc.MetaPathFinder):
         self._name, self._function = name, function
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
-        if fullname != self._name or self not in sys.meta_path:
+        if fullname != self._name:
             return None
         others = [finder for finder in sys.meta_path if finder is not self]
         found = (finder.find_spec(fullname, path, target) for finder in others)

@@ -32,7 +32,7 @@ from slimnets.trained import CLASSIFICATION, Trained
 # float16 is no processor's; a frozen graph is what a SavedModel runs.
 _FORMS = ("onnx", "openvino", "tflite", "saved_model")
 _PRECISIONS = ("float32", "bfloat16", "int8")
-_QUIET = 0.05
+_QUIET = 0.05  # Of the time; less goes without saying.
 _HEADINGS = ("form", "precision", "images/s", "of best", "quartiles", "same class")
 
 
@@ -93,7 +93,7 @@ class Race:
     forms: Sequence[Form]
     batch_size: int
     threads: int | None
-    waiting: float = 0.0
+    waiting: float
 
     @property
     def best(self) -> Form | None:

@@ -93,7 +93,8 @@ def audit(
     """
     if format == "keras":
         raise ValueError("A keras file gives no end points to look at.")
-    int8 = precision == "int8"
+    # Calibration may come in batches of another size.
+    batch = None if precision == "int8" else len(images)
     wanted = _different(model.end_points(images))
     with tempfile.TemporaryDirectory() as directory:
         path = os.path.join(directory, f"audited{FORMATS[format].ending}")
@@ -101,8 +102,7 @@ def audit(
             model,
             path,
             format=format,
-            # Calibration may come in batches of another size.
-            input_shape=[None if int8 else len(images), *images.shape[1:]],
+            input_shape=[batch, *images.shape[1:]],
             precision=precision,
             levels=list(wanted),
             tolerance=np.inf,
